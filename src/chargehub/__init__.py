@@ -1,0 +1,1 @@
+"""ChargeHub: the management backend of an EV charging hub."""

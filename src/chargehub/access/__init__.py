@@ -1,0 +1,1 @@
+"""Operators, their roles, server-side login sessions, and the audit trail."""

@@ -1,0 +1,1 @@
+"""Who may charge here now: one decision for every protocol."""

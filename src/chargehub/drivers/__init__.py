@@ -1,0 +1,1 @@
+"""Drivers: for now their idTokens and groups; accounts, vehicles and credentials come here."""

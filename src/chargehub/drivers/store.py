@@ -1,0 +1,23 @@
+"""idTokens and their groups."""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, Column, DateTime, Index, Table, Text
+
+from chargehub.kit.tables import metadata
+
+id_tokens = Table(
+    "id_tokens",
+    metadata,
+    # Lower case: idTokens compare without case (16 CiString, 2.x identifierString).
+    Column("token", Text, primary_key=True),
+    Column("display", Text, nullable=False),
+    Column("kind", Text, nullable=False, server_default="ISO14443"),
+    Column("group_token", Text),
+    Column("status", Text, nullable=False, server_default="Accepted"),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("holder", Text, nullable=False, server_default=""),
+    CheckConstraint("token = lower(token)", name="token_lower"),
+    CheckConstraint("status IN ('Accepted', 'Blocked')", name="status"),
+    Index("ix_id_tokens_group_token", "group_token"),
+)

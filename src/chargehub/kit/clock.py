@@ -1,0 +1,60 @@
+"""The hub's one clock: an (epoch, rate) pair kept in the database.
+
+Everything with a date runs on it; network waits, certificates and login expiry run on wall time.
+The rate is 1 outside demo mode. Simulators read the same pair. It never runs backwards over a
+restart: a new pair continues from the furthest moment the old one can have reached.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class ClockPair:
+    """At wall time `wall_epoch` (Unix seconds) the hub's time was `hub_epoch` (Unix seconds)."""
+
+    wall_epoch: float
+    hub_epoch: float
+    rate: float
+
+    def hub_at(self, wall: float) -> float:
+        return self.hub_epoch + (wall - self.wall_epoch) * self.rate
+
+    def wall_at(self, hub: float) -> float:
+        return self.wall_epoch + (hub - self.hub_epoch) / self.rate
+
+    def continued(self, wall: float, rate: float) -> ClockPair:
+        """Return the pair that goes on from here at another rate, never backwards.
+
+        A fast demo clock is ahead of the wall; falling back to rate 1 keeps its lead.
+        """
+        return ClockPair(wall, max(self.hub_at(wall), self.hub_epoch), rate)
+
+    def __str__(self) -> str:
+        """Render as `wall,hub,rate`, the form the simulators' --clock takes."""
+        return f"{self.wall_epoch:.6f},{self.hub_epoch:.6f},{self.rate:g}"
+
+
+class HubClock:
+    def __init__(self, pair: ClockPair, wall: Callable[[], float] = time.time) -> None:
+        self.pair = pair
+        self._wall = wall
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.pair.hub_at(self._wall()), UTC)
+
+    def wall_delay(self, until: datetime) -> float:
+        """Return the wall seconds until the hub's clock shows `until` (0 when it is past)."""
+        return max(0.0, self.pair.wall_at(until.timestamp()) - self._wall())
+
+    def wall_seconds(self, hub: timedelta) -> float:
+        return hub.total_seconds() / self.pair.rate
+
+
+def wall_now() -> datetime:
+    """Return the wall time, for logins and certificates, which no demo clock may stretch."""
+    return datetime.fromtimestamp(time.time(), UTC)

@@ -1,0 +1,282 @@
+"""Group commit: decisions of many stations made durable by one COMMIT.
+
+Owns the batch: one station's work is decided one after another, the next only after the previous
+commit; different stations share a batch. Replies and memory changes happen only after COMMIT. A
+batch that fails is run again item by item, so one bad row costs one error. It knows nothing of
+stations or charging: a key is any hashable, a fence is checked by the statement the caller gives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import psycopg
+import structlog
+from prometheus_client import Counter, Histogram
+from psycopg import AsyncConnection
+
+log = structlog.get_logger(__name__)
+
+Row = tuple[Any, ...]
+ReportT = TypeVar("ReportT")
+FactsT = TypeVar("FactsT")
+ReplyT = TypeVar("ReplyT")
+
+BATCH_SIZE = Histogram(
+    "chargehub_commit_batch_items",
+    "Items that shared one COMMIT",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+)
+COMMIT_FAILURES = Counter(
+    "chargehub_commit_failures_total", "Batches or items that could not be committed", ["kind"]
+)
+
+
+class StaleConnection(Exception):
+    """A newer connection of the same station has taken over; this one may write nothing."""
+
+
+class CommitOutcomeUnknown(Exception):
+    """The database went away during COMMIT: close the socket and let the station repeat itself."""
+
+
+class CommitQueueFull(Exception):
+    """More work waits for commit than the limit allows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchStatement:
+    """One set statement fed by `unnest`: `sql` has one %s array placeholder per column.
+
+    Statements of a batch run in ascending `order` (parents before children).
+    """
+
+    name: str
+    sql: str
+    order: int = 50
+
+
+class Writes:
+    """The rows that the decisions of one batch want written, collected per statement."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self) -> None:
+        self._rows: dict[BatchStatement, list[Row]] = {}
+
+    def add(self, statement: BatchStatement, row: Row) -> None:
+        rows = self._rows.get(statement)
+        if rows is None:
+            self._rows[statement] = [row]
+        else:
+            rows.append(row)
+
+    def statements(self) -> Iterable[tuple[BatchStatement, list[Row]]]:
+        return sorted(self._rows.items(), key=lambda pair: pair[0].order)
+
+
+@dataclass(slots=True)
+class Decision(Generic[ReplyT]):
+    """What a decision answers, and what happens in memory once its rows are committed."""
+
+    reply: ReplyT
+    on_commit: Callable[[], None] | None = None
+
+
+class BatchHandler(Protocol[ReportT, FactsT, ReplyT]):
+    """A feature's step for one kind of report: one set read per batch, then pure decisions."""
+
+    async def read(
+        self, connection: AsyncConnection[Row], items: Sequence[Item[ReportT]]
+    ) -> FactsT:
+        """Read with one set query what `decide` needs (facts that REST can change)."""
+
+    def decide(self, item: Item[ReportT], facts: FactsT, writes: Writes) -> Decision[ReplyT]:
+        """Decide one item: no I/O, no clock, memory untouched until `on_commit`."""
+
+
+@dataclass(slots=True, eq=False)
+class Item(Generic[ReportT]):
+    """One report of one station on its way to being durable."""
+
+    key: Hashable
+    fence: int | None
+    handler: BatchHandler[ReportT, Any, Any]
+    report: ReportT
+    done: asyncio.Future[Any]
+
+
+class Fence(Protocol):
+    """Refuses items whose connection has been superseded, inside the batch's transaction."""
+
+    async def stale_keys(
+        self, connection: AsyncConnection[Row], items: Sequence[Item[Any]]
+    ) -> set[Hashable]:
+        """Return the keys whose fence value is out of date; hold it true until COMMIT."""
+
+
+class ConnectionSource(Protocol):
+    async def open(self) -> AsyncConnection[Row]:
+        """Open a psycopg connection (autocommit off) for the committer alone."""
+
+
+@dataclass(slots=True)
+class GroupCommitter:
+    """Takes items, forms batches, commits them, resolves their futures."""
+
+    source: ConnectionSource
+    fence: Fence
+    max_batch: int = 1000
+    max_waiting: int = 20_000
+    _waiting: deque[Item[Any]] = field(default_factory=deque)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _connection: AsyncConnection[Row] | None = None
+    _task: asyncio.Task[None] | None = None
+
+    def submit(
+        self,
+        key: Hashable,
+        fence: int | None,
+        handler: BatchHandler[ReportT, Any, ReplyT],
+        report: ReportT,
+    ) -> asyncio.Future[ReplyT]:
+        """Queue a report; the future resolves with the reply after COMMIT.
+
+        Raises CommitQueueFull; the future raises StaleConnection, CommitOutcomeUnknown, or the
+        error of this item alone.
+        """
+        if len(self._waiting) >= self.max_waiting:
+            COMMIT_FAILURES.labels("queue-full").inc()
+            raise CommitQueueFull
+        done: asyncio.Future[ReplyT] = asyncio.get_running_loop().create_future()
+        self._waiting.append(Item(key, fence, handler, report, done))
+        self._wake.set()
+        return done
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="group-commit")
+
+    async def stop(self) -> None:
+        """Commit what waits, then stop."""
+        while self._waiting and self._task is not None and not self._task.done():
+            await asyncio.sleep(0.01)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._connection is not None:
+            await self._connection.close()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            # One turn of the loop lets every socket that is ready add its message to this batch.
+            await asyncio.sleep(0)
+            batch = self._take_batch()
+            if not batch:
+                self._wake.clear()
+                continue
+            await self._commit_or_split(batch)
+
+    def _take_batch(self) -> list[Item[Any]]:
+        """Take items in arrival order, at most one a key: a station's next waits for its last."""
+        batch: list[Item[Any]] = []
+        held: list[Item[Any]] = []
+        keys: set[Hashable] = set()
+        while self._waiting and len(batch) < self.max_batch:
+            item = self._waiting.popleft()
+            if item.done.cancelled():
+                continue
+            if item.key in keys:
+                held.append(item)
+                continue
+            keys.add(item.key)
+            batch.append(item)
+        self._waiting.extendleft(reversed(held))
+        return batch
+
+    async def _commit_or_split(self, batch: list[Item[Any]]) -> None:
+        BATCH_SIZE.observe(len(batch))
+        try:
+            await self._commit(batch)
+        except CommitOutcomeUnknown:
+            COMMIT_FAILURES.labels("outcome-unknown").inc()
+            await self._drop_connection()
+            _fail(batch, CommitOutcomeUnknown())
+        except psycopg.OperationalError as error:
+            COMMIT_FAILURES.labels("database-unavailable").inc()
+            log.error("commit_database_unavailable", error=str(error))
+            await self._drop_connection()
+            _fail(batch, CommitOutcomeUnknown())
+        except Exception as error:
+            if len(batch) == 1:
+                COMMIT_FAILURES.labels("item").inc()
+                log.exception("commit_item_failed", key=str(batch[0].key))
+                _fail(batch, error)
+                return
+            COMMIT_FAILURES.labels("batch-split").inc()
+            for item in batch:
+                await self._commit_or_split([item])
+
+    async def _commit(self, batch: list[Item[Any]]) -> None:
+        connection = await self._open()
+        try:
+            decided = await self._decide_and_write(connection, batch)
+        except BaseException:
+            if not connection.closed:
+                await connection.rollback()
+            raise
+        try:
+            await connection.commit()
+        except BaseException as error:
+            raise CommitOutcomeUnknown from error
+        for item, decision in decided:
+            if decision.on_commit is not None:
+                decision.on_commit()
+            if not item.done.done():
+                item.done.set_result(decision.reply)
+
+    async def _decide_and_write(
+        self, connection: AsyncConnection[Row], batch: list[Item[Any]]
+    ) -> list[tuple[Item[Any], Decision[Any]]]:
+        stale = await self.fence.stale_keys(connection, batch)
+        live = batch
+        if stale:
+            live = [item for item in batch if item.key not in stale]
+            _fail((item for item in batch if item.key in stale), StaleConnection())
+        by_handler: dict[BatchHandler[Any, Any, Any], list[Item[Any]]] = {}
+        for item in live:
+            by_handler.setdefault(item.handler, []).append(item)
+        writes = Writes()
+        decided: list[tuple[Item[Any], Decision[Any]]] = []
+        for handler, items in by_handler.items():
+            facts = await handler.read(connection, items)
+            decided.extend((item, handler.decide(item, facts, writes)) for item in items)
+        async with connection.pipeline():
+            for statement, rows in writes.statements():
+                columns = [list(column) for column in zip(*rows, strict=True)]
+                await connection.execute(statement.sql.encode(), columns)
+        return decided
+
+    async def _open(self) -> AsyncConnection[Row]:
+        if self._connection is None or self._connection.closed:
+            self._connection = await self.source.open()
+        return self._connection
+
+    async def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+
+def _fail(items: Iterable[Item[Any]], error: Exception) -> None:
+    for item in items:
+        if not item.done.done():
+            item.done.set_exception(error)

@@ -1,0 +1,77 @@
+"""Due rows and the outbox: what must still happen, kept in the transaction that caused it.
+
+A due row is an action with a time on the hub's clock; an outbox row is an event somebody must act
+on. One worker drains both, at least once each; actions must therefore be repeatable. Why this and
+not a queue library: docs/decisions/0004-due-rows.md.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Integer, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from chargehub.kit.group_commit import BatchStatement
+from chargehub.kit.tables import metadata
+
+due_actions = Table(
+    "due_actions",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("payload", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("done_at", DateTime(timezone=True)),
+    Column("last_error", Text),
+    Index("ix_due_actions_open", "due_at", postgresql_where=text("done_at IS NULL")),
+    # The same action on the same subject waits once; scheduling it again moves it.
+    Index(
+        "uq_due_actions_open_kind_subject",
+        "kind",
+        "subject",
+        unique=True,
+        postgresql_where=text("done_at IS NULL"),
+    ),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("handled_at", DateTime(timezone=True)),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("last_error", Text),
+    Index("ix_outbox_open", "seq", postgresql_where=text("handled_at IS NULL")),
+)
+
+SCHEDULE = BatchStatement(
+    "due_actions.schedule",
+    """
+    INSERT INTO due_actions (kind, subject, due_at, payload)
+    SELECT DISTINCT ON (kind, subject) kind, subject, due_at, payload::jsonb
+    FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[])
+         AS u(kind, subject, due_at, payload)
+    ORDER BY kind, subject, due_at DESC
+    ON CONFLICT (kind, subject) WHERE done_at IS NULL
+    DO UPDATE SET due_at = EXCLUDED.due_at, payload = EXCLUDED.payload
+    """,
+    order=80,
+)
+"""Columns: kind, subject, due_at, payload (JSON text)."""
+
+POST = BatchStatement(
+    "outbox.post",
+    """
+    INSERT INTO outbox (at, topic, subject, payload)
+    SELECT at, topic, subject, payload::jsonb
+    FROM unnest(%s::timestamptz[], %s::text[], %s::text[], %s::text[])
+         AS u(at, topic, subject, payload)
+    """,
+    order=90,
+)
+"""Columns: at, topic, subject, payload (JSON text)."""

@@ -1,0 +1,172 @@
+"""What we ask of a station, in version-free words, and the port that carries it.
+
+`StationLink` is implemented by the gateway. A command the station's protocol cannot express is
+UnsupportedByStation: callers ask for a capability and never for a version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from chargehub.kit.errors import ChargeHubError, Conflict, InvalidInput
+
+
+class StationOffline(Conflict):
+    """The station is not connected."""
+
+    code = "station-offline"
+
+
+class UnsupportedByStation(Conflict):
+    """The station cannot do this."""
+
+    code = "unsupported-by-station"
+
+
+class StationNotAccepted(Conflict):
+    """The station is not accepted yet, so it may not be commanded."""
+
+    code = "station-not-accepted"
+
+
+class StationBusy(ChargeHubError):
+    """Too many commands wait for this station already."""
+
+    code = "station-busy"
+    status = 503
+
+
+class StationTimeout(ChargeHubError):
+    """The station did not answer in time."""
+
+    code = "station-timeout"
+    status = 504
+
+
+class StationAnswerError(ChargeHubError):
+    """The station answered with an error."""
+
+    code = "station-error"
+    status = 502
+
+
+class InvalidCommand(InvalidInput):
+    """The command's payload does not match the station's protocol."""
+
+    code = "invalid-command"
+
+
+class ResetKind(StrEnum):
+    IMMEDIATE = "Immediate"
+    ON_IDLE = "OnIdle"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStartTransaction:
+    id_token: str
+    id_token_type: str | None
+    remote_start_id: int
+    evse_no: int | None = None
+    group_id_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStopTransaction:
+    transaction_ref: str
+    """The id the station knows the transaction by."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResetStation:
+    kind: ResetKind
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeAvailability:
+    operative: bool
+    evse_no: int = 0
+    connector_no: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnlockConnector:
+    evse_no: int
+    connector_no: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveNow:
+    reservation_id: int
+    expires_at: datetime
+    id_token: str
+    id_token_type: str | None = None
+    group_id_token: str | None = None
+    evse_no: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReservation:
+    reservation_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClearCache:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerMessage:
+    message: str
+    evse_no: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetTransactionStatus:
+    transaction_ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawCommand:
+    """An OCPP request as the caller wrote it; validated against the station's own schema."""
+
+    action: str
+    payload: dict[str, Any]
+
+
+Command = (
+    RequestStartTransaction
+    | RequestStopTransaction
+    | ResetStation
+    | ChangeAvailability
+    | UnlockConnector
+    | ReserveNow
+    | CancelReservation
+    | ClearCache
+    | TriggerMessage
+    | GetTransactionStatus
+    | RawCommand
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAnswer:
+    """The station's own result: `status` is its status word (None where the message has none)."""
+
+    status: str | None
+    payload: dict[str, Any]
+
+
+class StationLink(Protocol):
+    """Carries a command to a station; one at a time per station, in order."""
+
+    async def send(self, station_id: int, command: Command) -> CommandAnswer:
+        """Send and wait for the answer.
+
+        Raises StationOffline, StationNotAccepted, UnsupportedByStation, InvalidCommand,
+        StationBusy, StationTimeout, StationAnswerError. Never call it from an inbound handler.
+        """
+
+    def online_ids(self) -> frozenset[int]: ...

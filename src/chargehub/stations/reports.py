@@ -1,0 +1,143 @@
+"""What a station tells about itself, in version-free words (OCPP 2.x terms).
+
+The gateway's translators build these; `stations.service` handles them. `at` is the station's own
+timestamp (None where it sent none), `received_at` the hub's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class RegistrationStatus(StrEnum):
+    ACCEPTED = "Accepted"
+    PENDING = "Pending"
+    REJECTED = "Rejected"
+
+
+class ConnectorStatus(StrEnum):
+    """The board's states: OCPP 2.x ConnectorStatus, refined by what 1.6 tells beyond it."""
+
+    AVAILABLE = "Available"
+    PREPARING = "Preparing"
+    CHARGING = "Charging"
+    SUSPENDED_EV = "SuspendedEV"
+    SUSPENDED_EVSE = "SuspendedEVSE"
+    FINISHING = "Finishing"
+    OCCUPIED = "Occupied"
+    RESERVED = "Reserved"
+    UNAVAILABLE = "Unavailable"
+    FAULTED = "Faulted"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A station's socket was accepted. Reply: ConnectionGranted."""
+
+    station_id: int
+    protocol: str
+    remote: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """A station's socket is gone. Ignored unless it was the newest. Reply: None."""
+
+    station_id: int
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionGranted:
+    """The fence value of this connection, and what the station was when it came."""
+
+    epoch: int
+    registration: RegistrationStatus
+
+
+@dataclass(frozen=True, slots=True)
+class BootReported:
+    """BootNotification. Reply: BootReply."""
+
+    station_id: int
+    received_at: datetime
+    vendor: str
+    model: str
+    serial_number: str | None = None
+    firmware_version: str | None = None
+    iccid: str | None = None
+    imsi: str | None = None
+    meter_type: str | None = None
+    meter_serial_number: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BootReply:
+    status: RegistrationStatus
+    interval_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReported:
+    """StatusNotification, or NotifyEvent of AvailabilityState (H01.FR.23). Reply: None.
+
+    evse_no 0 is the station as a whole.
+    """
+
+    station_id: int
+    received_at: datetime
+    evse_no: int
+    connector_no: int
+    status: ConnectorStatus
+    at: datetime | None = None
+    error_code: str | None = None
+    info: str | None = None
+    vendor_id: str | None = None
+    vendor_error_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeReported:
+    """Anything to be kept and acknowledged as it is. Reply: None.
+
+    Security events, firmware, log and diagnostics status, NotifyEvent data, DataTransfer of an
+    unknown vendor, and messages whose payload failed its schema. `kind` is the OCPP 2.x action.
+    """
+
+    station_id: int
+    received_at: datetime
+    kind: str
+    payload: dict[str, Any]
+    at: datetime | None = None
+    flagged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VariableReported:
+    component: str
+    component_instance: str | None
+    evse_no: int | None
+    connector_no: int | None
+    variable: str
+    variable_instance: str | None
+    attribute: str
+    value: str | None
+    mutability: str | None = None
+    data_type: str | None = None
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VariablesReported:
+    """NotifyReport, or the answer to GetConfiguration. Reply: None."""
+
+    station_id: int
+    received_at: datetime
+    request_id: int | None
+    variables: tuple[VariableReported, ...]

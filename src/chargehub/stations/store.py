@@ -1,0 +1,189 @@
+"""Tables of what stands at the hub, and the only SQL that touches them in a batch."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from chargehub.kit.tables import metadata
+
+locations = Table(
+    "locations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("address", Text, nullable=False, server_default=""),
+    # WGS-84; other datums are computed at the API.
+    Column("latitude", Double, nullable=False),
+    Column("longitude", Double, nullable=False),
+    Column("time_zone", Text, nullable=False, server_default="Asia/Shanghai"),
+    CheckConstraint("latitude BETWEEN -90 AND 90", name="latitude"),
+    CheckConstraint("longitude BETWEEN -180 AND 180", name="longitude"),
+)
+
+charging_stations = Table(
+    "charging_stations",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("identity", Text, nullable=False),
+    Column("location_id", Text, ForeignKey(locations.c.id), nullable=False),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("max_power_w", Integer, nullable=False),
+    Column("registration", Text, nullable=False, server_default="Accepted"),
+    Column("credential_hash", LargeBinary),
+    Column("credential_rotated_at", DateTime(timezone=True)),
+    Column("heartbeat_interval_s", Integer),
+    Column("vendor", Text),
+    Column("model", Text),
+    Column("serial_number", Text),
+    Column("firmware_version", Text),
+    Column("boot_facts", JSONB),
+    Column("booted_at", DateTime(timezone=True)),
+    # What the operator wants; what the station says is on connectors.
+    Column("wanted_operative", Boolean, nullable=False, server_default=text("true")),
+    Column("status", Text, nullable=False, server_default="Unknown"),
+    Column("status_at", DateTime(timezone=True)),
+    Column("error_code", Text),
+    Column("commissioned_at", DateTime(timezone=True), nullable=False),
+    Column("decommissioned_at", DateTime(timezone=True)),
+    Column("replaced_by_id", BigInteger, ForeignKey("charging_stations.id")),
+    CheckConstraint("registration IN ('Accepted', 'Pending', 'Rejected')", name="registration"),
+    CheckConstraint("max_power_w > 0", name="max_power_w"),
+    Index("ix_charging_stations_location_id", "location_id"),
+)
+# identifierString is case-insensitive: cs1 and CS1 are one station. A decommissioned identity may
+# be used again by the station that replaces it.
+Index(
+    "uq_charging_stations_identity",
+    func.lower(charging_stations.c.identity),
+    unique=True,
+    postgresql_where=charging_stations.c.decommissioned_at.is_(None),
+)
+
+evses = Table(
+    "evses",
+    metadata,
+    Column("station_id", BigInteger, ForeignKey(charging_stations.c.id), primary_key=True),
+    Column("evse_no", SmallInteger, primary_key=True),
+    Column("gun_code", Text, nullable=False),  # printed on the gun's QR label
+    Column("max_power_w", Integer, nullable=False),
+    Column("wanted_operative", Boolean, nullable=False, server_default=text("true")),
+    UniqueConstraint("gun_code"),
+)
+
+connectors = Table(
+    "connectors",
+    metadata,
+    Column("station_id", BigInteger, primary_key=True),
+    Column("evse_no", SmallInteger, primary_key=True),
+    Column("connector_no", SmallInteger, primary_key=True),
+    Column("standard", Text, nullable=False, server_default="GBT_DC"),
+    Column("status", Text, nullable=False, server_default="Unknown"),
+    Column("status_at", DateTime(timezone=True)),
+    Column("status_received_at", DateTime(timezone=True)),
+    Column("error_code", Text),
+    Column("info", Text),
+    Column("vendor_error_code", Text),
+    ForeignKeyConstraint(["station_id", "evse_no"], [evses.c.station_id, evses.c.evse_no]),
+)
+
+connector_status_events = Table(
+    "connector_status_events",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("station_id", BigInteger, ForeignKey(charging_stations.c.id), nullable=False),
+    Column("evse_no", SmallInteger, nullable=False),
+    Column("connector_no", SmallInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("error_code", Text, nullable=False, server_default=""),
+    Column("info", Text),
+    Column("vendor_id", Text),
+    Column("vendor_error_code", Text),
+    # A replayed status is one row.
+    UniqueConstraint("station_id", "evse_no", "connector_no", "at", "status", "error_code"),
+)
+
+station_connections = Table(
+    "station_connections",
+    metadata,
+    Column("station_id", BigInteger, ForeignKey(charging_stations.c.id), primary_key=True),
+    # Rises with every accepted socket; a batch whose fence is lower is refused.
+    Column("epoch", BigInteger, nullable=False),
+    Column("protocol", Text, nullable=False),
+    Column("remote", Text, nullable=False),
+    Column("connected_at", DateTime(timezone=True), nullable=False),
+    Column("disconnected_at", DateTime(timezone=True)),
+)
+
+station_notices = Table(
+    "station_notices",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("station_id", BigInteger, ForeignKey(charging_stations.c.id), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("flagged", Boolean, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Index("ix_station_notices_station_id_received_at", "station_id", "received_at"),
+)
+
+station_variables = Table(
+    "station_variables",
+    metadata,
+    Column("station_id", BigInteger, ForeignKey(charging_stations.c.id), primary_key=True),
+    # The variable's full name: Component[/instance][@evse[.connector]].Variable[/instance]#Attribute
+    Column("path", Text, primary_key=True),
+    Column("value", Text),
+    Column("facts", JSONB, nullable=False),
+    Column("reported_at", DateTime(timezone=True), nullable=False),
+)
+
+station_commands = Table(
+    "station_commands",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("station_id", BigInteger, ForeignKey(charging_stations.c.id), nullable=False),
+    Column("action", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", DateTime(timezone=True), nullable=False),
+    # pending, answered, failed, timeout, offline, unknown
+    Column("outcome", Text, nullable=False, server_default="pending"),
+    Column("status", Text),
+    Column("answer", JSONB),
+    Column("completed_at", DateTime(timezone=True)),
+    # For remote starts: correlates the Started event (F01/F02).
+    Column("remote_start_id", Integer),
+    Column("transaction_id", BigInteger),
+    Column("evse_no", SmallInteger),
+    Column("id_token", Text),
+    Index("ix_station_commands_station_id_requested_at", "station_id", "requested_at"),
+    Index(
+        "ix_station_commands_pending",
+        "station_id",
+        postgresql_where=text("outcome = 'pending'"),
+    ),
+)

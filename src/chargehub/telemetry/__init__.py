@@ -1,0 +1,1 @@
+"""Samples in, series out: normalised readings in one wide table, partitioned by time."""

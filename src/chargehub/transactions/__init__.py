@@ -1,0 +1,1 @@
+"""The spine: transactions of every protocol in one domain, their replay, and meter truth."""

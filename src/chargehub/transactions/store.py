@@ -1,0 +1,89 @@
+"""Transactions and their events, one table for every protocol."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    Sequence,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from chargehub.kit.tables import metadata
+
+# 1.6 transactionIds come from here: positive 31-bit, never reused (E16 3.54).
+transaction_ids = Sequence("transaction_ids", minvalue=1, maxvalue=2**31 - 1, metadata=metadata)
+
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("station_id", BigInteger, ForeignKey("charging_stations.id"), nullable=False),
+    # The station's own id (2.x), or ours as text (1.6). Key is (station, ref): E01.FR.08.
+    Column("ref", Text, nullable=False),
+    # Recognises a repeated 1.6 start by content; NULL for 2.x.
+    Column("begin_key", BigInteger),
+    Column("evse_no", SmallInteger),
+    Column("connector_no", SmallInteger),
+    Column("id_token", Text),
+    Column("id_token_kind", Text),
+    Column("group_id_token", Text),
+    Column("authorization_status", Text),
+    Column("state", Text, nullable=False),  # Active, Ended
+    Column("charging_state", Text),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("end_received_at", DateTime(timezone=True)),
+    Column("begin_register_wh", BigInteger),  # as reported
+    Column("end_register_wh", BigInteger),  # as reported
+    Column("energy_wh", BigInteger),  # corrected; NULL until a register was read
+    Column("flags", Integer, nullable=False, server_default=text("0")),
+    Column("stopped_reason", Text),
+    Column("stop_id_token", Text),
+    Column("offline", Boolean, nullable=False, server_default=text("false")),
+    Column("remote_start_id", Integer),
+    Column("reservation_id", Integer),
+    Column("first_seq_no", BigInteger),
+    Column("last_seq_no", BigInteger),
+    Column("settled_at", DateTime(timezone=True)),  # meter truth recomputed from stored readings
+    UniqueConstraint("station_id", "ref"),
+    UniqueConstraint("station_id", "begin_key"),
+    Index(
+        "ix_transactions_active",
+        "station_id",
+        "evse_no",
+        postgresql_where=text("state = 'Active'"),
+    ),
+    Index("ix_transactions_started_at_id", "started_at", "id"),
+    Index("ix_transactions_station_id_started_at", "station_id", "started_at"),
+    Index("ix_transactions_id_token", "id_token"),
+)
+
+transaction_events = Table(
+    "transaction_events",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("transaction_id", BigInteger, ForeignKey(transactions.c.id), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("seq_no", BigInteger),
+    Column("trigger", Text),
+    Column("charging_state", Text),
+    Column("offline", Boolean, nullable=False),
+    Column("flags", Integer, nullable=False),
+    Column("raw", JSONB),  # kept when flags are set
+    Column("content_hash", BigInteger, nullable=False),
+    UniqueConstraint("transaction_id", "content_hash"),
+)
