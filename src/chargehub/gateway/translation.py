@@ -1,0 +1,108 @@
+"""The shape of a translator: two tables, one per direction. Pure.
+
+A version is a `Translator`; `translate_v16` and `translate_v201` each build one. A later version is
+the older one's tables plus additions (`Translator.extended`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from chargehub.stations.commands import Command
+from chargehub.stations.reports import (
+    BootReported,
+    NoticeReported,
+    StatusReported,
+    VariablesReported,
+)
+from chargehub.transactions.reports import (
+    AuthorizeRequested,
+    ReservationStatusReported,
+    SamplesReported,
+    TransactionReported,
+)
+
+Payload = dict[str, Any]
+
+Report = (
+    BootReported
+    | StatusReported
+    | NoticeReported
+    | VariablesReported
+    | AuthorizeRequested
+    | TransactionReported
+    | SamplesReported
+    | ReservationStatusReported
+)
+
+
+class Untranslatable(Exception):
+    """A payload from which not even the essentials can be read; kept raw and acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a translation may know besides the payload."""
+
+    station_id: int
+    received_at: datetime
+    valid: bool = True
+    """False when the payload failed its schema: read field by field, and flag."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMessage:
+    """One row of the inbound table.
+
+    `read` gives the reports to submit, in order (none for Heartbeat). `answer` builds the reply
+    from the submitted reports' replies and the time of the answer. `tolerant` messages are billing
+    data: when their schema check fails they are read all the same (16 4.8, E-block remarks).
+    """
+
+    read: Callable[[Payload, Context], Sequence[Report]]
+    answer: Callable[[Sequence[Any], datetime], Payload]
+    tolerant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    action: str
+    payload: Payload
+
+
+Encoder = Callable[[Any], Request]
+
+
+@dataclass(frozen=True, slots=True)
+class Translator:
+    inbound: Mapping[str, InboundMessage]
+    encoders: Mapping[type, Encoder]
+    """By command type; a missing row is UnsupportedByStation. RawCommand needs none."""
+    trigger_answers: Mapping[str, frozenset[str]]
+    """Our request -> the station's messages it allows before acceptance (B02.FR.09, E16J 3.10)."""
+    allowed_while_pending: frozenset[str]
+    """Requests we may send to a Pending station (B02.FR.01)."""
+
+    def encode(self, command: Command) -> Request | None:
+        encoder = self.encoders.get(type(command))
+        return None if encoder is None else encoder(command)
+
+    def extended(
+        self,
+        inbound: Mapping[str, InboundMessage] | None = None,
+        encoders: Mapping[type, Encoder] | None = None,
+    ) -> Translator:
+        return replace(
+            self,
+            inbound={**self.inbound, **(inbound or {})},
+            encoders={**self.encoders, **(encoders or {})},
+        )
+
+
+def answer_status(payload: Payload) -> str | None:
+    """Return the status word of a station's answer, whatever the version."""
+    status = payload.get("status")
+    return status if isinstance(status, str) else None

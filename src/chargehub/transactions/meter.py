@@ -1,0 +1,229 @@
+"""Meter truth: what a transaction really took, from registers that reset, slip and lie.
+
+Pure. A `MeterTrack` is folded over the readings of one transaction in time order; every rule sets a
+flag and yields a corrected energy beside the reported register, which is never altered. The same
+fold runs live and when a transaction is settled from its stored readings, so both agree.
+
+The rules, in the order they are tried:
+  begin missing   the first register is the begin.
+  zero begin      begin 0 while the meter was not at 0: count from the register the previous
+                  transaction of this EVSE ended at when that fits, else from the first register.
+                  A lifetime register is never billed (the 910 kWh case).
+  unit slip       a register 1,000 times off that fits when scaled is scaled.
+  glitch          a single fall that returns to where it was is left out.
+  reset           a fall that stays: energy goes on from before the fall.
+  implausible     a rise no EVSE of this power can deliver is left out; when the next reading
+                  confirms it, counting goes on from there and the jump is not billed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from chargehub.telemetry.readings import Flag, Reading
+
+POWER_MARGIN = 1.25
+"""A gun may exceed its rated power by metering class, temperature and rounding."""
+TOLERANCE_WH = 500
+"""Registers in whole kWh move in steps; clocks are a few seconds apart."""
+ROUNDING_WH = 2
+
+
+@dataclass(frozen=True, slots=True)
+class MeterTrack:
+    """Where the fold stands. `base_wh` is the register that counts as zero, in this stretch."""
+
+    max_power_w: int
+    previous_wh: int | None = None
+    """The register at which the EVSE's previous transaction ended, when known."""
+    begin_reported: bool = False
+    base_wh: int | None = None
+    carried_wh: int = 0
+    """Energy of the stretches before the last reset."""
+    last_wh: int | None = None
+    last_at: datetime | None = None
+    flags: Flag = Flag.NONE
+    before_fall: MeterTrack | None = None
+    jumped_to_wh: int | None = None
+
+    @property
+    def energy_wh(self) -> int | None:
+        if self.base_wh is None or self.last_wh is None:
+            return None
+        return self.carried_wh + self.last_wh - self.base_wh
+
+    def can_rise(self, by_wh: float, at: datetime) -> bool:
+        """Tell whether this EVSE could deliver `by_wh` between the last reading and `at`."""
+        seconds = 0.0 if self.last_at is None else max(0.0, (at - self.last_at).total_seconds())
+        return by_wh <= self.max_power_w * POWER_MARGIN * seconds / 3600 + TOLERANCE_WH
+
+
+def begin_track(
+    register_wh: int | None, at: datetime, max_power_w: int, previous_wh: int | None = None
+) -> MeterTrack:
+    """Begin a transaction at the reported register (None where the station told none)."""
+    return MeterTrack(
+        max_power_w=max_power_w,
+        previous_wh=previous_wh,
+        begin_reported=register_wh is not None,
+        base_wh=register_wh,
+        last_wh=register_wh,
+        last_at=at,
+    )
+
+
+def advance(track: MeterTrack, reading: Reading) -> tuple[MeterTrack, Flag]:
+    """Fold one reading in; return the new track and this reading's own flags.
+
+    A reading without a register, or older than the last one, leaves the track as it is.
+    """
+    register, at = reading.register_wh, reading.sampled_at
+    if register is None or (track.last_at is not None and at < track.last_at):
+        return track, Flag.NONE
+    if track.last_wh is None or track.base_wh is None:
+        return _begin_late(track, register, at)
+    rise = register - track.last_wh
+    if -ROUNDING_WH <= rise < 0:
+        return replace(track, last_at=at), Flag.NONE
+    if rise >= 0:
+        return _rise(track, register, at)
+    return _fall(track, register, at)
+
+
+def _marked(track: MeterTrack, flag: Flag) -> tuple[MeterTrack, Flag]:
+    return replace(track, flags=track.flags | flag), flag
+
+
+def _begin_late(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, Flag]:
+    begun = replace(track, base_wh=register, last_wh=register, last_at=at)
+    return _marked(begun, Flag.BEGIN_MISSING)
+
+
+def _accepted(track: MeterTrack, register: int, at: datetime) -> MeterTrack:
+    return replace(track, last_wh=register, last_at=at, before_fall=None, jumped_to_wh=None)
+
+
+def _rise(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, Flag]:
+    assert track.last_wh is not None
+    returned = _returned_from_fall(track, register, at)
+    if returned is not None:
+        return returned, Flag.NONE
+    if _is_zero_begin(track, register):
+        return _correct_zero_begin(track, register, at)
+    if track.can_rise(register - track.last_wh, at):
+        return _accepted(track, register, at), Flag.NONE
+    scaled = round(register / 1000)
+    if scaled >= track.last_wh and track.can_rise(scaled - track.last_wh, at):
+        return _marked(_accepted(track, scaled, at), Flag.UNIT_SUSPECT)
+    return _jump(track, register, at)
+
+
+def _is_zero_begin(track: MeterTrack, register: int) -> bool:
+    """Tell whether begin 0 is a lie: the meter is where, or beyond where, it was before."""
+    if not (track.begin_reported and track.base_wh == 0 and track.last_wh == 0):
+        return False
+    return track.previous_wh is not None and 0 < track.previous_wh <= register
+
+
+def _correct_zero_begin(
+    track: MeterTrack, register: int, at: datetime
+) -> tuple[MeterTrack, Flag]:
+    assert track.previous_wh is not None
+    fits = track.can_rise(register - track.previous_wh, at)
+    base = track.previous_wh if fits else register
+    return _marked(replace(_accepted(track, register, at), base_wh=base), Flag.ZERO_BEGIN)
+
+
+def _jump(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, Flag]:
+    if track.begin_reported and track.base_wh == 0 and track.last_wh == 0:
+        # Nothing was counted yet: what rose is the meter's life, not this transaction.
+        begun = replace(_accepted(track, register, at), base_wh=register)
+        return _marked(begun, Flag.ZERO_BEGIN)
+    energy = track.energy_wh
+    assert energy is not None
+    confirmed = track.jumped_to_wh is not None and 0 <= register - track.jumped_to_wh <= (
+        TOLERANCE_WH + track.max_power_w
+    )
+    if confirmed:
+        assert track.jumped_to_wh is not None
+        moved = replace(
+            _accepted(track, register, at), base_wh=track.jumped_to_wh, carried_wh=energy
+        )
+        return _marked(moved, Flag.IMPLAUSIBLE)
+    return _marked(replace(track, jumped_to_wh=register), Flag.IMPLAUSIBLE)
+
+
+def _fall(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, Flag]:
+    assert track.last_wh is not None
+    scaled = register * 1000
+    if scaled >= track.last_wh > 0 and register > 0:
+        step = scaled - track.last_wh
+        # A register in whole kWh can lag by just under one kWh.
+        if track.can_rise(step, at):
+            return _marked(_accepted(track, scaled, at), Flag.UNIT_SUSPECT)
+    energy = track.energy_wh
+    assert energy is not None
+    # A meter that restarted at 0 delivered what it shows; one that shows more than was possible
+    # restarted from somewhere unknown.
+    base = 0 if track.can_rise(register, at) else register
+    fallen = replace(
+        track,
+        base_wh=base,
+        carried_wh=energy,
+        last_wh=register,
+        last_at=at,
+        jumped_to_wh=None,
+        before_fall=replace(track, before_fall=None),
+    )
+    return _marked(fallen, Flag.REGISTER_RESET)
+
+
+def _returned_from_fall(track: MeterTrack, register: int, at: datetime) -> MeterTrack | None:
+    """Undo a fall that was one bad reading: the register is back where it would have been."""
+    before = track.before_fall
+    if before is None or before.last_wh is None or track.last_wh is None:
+        return None
+    if track.can_rise(register - track.last_wh, at):
+        return None
+    rise = register - before.last_wh
+    if rise < 0 or not before.can_rise(rise, at):
+        return None
+    restored = _accepted(before, register, at)
+    return replace(restored, flags=track.flags)
+
+
+@dataclass(frozen=True, slots=True)
+class MeterTruth:
+    """A transaction's corrected figures, recomputable from its stored readings at any time."""
+
+    energy_wh: int | None
+    flags: Flag
+    reading_energy_wh: tuple[int | None, ...]
+    """The corrected energy at each of the given readings, in the order given."""
+
+
+def find_truth(
+    begin: MeterTrack, readings: Iterable[Reading], end: Reading | None = None
+) -> MeterTruth:
+    """Fold all readings (any order) and the end register over a fresh track."""
+    indexed = list(enumerate(readings))
+    energies: list[int | None] = [None] * len(indexed)
+    track = begin
+    for index, reading in sorted(indexed, key=lambda pair: pair[1].sampled_at):
+        track, own = advance(track, reading)
+        usable = reading.register_wh is not None and not own & Flag.IMPLAUSIBLE
+        energies[index] = track.energy_wh if usable else None
+    if end is not None:
+        end_register = end.register_wh
+        fell = (
+            end_register is not None
+            and begin.base_wh is not None
+            and end_register < begin.base_wh
+            and not track.flags & (Flag.REGISTER_RESET | Flag.ZERO_BEGIN)
+        )
+        track, _ = advance(track, end)
+        if fell:
+            track, _ = _marked(track, Flag.END_BEFORE_BEGIN)
+    return MeterTruth(track.energy_wh, track.flags, tuple(energies))
