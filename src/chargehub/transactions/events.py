@@ -17,6 +17,7 @@ class TransactionStarted:
     station_id: int
     evse_no: int | None
     at: datetime
+    charging_state: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class TransactionProgressed:
     """The newest values of an active transaction; None is "not told", which keeps the last value.
 
     `energy_wh` is the corrected energy since the begin. Not published for replayed older samples.
+    `charging_state` is the OCPP 2.x word; stations that report Occupied are told apart by it.
     """
 
     transaction_id: int
@@ -33,6 +35,7 @@ class TransactionProgressed:
     power_w: int | None = None
     energy_wh: int | None = None
     soc_percent: float | None = None
+    charging_state: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
