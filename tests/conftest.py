@@ -1,0 +1,85 @@
+"""Fixtures every test may use: one embedded PostgreSQL a session, a migrated database a test."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from chargehub.kit import migrate
+from chargehub.kit.db import Database
+from chargehub.kit.postgres import EmbeddedPostgres
+
+TEMPLATE = "chargehub_template"
+
+
+@pytest.fixture(scope="session")
+def open_dir() -> Iterator[Path]:
+    """A directory that the unprivileged user may enter too: pytest's own are closed to others."""
+    path = Path(tempfile.mkdtemp(prefix="chargehub-test-"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def embedded_postgres(open_dir: Path) -> Iterator[EmbeddedPostgres]:
+    """The session's server: durable settings but fsync, since no test pulls the power."""
+    fast = {"fsync": "off", "shared_buffers": "128MB", "max_connections": "200"}
+    with EmbeddedPostgres(open_dir / "session", settings=fast) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(embedded_postgres: EmbeddedPostgres) -> str:
+    """The URL of an empty database of the session's server."""
+    return embedded_postgres.url
+
+
+@pytest.fixture(scope="session")
+def _template(embedded_postgres: EmbeddedPostgres) -> str:
+    _execute(embedded_postgres, f"CREATE DATABASE {TEMPLATE}")
+    migrate.upgrade(embedded_postgres.url_of(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(embedded_postgres: EmbeddedPostgres, _template: str) -> Iterator[str]:
+    """The URL of a migrated database of this test's own."""
+    name = new_database(embedded_postgres, _template)
+    yield embedded_postgres.url_of(name)
+    _execute(embedded_postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def module_database_url(embedded_postgres: EmbeddedPostgres, _template: str) -> Iterator[str]:
+    """The URL of a migrated database that the tests of one module share."""
+    name = new_database(embedded_postgres, _template)
+    yield embedded_postgres.url_of(name)
+    _execute(embedded_postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A migrated database of this test's own, opened."""
+    opened = Database(database_url)
+    yield opened
+    await opened.close()
+
+
+def new_database(server: EmbeddedPostgres, template: str) -> str:
+    name = f"test_{uuid.uuid4().hex}"
+    _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    return name
+
+
+def _execute(server: EmbeddedPostgres, statement: str) -> None:
+    url = server.url.replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())
