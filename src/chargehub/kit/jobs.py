@@ -7,7 +7,18 @@ not a queue library: docs/decisions/0004-due-rows.md.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Integer, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from chargehub.kit.group_commit import BatchStatement
@@ -22,17 +33,11 @@ due_actions = Table(
     Column("due_at", DateTime(timezone=True), nullable=False),
     Column("payload", JSONB, nullable=False, server_default=text("'{}'")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
-    Column("done_at", DateTime(timezone=True)),
     Column("last_error", Text),
-    Index("ix_due_actions_open", "due_at", postgresql_where=text("done_at IS NULL")),
-    # The same action on the same subject waits once; scheduling it again moves it.
-    Index(
-        "uq_due_actions_open_kind_subject",
-        "kind",
-        "subject",
-        unique=True,
-        postgresql_where=text("done_at IS NULL"),
-    ),
+    Index("ix_due_actions_due_at", "due_at"),
+    # The same action on the same subject waits once; scheduling it again moves it. A row that has
+    # been acted on is deleted: what it did is its own evidence.
+    UniqueConstraint("kind", "subject"),
 )
 
 outbox = Table(
@@ -57,8 +62,8 @@ SCHEDULE = BatchStatement(
     FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[])
          AS u(kind, subject, due_at, payload)
     ORDER BY kind, subject, due_at DESC
-    ON CONFLICT (kind, subject) WHERE done_at IS NULL
-    DO UPDATE SET due_at = EXCLUDED.due_at, payload = EXCLUDED.payload
+    ON CONFLICT (kind, subject)
+    DO UPDATE SET due_at = EXCLUDED.due_at, payload = EXCLUDED.payload, attempts = 0
     """,
     order=80,
 )

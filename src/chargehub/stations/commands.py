@@ -170,3 +170,6 @@ class StationLink(Protocol):
         """
 
     def online_ids(self) -> frozenset[int]: ...
+
+    async def disconnect(self, station_id: int) -> None:
+        """Close the station's socket, if any: its credential or registration has changed."""

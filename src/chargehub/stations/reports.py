@@ -46,10 +46,11 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """A station's socket is gone. Ignored unless it was the newest. Reply: None."""
+    """A station's socket is gone. Ignored unless `epoch` is the newest. Reply: None."""
 
     station_id: int
     received_at: datetime
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,9 +127,7 @@ def _is_zero_begin(track: MeterTrack, register: int) -> bool:
     return track.previous_wh is not None and 0 < track.previous_wh <= register
 
 
-def _correct_zero_begin(
-    track: MeterTrack, register: int, at: datetime
-) -> tuple[MeterTrack, Flag]:
+def _correct_zero_begin(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, Flag]:
     assert track.previous_wh is not None
     fits = track.can_rise(register - track.previous_wh, at)
     base = track.previous_wh if fits else register

@@ -57,6 +57,8 @@ class TransactionReported:
     """The payload as received, kept when flags are set."""
     assigns_ref: bool = False
     """True when the reply must name the transaction (1.6 StartTransaction)."""
+    ref_is_ours: bool = False
+    """True where we number the transactions: a reference we did not give is unknown (1.6)."""
     content_hash: int = 0
     """Signed 64-bit hash of the whole payload."""
 

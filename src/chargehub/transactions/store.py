@@ -46,6 +46,9 @@ transactions = Table(
     Column("received_at", DateTime(timezone=True), nullable=False),
     Column("end_received_at", DateTime(timezone=True)),
     Column("begin_register_wh", BigInteger),  # as reported
+    # Where the EVSE's previous transaction ended: tells a zero begin from a meter at zero.
+    Column("previous_register_wh", BigInteger),
+    Column("max_power_w", Integer, nullable=False),
     Column("end_register_wh", BigInteger),  # as reported
     Column("energy_wh", BigInteger),  # corrected; NULL until a register was read
     Column("flags", Integer, nullable=False, server_default=text("0")),
@@ -59,6 +62,7 @@ transactions = Table(
     Column("settled_at", DateTime(timezone=True)),  # meter truth recomputed from stored readings
     UniqueConstraint("station_id", "ref"),
     UniqueConstraint("station_id", "begin_key"),
+    Index("ix_transactions_station_id_evse_no_started_at", "station_id", "evse_no", "started_at"),
     Index(
         "ix_transactions_active",
         "station_id",

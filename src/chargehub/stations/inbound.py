@@ -1,0 +1,457 @@
+"""What stations report about themselves, decided and stored in the group commit's batches.
+
+One handler a report kind. Owns the connection fence: a socket that has been superseded may write
+nothing. What other features do on a status or a boot is wired in as observers by app.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from psycopg import AsyncConnection
+
+from chargehub.kit import jobs
+from chargehub.kit.events import EventBus
+from chargehub.kit.group_commit import BatchStatement, Decision, Item, Row, Writes
+from chargehub.stations.events import ConnectorStatusChanged, StationOnline, StationWentOffline
+from chargehub.stations.reports import (
+    BootReply,
+    BootReported,
+    Connected,
+    ConnectionGranted,
+    Disconnected,
+    NoticeReported,
+    RegistrationStatus,
+    StatusReported,
+    VariableReported,
+    VariablesReported,
+)
+
+Connection = AsyncConnection[Row]
+StatusObserver = Callable[[StatusReported, Writes], None]
+BootObserver = Callable[[BootReported, Writes], None]
+
+FENCE_LOCK = 0x0C4A46E
+"""Advisory lock: shared by every batch, exclusive while connections change their epoch."""
+
+OLDEST_CREDIBLE = datetime(2015, 1, 1, tzinfo=UTC)
+FUTURE_TOLERANCE = timedelta(minutes=5)
+
+
+def credible(at: datetime | None, received_at: datetime) -> datetime:
+    """Return the station's time, or ours where its clock cannot be right.
+
+    A status stamped next year would otherwise outrank everything until then.
+    """
+    if at is None or at < OLDEST_CREDIBLE or at > received_at + FUTURE_TOLERANCE:
+        return received_at
+    return at
+
+
+class ConnectionFence:
+    """Refuses items of superseded sockets inside the batch's own transaction."""
+
+    async def stale_keys(self, connection: Connection, items: Sequence[Item[Any]]) -> set[Hashable]:
+        changing = any(isinstance(item.report, Connected) for item in items)
+        lock = "pg_advisory_xact_lock" if changing else "pg_advisory_xact_lock_shared"
+        fenced = [(item.key, item.fence) for item in items if item.fence is not None]
+        async with connection.pipeline():
+            await connection.execute(f"SELECT {lock}({FENCE_LOCK})".encode())
+            cursor = await connection.execute(
+                "SELECT u.station_id FROM unnest(%s::bigint[], %s::bigint[]) u(station_id, epoch)"
+                " JOIN station_connections c USING (station_id) WHERE c.epoch <> u.epoch",
+                ([key for key, _ in fenced], [fence for _, fence in fenced]),
+            )
+        return {row[0] for row in await cursor.fetchall()}
+
+
+@dataclass(slots=True, eq=False)
+class ConnectHandler:
+    """Gives each accepted socket the next epoch; the newest wins (P4 5.3)."""
+
+    bus: EventBus
+
+    async def read(
+        self, connection: Connection, items: Sequence[Item[Connected]]
+    ) -> dict[int, tuple[int, str, str]]:
+        reports = [item.report for item in items]
+        cursor = await connection.execute(
+            """
+            WITH granted AS (
+                INSERT INTO station_connections AS c
+                    (station_id, epoch, protocol, remote, connected_at)
+                SELECT station_id, 1, protocol, remote, connected_at
+                FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[])
+                    AS u(station_id, protocol, remote, connected_at)
+                ON CONFLICT (station_id) DO UPDATE SET
+                    epoch = c.epoch + 1, protocol = EXCLUDED.protocol, remote = EXCLUDED.remote,
+                    connected_at = EXCLUDED.connected_at, disconnected_at = NULL
+                RETURNING station_id, epoch)
+            SELECT g.station_id, g.epoch, s.registration, s.identity
+            FROM granted g JOIN charging_stations s ON s.id = g.station_id
+            """,
+            (
+                [report.station_id for report in reports],
+                [report.protocol for report in reports],
+                [report.remote for report in reports],
+                [report.received_at for report in reports],
+            ),
+        )
+        return {row[0]: (row[1], row[2], row[3]) for row in await cursor.fetchall()}
+
+    def decide(
+        self,
+        item: Item[Connected],
+        facts: dict[int, tuple[int, str, str]],
+        writes: Writes,  # noqa: ARG002 - the epoch was written by the read, which returns it
+    ) -> Decision[ConnectionGranted]:
+        report = item.report
+        epoch, registration, identity = facts[report.station_id]
+        event = StationOnline(report.station_id, identity, report.received_at)
+        return Decision(
+            ConnectionGranted(epoch, RegistrationStatus(registration)),
+            lambda: self.bus.publish(event),
+        )
+
+
+CLOSE_CONNECTION = BatchStatement(
+    "station_connections.close",
+    """
+    UPDATE station_connections c SET disconnected_at = u.at
+    FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[]) AS u(station_id, epoch, at)
+    WHERE c.station_id = u.station_id AND c.epoch = u.epoch AND c.disconnected_at IS NULL
+    """,
+)
+
+
+@dataclass(slots=True, eq=False)
+class DisconnectHandler:
+    """Marks a station offline, unless a newer socket has taken over."""
+
+    bus: EventBus
+
+    async def read(
+        self, connection: Connection, items: Sequence[Item[Disconnected]]
+    ) -> dict[int, tuple[int, str]]:
+        cursor = await connection.execute(
+            "SELECT c.station_id, c.epoch, s.identity FROM station_connections c"
+            " JOIN charging_stations s ON s.id = c.station_id WHERE c.station_id = ANY(%s)",
+            ([item.report.station_id for item in items],),
+        )
+        return {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
+
+    def decide(
+        self, item: Item[Disconnected], facts: dict[int, tuple[int, str]], writes: Writes
+    ) -> Decision[None]:
+        report = item.report
+        epoch, identity = facts.get(report.station_id, (-1, ""))
+        if epoch != report.epoch:
+            return Decision(None)
+        writes.add(CLOSE_CONNECTION, (report.station_id, report.epoch, report.received_at))
+        event = StationWentOffline(report.station_id, identity, report.received_at)
+        return Decision(None, lambda: self.bus.publish(event))
+
+
+UPDATE_BOOT = BatchStatement(
+    "charging_stations.boot",
+    """
+    UPDATE charging_stations s SET
+        vendor = u.vendor, model = u.model,
+        serial_number = coalesce(u.serial_number, s.serial_number),
+        firmware_version = coalesce(u.firmware_version, s.firmware_version),
+        boot_facts = u.facts::jsonb, booted_at = u.at
+    FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+                %s::timestamptz[])
+         AS u(station_id, vendor, model, serial_number, firmware_version, facts, at)
+    WHERE s.id = u.station_id
+    """,
+)
+
+
+@dataclass(slots=True, eq=False)
+class BootHandler:
+    """Answers BootNotification from the durable registration (B01-B03).
+
+    A boot clears neither statuses nor open transactions by itself (B01.FR.07/13).
+    """
+
+    heartbeat_interval_s: int
+    retry_interval_s: int
+    observers: Sequence[BootObserver] = ()
+
+    async def read(
+        self, connection: Connection, items: Sequence[Item[BootReported]]
+    ) -> dict[int, tuple[str, int | None]]:
+        cursor = await connection.execute(
+            "SELECT id, registration, heartbeat_interval_s FROM charging_stations"
+            " WHERE id = ANY(%s)",
+            ([item.report.station_id for item in items],),
+        )
+        return {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
+
+    def decide(
+        self, item: Item[BootReported], facts: dict[int, tuple[str, int | None]], writes: Writes
+    ) -> Decision[BootReply]:
+        report = item.report
+        registration, interval = facts[report.station_id]
+        status = RegistrationStatus(registration)
+        facts_text = _json(
+            {
+                "iccid": report.iccid or None,
+                "imsi": report.imsi or None,
+                "meter_type": report.meter_type or None,
+                "meter_serial_number": report.meter_serial_number or None,
+                "reason": report.reason,
+            }
+        )
+        writes.add(
+            UPDATE_BOOT,
+            (
+                report.station_id,
+                report.vendor,
+                report.model,
+                report.serial_number or None,
+                report.firmware_version or None,
+                facts_text,
+                report.received_at,
+            ),
+        )
+        writes.add(
+            jobs.POST,
+            (report.received_at, "station.booted", str(report.station_id), facts_text),
+        )
+        for observer in self.observers:
+            observer(report, writes)
+        if status is RegistrationStatus.ACCEPTED:
+            return Decision(BootReply(status, interval or self.heartbeat_interval_s))
+        return Decision(BootReply(status, self.retry_interval_s))
+
+
+INSERT_STATUS = BatchStatement(
+    "connector_status_events.insert",
+    """
+    INSERT INTO connector_status_events (station_id, evse_no, connector_no, status, at,
+        received_at, error_code, info, vendor_id, vendor_error_code)
+    SELECT * FROM unnest(%s::bigint[], %s::smallint[], %s::smallint[], %s::text[],
+        %s::timestamptz[], %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[])
+    ON CONFLICT DO NOTHING
+    """,
+)
+
+UPDATE_CONNECTOR = BatchStatement(
+    "connectors.status",
+    """
+    UPDATE connectors c SET status = u.status, status_at = u.at, status_received_at = u.received_at,
+        error_code = u.error_code, info = u.info, vendor_error_code = u.vendor_error_code
+    FROM unnest(%s::bigint[], %s::smallint[], %s::smallint[], %s::text[], %s::timestamptz[],
+                %s::timestamptz[], %s::text[], %s::text[], %s::text[])
+         AS u(station_id, evse_no, connector_no, status, at, received_at, error_code, info,
+              vendor_error_code)
+    WHERE (c.station_id, c.evse_no, c.connector_no) = (u.station_id, u.evse_no, u.connector_no)
+    """,
+)
+
+UPDATE_STATION_STATUS = BatchStatement(
+    "charging_stations.status",
+    """
+    UPDATE charging_stations s SET status = u.status, status_at = u.at, error_code = u.error_code
+    FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::text[])
+         AS u(station_id, status, at, error_code)
+    WHERE s.id = u.station_id
+    """,
+)
+
+StatusKey = tuple[int, int, int]
+
+
+@dataclass(slots=True, eq=False)
+class StatusHandler:
+    """Keeps the newest status of each connector and the history of all of them.
+
+    Newest by the station's own timestamp: late replays do not overwrite (16 4.9). A status never
+    ends a transaction. A connector nobody commissioned goes into the history only.
+    """
+
+    bus: EventBus
+    observers: Sequence[StatusObserver] = ()
+
+    async def read(
+        self, connection: Connection, items: Sequence[Item[StatusReported]]
+    ) -> dict[StatusKey, datetime | None]:
+        ids = [item.report.station_id for item in items]
+        cursor = await connection.execute(
+            "SELECT station_id, evse_no, connector_no, status_at FROM connectors"
+            " WHERE station_id = ANY(%s)"
+            " UNION ALL SELECT id, 0, 0, status_at FROM charging_stations WHERE id = ANY(%s)",
+            (ids, ids),
+        )
+        return {(row[0], row[1], row[2]): row[3] for row in await cursor.fetchall()}
+
+    def decide(
+        self,
+        item: Item[StatusReported],
+        facts: dict[StatusKey, datetime | None],
+        writes: Writes,
+    ) -> Decision[None]:
+        report = item.report
+        at = credible(report.at, report.received_at)
+        connector_no = 0 if report.evse_no == 0 else report.connector_no
+        key = (report.station_id, report.evse_no, connector_no)
+        status = str(report.status)
+        writes.add(
+            INSERT_STATUS,
+            (
+                *key,
+                status,
+                at,
+                report.received_at,
+                report.error_code or "",
+                report.info,
+                report.vendor_id,
+                report.vendor_error_code,
+            ),
+        )
+        for observer in self.observers:
+            observer(report, writes)
+        known_at = facts.get(key)
+        if key not in facts or (known_at is not None and at < known_at):
+            return Decision(None)
+        if report.evse_no == 0:
+            writes.add(UPDATE_STATION_STATUS, (report.station_id, status, at, report.error_code))
+        else:
+            writes.add(
+                UPDATE_CONNECTOR,
+                (
+                    *key,
+                    status,
+                    at,
+                    report.received_at,
+                    report.error_code,
+                    report.info,
+                    report.vendor_error_code,
+                ),
+            )
+        event = ConnectorStatusChanged(*key, report.status, at, report.error_code)
+        return Decision(None, lambda: self.bus.publish(event))
+
+
+INSERT_NOTICE = BatchStatement(
+    "station_notices.insert",
+    """
+    INSERT INTO station_notices (station_id, kind, at, received_at, flagged, payload)
+    SELECT station_id, kind, at, received_at, flagged, payload::jsonb
+    FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::boolean[],
+                %s::text[]) AS u(station_id, kind, at, received_at, flagged, payload)
+    """,
+)
+
+
+class NoticeHandler:
+    """Keeps what is only to be kept; every security event, known or not (A04.FR.03)."""
+
+    async def read(
+        self,
+        connection: Connection,
+        items: Sequence[Item[NoticeReported]],
+    ) -> None:
+        """Need nothing."""
+
+    def decide(
+        self,
+        item: Item[NoticeReported],
+        facts: None,  # noqa: ARG002 - part of the handler's shape
+        writes: Writes,
+    ) -> Decision[None]:
+        report = item.report
+        at = credible(report.at, report.received_at)
+        text = _json(report.payload)
+        writes.add(
+            INSERT_NOTICE,
+            (report.station_id, report.kind, at, report.received_at, report.flagged, text),
+        )
+        if report.kind == "SecurityEventNotification":
+            writes.add(
+                jobs.POST,
+                (report.received_at, "station.security_event", str(report.station_id), text),
+            )
+        return Decision(None)
+
+
+UPSERT_VARIABLES = BatchStatement(
+    "station_variables.upsert",
+    """
+    INSERT INTO station_variables (station_id, path, value, facts, reported_at)
+    SELECT DISTINCT ON (station_id, path) station_id, path, value, facts::jsonb, reported_at
+    FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+         AS u(station_id, path, value, facts, reported_at)
+    ORDER BY station_id, path, reported_at DESC
+    ON CONFLICT (station_id, path) DO UPDATE SET
+        value = EXCLUDED.value, facts = EXCLUDED.facts, reported_at = EXCLUDED.reported_at
+    """,
+)
+
+
+class VariablesHandler:
+    """Keeps the last reported value of every variable or configuration key."""
+
+    async def read(
+        self,
+        connection: Connection,
+        items: Sequence[Item[VariablesReported]],
+    ) -> None:
+        """Need nothing."""
+
+    def decide(
+        self,
+        item: Item[VariablesReported],
+        facts: None,  # noqa: ARG002 - part of the handler's shape
+        writes: Writes,
+    ) -> Decision[None]:
+        report = item.report
+        for variable in _last_of_each(report.variables):
+            facts_text = _json(
+                {
+                    "mutability": variable.mutability,
+                    "data_type": variable.data_type,
+                    "unit": variable.unit,
+                }
+            )
+            writes.add(
+                UPSERT_VARIABLES,
+                (
+                    report.station_id,
+                    variable_path(variable),
+                    variable.value,
+                    facts_text,
+                    report.received_at,
+                ),
+            )
+        return Decision(None)
+
+
+def variable_path(variable: VariableReported) -> str:
+    """Return the variable's full name, one text for both protocol families."""
+    place = ""
+    if variable.evse_no is not None:
+        place = f"@{variable.evse_no}"
+        if variable.connector_no is not None:
+            place += f".{variable.connector_no}"
+    component = variable.component + (
+        f"/{variable.component_instance}" if variable.component_instance else ""
+    )
+    name = variable.variable + (
+        f"/{variable.variable_instance}" if variable.variable_instance else ""
+    )
+    return f"{component}{place}.{name}#{variable.attribute}"
+
+
+def _last_of_each(variables: Iterable[VariableReported]) -> Iterable[VariableReported]:
+    return {variable_path(variable): variable for variable in variables}.values()
+
+
+def _json(value: dict[str, Any]) -> str:
+    return orjson.dumps(value).decode()

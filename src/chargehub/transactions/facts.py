@@ -1,0 +1,189 @@
+"""What the transaction decisions must know from the database, one set query a kind and batch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from chargehub.authorization import TokenFact, read_token_facts
+from chargehub.transactions.reports import IdToken, TransactionReported
+
+Connection = AsyncConnection[tuple[Any, ...]]
+StationRef = tuple[int, str]
+StationEvse = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTransaction:
+    """A transaction that is not in the book: ended, or begun before and asked for again."""
+
+    id: int
+    ref: str
+    state: str
+    evse_no: int | None
+    authorization_status: str | None
+    group_id_token: str | None
+    ended_by_policy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EvseFact:
+    max_power_w: int
+    previous_register_wh: int | None
+
+
+@dataclass(slots=True)
+class EventFacts:
+    stored: dict[StationRef, StoredTransaction] = field(default_factory=dict)
+    begun: dict[tuple[int, int], StoredTransaction] = field(default_factory=dict)
+    tokens: dict[str, TokenFact] = field(default_factory=dict)
+    evses: dict[StationEvse, EvseFact] = field(default_factory=dict)
+    remote_tokens: dict[tuple[int, int], IdToken] = field(default_factory=dict)
+    new_ids: list[int] = field(default_factory=list)
+
+
+def begin_key(report: TransactionReported) -> int:
+    """Return the content by which a repeated start without a reference is known (16 3.7.1)."""
+    token = report.id_token.text.lower() if report.id_token else ""
+    text = f"{report.evse_no}|{token}|{report.at.isoformat()}|{report.register_wh}"
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+async def read_event_facts(
+    connection: Connection, reports: Collection[TransactionReported], known_refs: set[StationRef]
+) -> EventFacts:
+    """Read all that `TransactionHandler.decide` needs; `known_refs` are in the book already."""
+    strangers = [
+        report
+        for report in reports
+        if report.transaction_ref is None
+        or (report.station_id, report.transaction_ref) not in known_refs
+    ]
+    facts = EventFacts()
+    facts.remote_tokens = await _read_remote_tokens(connection, reports)
+    tokens = {report.id_token.text for report in reports if report.id_token}
+    tokens.update(token.text for token in facts.remote_tokens.values())
+    facts.tokens = await read_token_facts(connection, tokens)
+    if not strangers:
+        return facts
+    facts.stored = await read_stored(
+        connection,
+        [
+            (report.station_id, report.transaction_ref)
+            for report in strangers
+            if report.transaction_ref is not None
+        ],
+    )
+    facts.begun = await _read_begun(connection, strangers)
+    facts.evses = await _read_evses(connection, strangers)
+    cursor = await connection.execute(
+        "SELECT nextval('transaction_ids') FROM generate_series(1, %s)", (len(strangers),)
+    )
+    facts.new_ids = [row[0] for row in await cursor.fetchall()]
+    return facts
+
+
+_STORED = (
+    "t.id, t.ref, t.state, t.evse_no, t.authorization_status, t.group_id_token,"
+    " t.state = 'Ended' AND t.end_received_at IS NULL"
+)
+
+
+async def read_stored(
+    connection: Connection, refs: Collection[StationRef]
+) -> dict[StationRef, StoredTransaction]:
+    if not refs:
+        return {}
+    cursor = await connection.execute(
+        f"SELECT t.station_id, {_STORED} FROM unnest(%s::bigint[], %s::text[]) u(station_id, ref)"
+        " JOIN transactions t USING (station_id, ref)".encode(),
+        ([station_id for station_id, _ in refs], [ref for _, ref in refs]),
+    )
+    return {(row[0], row[2]): StoredTransaction(*row[1:]) for row in await cursor.fetchall()}
+
+
+async def _read_begun(
+    connection: Connection, reports: Iterable[TransactionReported]
+) -> dict[tuple[int, int], StoredTransaction]:
+    keys = [(report.station_id, begin_key(report)) for report in reports if report.assigns_ref]
+    if not keys:
+        return {}
+    cursor = await connection.execute(
+        f"SELECT t.station_id, t.begin_key, {_STORED}"
+        " FROM unnest(%s::bigint[], %s::bigint[]) u(station_id, begin_key)"
+        " JOIN transactions t USING (station_id, begin_key)".encode(),
+        ([station_id for station_id, _ in keys], [key for _, key in keys]),
+    )
+    return {(row[0], row[1]): StoredTransaction(*row[2:]) for row in await cursor.fetchall()}
+
+
+async def _read_evses(
+    connection: Connection, reports: Iterable[TransactionReported]
+) -> dict[StationEvse, EvseFact]:
+    cursor = await connection.execute(
+        """
+        SELECT e.station_id, e.evse_no, e.max_power_w,
+            (SELECT t.end_register_wh FROM transactions t
+             WHERE t.station_id = e.station_id AND t.evse_no = e.evse_no
+               AND t.started_at < u.at AND t.end_register_wh > 0
+             ORDER BY t.started_at DESC LIMIT 1)
+        FROM unnest(%s::bigint[], %s::timestamptz[]) AS u(station_id, at)
+        JOIN evses e USING (station_id)
+        """,
+        ([report.station_id for report in reports], [report.at for report in reports]),
+    )
+    return {(row[0], row[1]): EvseFact(row[2], row[3]) for row in await cursor.fetchall()}
+
+
+async def _read_remote_tokens(
+    connection: Connection, reports: Iterable[TransactionReported]
+) -> dict[tuple[int, int], IdToken]:
+    """Return the tokens we asked remote starts for: some stations do not repeat them."""
+    asked = [
+        (report.station_id, report.remote_start_id)
+        for report in reports
+        if report.remote_start_id is not None and report.id_token is None
+    ]
+    if not asked:
+        return {}
+    cursor = await connection.execute(
+        "SELECT c.station_id, c.remote_start_id, c.id_token"
+        " FROM unnest(%s::bigint[], %s::integer[]) u(station_id, remote_start_id)"
+        " JOIN station_commands c USING (station_id, remote_start_id)"
+        " WHERE c.id_token IS NOT NULL",
+        ([station_id for station_id, _ in asked], [number for _, number in asked]),
+    )
+    return {(row[0], row[1]): IdToken(row[2]) for row in await cursor.fetchall()}
+
+
+async def read_transaction_at(
+    connection: Connection, places: Collection[tuple[int, int, datetime]]
+) -> dict[tuple[int, int, datetime], StoredTransaction]:
+    """Find the ended transaction that was open at (station, EVSE, time), for late samples."""
+    if not places:
+        return {}
+    cursor = await connection.execute(
+        f"""
+        SELECT u.station_id, u.evse_no, u.at, {_STORED}
+        FROM unnest(%s::bigint[], %s::smallint[], %s::timestamptz[]) AS u(station_id, evse_no, at)
+        JOIN LATERAL (
+            SELECT * FROM transactions t
+            WHERE t.station_id = u.station_id AND t.evse_no = u.evse_no
+              AND t.started_at <= u.at AND t.ended_at >= u.at
+            ORDER BY t.started_at DESC LIMIT 1) t ON true
+        """.encode(),
+        (
+            [station_id for station_id, _, _ in places],
+            [evse_no for _, evse_no, _ in places],
+            [at for _, _, at in places],
+        ),
+    )
+    return {
+        (row[0], row[1], row[2]): StoredTransaction(*row[3:]) for row in await cursor.fetchall()
+    }

@@ -1,0 +1,122 @@
+"""The set statements of the transaction batches: what is written, and in which order."""
+
+from __future__ import annotations
+
+from chargehub.kit.group_commit import BatchStatement
+
+INSERT_TRANSACTION = BatchStatement(
+    "transactions.insert",
+    """
+    INSERT INTO transactions (id, station_id, ref, begin_key, evse_no, connector_no, id_token,
+        id_token_kind, group_id_token, authorization_status, state, charging_state, started_at,
+        received_at, begin_register_wh, previous_register_wh, max_power_w, flags, offline,
+        remote_start_id, reservation_id)
+    SELECT id, station_id, ref, begin_key, evse_no, connector_no, id_token,
+        id_token_kind, group_id_token, authorization_status, 'Active', charging_state, started_at,
+        received_at, begin_register_wh, previous_register_wh, max_power_w, flags, offline,
+        remote_start_id, reservation_id
+    FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::smallint[],
+                %s::smallint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+                %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::integer[],
+                %s::integer[], %s::boolean[], %s::integer[], %s::integer[])
+         AS u(id, station_id, ref, begin_key, evse_no, connector_no, id_token, id_token_kind,
+              group_id_token, authorization_status, charging_state, started_at, received_at,
+              begin_register_wh, previous_register_wh, max_power_w, flags, offline,
+              remote_start_id, reservation_id)
+    """,
+    order=10,
+)
+
+AMEND_TRANSACTION = BatchStatement(
+    "transactions.amend",
+    # Facts that may arrive on any event fill what is empty (E01.FR.13/16, F02.FR.01/21); a token
+    # presented later replaces one that was not accepted.
+    """
+    UPDATE transactions t SET
+        evse_no = coalesce(t.evse_no, u.evse_no),
+        connector_no = coalesce(t.connector_no, u.connector_no),
+        id_token = coalesce(u.id_token, t.id_token),
+        id_token_kind = coalesce(u.id_token_kind, t.id_token_kind),
+        group_id_token = coalesce(u.group_id_token, t.group_id_token),
+        authorization_status = coalesce(u.authorization_status, t.authorization_status),
+        charging_state = coalesce(u.charging_state, t.charging_state),
+        begin_register_wh = coalesce(t.begin_register_wh, u.begin_register_wh),
+        started_at = least(t.started_at, u.started_at),
+        offline = t.offline OR u.offline,
+        remote_start_id = coalesce(t.remote_start_id, u.remote_start_id),
+        reservation_id = coalesce(t.reservation_id, u.reservation_id),
+        flags = t.flags | u.flags
+    FROM unnest(%s::bigint[], %s::smallint[], %s::smallint[], %s::text[], %s::text[], %s::text[],
+                %s::text[], %s::text[], %s::bigint[], %s::timestamptz[], %s::boolean[],
+                %s::integer[], %s::integer[], %s::integer[])
+         AS u(id, evse_no, connector_no, id_token, id_token_kind, group_id_token,
+              authorization_status, charging_state, begin_register_wh, started_at, offline,
+              remote_start_id, reservation_id, flags)
+    WHERE t.id = u.id
+    """,
+    order=20,
+)
+
+END_TRANSACTION = BatchStatement(
+    "transactions.end",
+    # The station's first word on the end holds; it replaces an end that was only our policy's.
+    """
+    UPDATE transactions t SET
+        state = 'Ended', charging_state = NULL, ended_at = u.ended_at,
+        end_received_at = u.end_received_at, end_register_wh = u.end_register_wh,
+        energy_wh = coalesce(u.energy_wh, t.energy_wh), stopped_reason = u.stopped_reason,
+        stop_id_token = u.stop_id_token, flags = t.flags | u.flags, settled_at = NULL
+    FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::bigint[],
+                %s::text[], %s::text[], %s::integer[])
+         AS u(id, ended_at, end_received_at, end_register_wh, energy_wh, stopped_reason,
+              stop_id_token, flags)
+    WHERE t.id = u.id AND (t.state = 'Active' OR t.end_received_at IS NULL)
+    """,
+    order=30,
+)
+
+INSERT_EVENT = BatchStatement(
+    "transaction_events.insert",
+    """
+    INSERT INTO transaction_events (transaction_id, kind, at, received_at, seq_no, trigger,
+        charging_state, offline, flags, raw, content_hash)
+    SELECT transaction_id, kind, at, received_at, seq_no, trigger, charging_state, offline, flags,
+        raw::jsonb, content_hash
+    FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::bigint[],
+                %s::text[], %s::text[], %s::boolean[], %s::integer[], %s::text[], %s::bigint[])
+         AS u(transaction_id, kind, at, received_at, seq_no, trigger, charging_state, offline,
+              flags, raw, content_hash)
+    ON CONFLICT DO NOTHING
+    """,
+    order=40,
+)
+
+LINK_REMOTE_START = BatchStatement(
+    "station_commands.link_by_id",
+    """
+    UPDATE station_commands c SET transaction_id = u.transaction_id
+    FROM unnest(%s::bigint[], %s::integer[], %s::bigint[])
+         AS u(station_id, remote_start_id, transaction_id)
+    WHERE c.station_id = u.station_id AND c.remote_start_id = u.remote_start_id
+      AND c.transaction_id IS NULL
+    """,
+    order=70,
+)
+
+LINK_REMOTE_START_BY_TOKEN = BatchStatement(
+    "station_commands.link_by_token",
+    # A protocol without remoteStartId: the newest accepted start of this token that waits, at this
+    # EVSE or at any.
+    """
+    UPDATE station_commands c SET transaction_id = u.transaction_id
+    FROM unnest(%s::bigint[], %s::text[], %s::smallint[], %s::timestamptz[], %s::bigint[])
+         AS u(station_id, id_token, evse_no, since, transaction_id)
+    WHERE c.id = (
+        SELECT w.id FROM station_commands w
+        WHERE w.station_id = u.station_id AND w.remote_start_id IS NOT NULL
+          AND w.transaction_id IS NULL AND lower(w.id_token) = u.id_token
+          AND (w.evse_no IS NULL OR w.evse_no = u.evse_no) AND w.requested_at >= u.since
+        ORDER BY w.requested_at DESC LIMIT 1)
+    """,
+    order=70,
+)
