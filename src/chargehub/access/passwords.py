@@ -1,0 +1,37 @@
+"""Argon2id for people's passwords, in threads, a bounded number at a time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from chargehub.access.rules import normalise_password
+
+
+class Passwords:
+    def __init__(self, hasher: PasswordHasher | None = None, *, parallel: int = 2) -> None:
+        self._hasher = hasher or PasswordHasher()
+        # Each hash holds 64 MiB and a core: a flood of logins must not take them all.
+        self._slots = asyncio.Semaphore(parallel)
+        self._nobody = self._hasher.hash("the password of nobody")
+
+    async def hash(self, password: str) -> str:
+        async with self._slots:
+            return await asyncio.to_thread(self._hasher.hash, normalise_password(password))
+
+    async def verify(self, stored: str | None, password: str) -> bool:
+        """Check a password; None (no such operator) costs the same time and is False."""
+        async with self._slots:
+            return await asyncio.to_thread(self._verify, stored, normalise_password(password))
+
+    def _verify(self, stored: str | None, password: str) -> bool:
+        try:
+            self._hasher.verify(stored or self._nobody, password)
+        except (VerificationError, InvalidHashError):
+            return False
+        return stored is not None
+
+    def is_outdated(self, stored: str) -> bool:
+        return self._hasher.check_needs_rehash(stored)

@@ -1,0 +1,84 @@
+"""The doors of the API: dependencies that yield the Principal or refuse.
+
+A router writes `principal: Viewer`, `Operator` or `Admin`. A cookie login must show its CSRF token
+on unsafe methods; a Bearer token needs none, because no browser sends it by itself.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
+
+from chargehub.access.rules import Role
+from chargehub.access.service import AccessService, Principal, digest
+from chargehub.kit.errors import Forbidden, InvalidInput, Unauthenticated
+from chargehub.kit.http import provided
+
+SESSION_COOKIE = "chargehub_session"
+CSRF_COOKIE = "chargehub_csrf"
+CSRF_HEADER = "X-CSRF-Token"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class CsrfTokenMissing(Forbidden):
+    """A cookie login must send its CSRF token in X-CSRF-Token."""
+
+    code = "csrf-token-missing"
+
+
+GUARDS = (Unauthenticated, Forbidden, CsrfTokenMissing, InvalidInput)
+"""What every endpoint behind a login can answer: `responses=problems(*GUARDS, ...)`."""
+
+_bearer = HTTPBearer(
+    scheme_name="Bearer", auto_error=False, description="The `token` of POST /login."
+)
+_cookie = APIKeyCookie(
+    name=SESSION_COOKIE,
+    scheme_name="Cookie",
+    auto_error=False,
+    description=f"Set by POST /login. Unsafe methods also need the header {CSRF_HEADER}.",
+)
+
+
+async def authenticated(
+    connection: HTTPConnection,
+    service: Annotated[AccessService, Depends(provided(AccessService))],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    cookie: Annotated[str | None, Depends(_cookie)],
+) -> Principal:
+    token = bearer.credentials if bearer is not None else cookie
+    if not token:
+        raise Unauthenticated
+    principal = await service.authenticate(token)
+    if principal is None:
+        raise Unauthenticated("The login is unknown, expired or revoked.")
+    if bearer is None and connection.scope.get("method") not in SAFE_METHODS:
+        shown = digest(connection.headers.get(CSRF_HEADER, ""))
+        if not hmac.compare_digest(shown, principal.csrf_hash):
+            raise CsrfTokenMissing
+    return principal
+
+
+def require(role: Role) -> Callable[[Principal], Awaitable[Principal]]:
+    """Return the dependency that demands this role or a higher one."""
+
+    async def check(principal: Annotated[Principal, Depends(authenticated)]) -> Principal:
+        if not principal.role.includes(role):
+            raise Forbidden(f"This needs the role {role.value}.", needed_role=role.value)
+        return principal
+
+    return check
+
+
+viewer = require(Role.VIEWER)
+operator = require(Role.OPERATOR)
+admin = require(Role.ADMIN)
+
+Viewer = Annotated[Principal, Depends(viewer)]
+Operator = Annotated[Principal, Depends(operator)]
+Admin = Annotated[Principal, Depends(admin)]

@@ -1,0 +1,66 @@
+"""Field types of the API that are safe to store: clean text, 64-bit integers, zoned times.
+
+PostgreSQL refuses NUL, lone surrogates and NaN; what would fail there is refused here as 422.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+
+MAX_INT64 = 2**63 - 1
+MAX_JSON_DEPTH = 32
+
+
+def clean_text(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("NUL is not allowed in text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("Lone surrogates are not allowed in text") from error
+    return value
+
+
+def utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("The time needs a zone")
+    try:
+        moved = value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("The time is out of range") from error
+    if not 1970 <= moved.year <= 2200:
+        raise ValueError("The time is out of range (1970 to 2200)")
+    return moved
+
+
+def storable_json(value: Any) -> Any:
+    """Refuse what JSON can say and jsonb cannot keep."""
+    waiting: list[tuple[Any, int]] = [(value, 1)]
+    while waiting:
+        item, depth = waiting.pop()
+        if depth > MAX_JSON_DEPTH:
+            raise ValueError(f"Nested deeper than {MAX_JSON_DEPTH} levels")
+        if isinstance(item, str):
+            clean_text(item)
+        elif isinstance(item, float) and not math.isfinite(item):
+            raise ValueError("NaN and Infinity are not allowed")
+        elif isinstance(item, dict):
+            waiting.extend((key, depth) for key in item)
+            waiting.extend((child, depth + 1) for child in item.values())
+        elif isinstance(item, list):
+            waiting.extend((child, depth + 1) for child in item)
+    return value
+
+
+CleanText = Annotated[str, AfterValidator(clean_text)]
+ShortText = Annotated[
+    str, StringConstraints(max_length=200, strip_whitespace=True), AfterValidator(clean_text)
+]
+RowId = Annotated[int, Field(ge=1, le=MAX_INT64)]
+UtcTime = Annotated[AwareDatetime, AfterValidator(utc)]
+"""RFC 3339 with a zone; becomes UTC."""
+JsonObject = Annotated[dict[str, Any], AfterValidator(storable_json)]
