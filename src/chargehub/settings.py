@@ -1,0 +1,236 @@
+"""Every setting of the server: name, meaning, default, limit. Read from `CHARGEHUB_...` variables.
+
+Only app.py, cli.py and what stands beside them import this; everyone else is handed values.
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from chargehub.kit.errors import ChargeHubError
+
+PREFIX = "CHARGEHUB_"
+SECRET_LENGTH = 32
+PLACEHOLDERS = ("change-me", "changeme", "secret", "example", "demo", "test", "password")
+
+
+class SettingsInvalid(ChargeHubError):
+    """The settings do not allow a start."""
+
+    code = "settings-invalid"
+
+
+class Limits(BaseModel):
+    """Every queue, frame, page and wait has its limit here; a metric tells when one is hit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_frame_bytes: int = Field(
+        262_144, ge=4_096, le=16_777_216, description="Largest OCPP frame a station may send."
+    )
+    max_json_depth: int = Field(
+        64, ge=8, le=500, description="Deepest nesting of brackets in a frame."
+    )
+    max_connections: int = Field(
+        10_000, ge=1, description="Station sockets open at once; more are answered 503."
+    )
+    messages_per_s: float = Field(
+        20.0, gt=0, description="Messages a station may send per second for long."
+    )
+    messages_burst: int = Field(
+        200, ge=1, description="Messages a station may send at once (an offline queue replayed)."
+    )
+    inbound_waiting: int = Field(
+        64, ge=1, description="A station's frames that may wait; then its socket is read no more."
+    )
+    outbound_waiting: int = Field(
+        32, ge=1, description="Commands that may wait for one station; more are refused."
+    )
+    commit_batch: int = Field(1_000, ge=1, description="Reports that share one COMMIT at most.")
+    commit_waiting: int = Field(
+        20_000, ge=1, description="Reports of all stations that may wait for a COMMIT."
+    )
+    call_timeout_s: float = Field(
+        30.0, gt=0, description="Wall seconds a station has to answer a command."
+    )
+    handshake_timeout_s: float = Field(
+        10.0, gt=0, description="Wall seconds a station has to finish the WebSocket handshake."
+    )
+    ping_interval_s: float = Field(
+        30.0, gt=0, description="Wall seconds between WebSocket pings to a station."
+    )
+    ping_timeout_s: float = Field(
+        30.0, gt=0, description="Wall seconds a station has to answer a ping."
+    )
+    shutdown_timeout_s: float = Field(
+        15.0, gt=0, description="Wall seconds for everything to finish at the end."
+    )
+    page_size: int = Field(200, ge=1, le=1_000, description="Rows a page of the API may have.")
+    request_body_bytes: int = Field(
+        2_097_152, ge=1_024, description="Largest body the API takes (a CSV import)."
+    )
+    live_viewers: int = Field(200, ge=1, description="Live streams open at once.")
+    database_connections: int = Field(
+        8, ge=2, le=80, description="Database connections of the pool."
+    )
+
+
+class LogSettings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severity that is written."
+    )
+    format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: coloured lines on a terminal, else JSON."
+    )
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+    )
+
+    database_url: SecretStr | None = Field(
+        None,
+        description="postgresql://user:password@host/name. Unset: an embedded PostgreSQL in "
+        "data_dir is started.",
+    )
+    data_dir: Path = Field(
+        Path("var"), description="Where the embedded PostgreSQL and the demo keep their files."
+    )
+    api_host: str = Field("127.0.0.1", description="Address the API and the pages listen on.")
+    api_port: int = Field(8000, ge=0, le=65_535, description="Their port; 0 takes a free one.")
+    ocpp_host: str = Field("127.0.0.1", description="Address charging stations connect to.")
+    ocpp_port: int = Field(9000, ge=0, le=65_535, description="Their port; 0 takes a free one.")
+    ocpp_path_prefix: str = Field(
+        "/ocpp",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="A station's URL is ws://host:port{prefix}/{identity}.",
+    )
+    public_url: str | None = Field(
+        None,
+        description="Address of the pages as drivers see it, printed on QR labels. Unset: "
+        "api_host and api_port.",
+    )
+    demo: bool = Field(
+        default=False,
+        description="A demonstration: unknown stations register themselves, the clock may run "
+        "fast, secrets are made up. Never with real stations.",
+    )
+    clock_rate: float = Field(
+        1.0, gt=0, le=1_000, description="Hub seconds per wall second. Other than 1 in a demo only."
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        description=f"Server key of the stations' passwords, at least {SECRET_LENGTH} characters, "
+        "random. Changing it invalidates every station's password.",
+    )
+    secure_cookies: bool = Field(
+        default=False, description="Send cookies over HTTPS only. True behind a TLS proxy."
+    )
+    heartbeat_interval_s: int = Field(
+        300, ge=10, le=86_400, description="Heartbeat interval that stations are given at boot."
+    )
+    limits: Limits = Field(default_factory=Limits, description="Limits.")
+    log: LogSettings = Field(default_factory=LogSettings, description="Logging.")
+
+    @property
+    def station_key(self) -> bytes:
+        """The server key of the stations' passwords; a demo's is set by the command line."""
+        assert self.secret_key is not None
+        return self.secret_key.get_secret_value().encode()
+
+    @model_validator(mode="after")
+    def _no_demo_in_production(self) -> Self:
+        if self.demo:
+            return self
+        problems = []
+        if self.clock_rate != 1:
+            problems.append("clock_rate: other than 1 in a demo only (set demo to true)")
+        problem = secret_problem(self.secret_key)
+        if problem is not None:
+            problems.append(f"secret_key: {problem}")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+
+def secret_problem(secret: SecretStr | None) -> str | None:
+    """Say why a secret will not do outside a demo, or None."""
+    if secret is None:
+        return "is required (try: openssl rand -base64 48)"
+    value = secret.get_secret_value()
+    if len(value) < SECRET_LENGTH:
+        return f"needs at least {SECRET_LENGTH} characters (try: openssl rand -base64 48)"
+    if len(set(value)) < 10 or value.lower().startswith(PLACEHOLDERS):
+        return "is a placeholder, not a secret (try: openssl rand -base64 48)"
+    return None
+
+
+def load(**given: Any) -> Settings:
+    """Read the settings; `given` (command line) wins over variables. Raises SettingsInvalid."""
+    known = {name for name, _ in variables()}
+    ours = (name for name in os.environ if name.startswith(PREFIX))
+    lines = [f"{name}: there is no such setting" for name in sorted(ours) if name not in known]
+    settings = None
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        lines = [*_complaints(error), *lines]
+    if settings is None or lines:
+        raise SettingsInvalid("Settings are wrong:\n" + "\n".join(f"  - {line}" for line in lines))
+    return settings
+
+
+def _complaints(error: ValidationError) -> Iterator[str]:
+    for fault in error.errors(include_input=False, include_url=False):
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["loc"]:
+            place = "__".join(str(part) for part in fault["loc"])
+            yield f"{PREFIX}{place.upper()}: {message}"
+            continue
+        for line in message.splitlines():
+            name, _, rest = line.partition(": ")
+            yield f"{PREFIX}{name.upper()}: {rest}"
+
+
+def variables() -> Iterator[tuple[str, FieldInfo]]:
+    """Yield each environment variable with its field, nested ones too."""
+    for name, field in Settings.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            for inner, inner_field in kind.model_fields.items():
+                yield f"{PREFIX}{name}__{inner}".upper(), inner_field
+        else:
+            yield f"{PREFIX}{name}".upper(), field
+
+
+def render_example() -> str:
+    """Write the `.env.example` of these settings."""
+    lines = ["# Copy to .env and edit. Written by: python -m chargehub.settings > .env.example"]
+    for name, field in variables():
+        shown = "" if field.default is None else str(field.default)
+        shown = shown.lower() if isinstance(field.default, bool) else shown
+        meaning = textwrap.wrap(field.description or "", 96)
+        lines += ["", *(f"# {line}" for line in meaning), f"#{name}={shown}"]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(render_example(), end="")  # noqa: T201  This is its output.

@@ -1,0 +1,77 @@
+"""Wrong settings stop the start with a list a person can act on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from chargehub import settings
+from chargehub.settings import SettingsInvalid
+
+GOOD_KEY = "kq3Zs8vN1pXe7RtYw2LmB5cHf9GdJ4uA"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith(settings.PREFIX):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_defaults_need_only_a_key() -> None:
+    loaded = settings.load(secret_key=GOOD_KEY)
+    assert (loaded.api_host, loaded.api_port) == ("127.0.0.1", 8000)
+    assert (loaded.ocpp_host, loaded.ocpp_port) == ("127.0.0.1", 9000)
+    assert loaded.station_key == GOOD_KEY.encode()
+
+
+def test_variables_are_read_nested_ones_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARGEHUB_SECRET_KEY", GOOD_KEY)
+    monkeypatch.setenv("CHARGEHUB_LIMITS__MAX_FRAME_BYTES", "65536")
+    monkeypatch.setenv("CHARGEHUB_PUBLIC_URL", "")
+    loaded = settings.load()
+    assert loaded.limits.max_frame_bytes == 65_536
+    assert loaded.public_url is None
+
+
+def test_every_fault_is_listed_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARGEHUB_API_PORT", "99999")
+    monkeypatch.setenv("CHARGEHUB_LIMITS__PAGE_SIZE", "0")
+    monkeypatch.setenv("CHARGEHUB_API_PROT", "8000")
+    with pytest.raises(SettingsInvalid) as caught:
+        settings.load(secret_key=GOOD_KEY)
+    for name in ("CHARGEHUB_API_PORT", "CHARGEHUB_LIMITS__PAGE_SIZE", "CHARGEHUB_API_PROT"):
+        assert f"- {name}: " in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    "key",
+    [None, "short", "a" * 40, "change-me-to-something-of-32-characters", "demo" + GOOD_KEY],
+)
+def test_production_refuses_missing_weak_and_demo_secrets(key: str | None) -> None:
+    with pytest.raises(SettingsInvalid, match="CHARGEHUB_SECRET_KEY") as caught:
+        settings.load(secret_key=key)
+    assert key is None or key not in caught.value.detail
+
+
+def test_a_fast_clock_is_for_demos() -> None:
+    with pytest.raises(SettingsInvalid, match="CHARGEHUB_CLOCK_RATE"):
+        settings.load(secret_key=GOOD_KEY, clock_rate=60)
+    assert settings.load(demo=True, clock_rate=60).clock_rate == 60
+
+
+def test_settings_do_not_change_and_do_not_show_secrets() -> None:
+    loaded = settings.load(secret_key=GOOD_KEY, database_url="postgresql://hub:hunter2@db/hub")
+    with pytest.raises(ValidationError):
+        setattr(loaded, "api_port", 1)  # noqa: B010  mypy rightly refuses the plain form.
+    assert GOOD_KEY not in repr(loaded)
+    assert "hunter2" not in repr(loaded)
+
+
+def test_every_setting_is_described() -> None:
+    undescribed = [name for name, field in settings.variables() if not field.description]
+    assert undescribed == []
