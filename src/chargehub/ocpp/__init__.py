@@ -1,0 +1,62 @@
+"""The OCPP RPC layer, pure: text in, typed events and text out, the time passed in.
+
+It knows frames, calls, schemas and how the versions differ; what a message means is the gateway's.
+"""
+
+from chargehub.ocpp.datetimes import ReadDatetime, format_datetime, parse_datetime
+from chargehub.ocpp.errors import (
+    CallQueueFull,
+    ErrorCode,
+    InvalidPayload,
+    NoSuchCall,
+    OcppError,
+    SessionClosed,
+    Violation,
+    read_error_code,
+)
+from chargehub.ocpp.events import (
+    CallAnswered,
+    CallFailed,
+    CallReceived,
+    CallRefused,
+    CallRepeated,
+    Event,
+    FailureReason,
+    Ignored,
+    IgnoredReason,
+)
+from chargehub.ocpp.frames import drop_absent
+from chargehub.ocpp.schemas import Schemas, schemas_for
+from chargehub.ocpp.session import OcppSession
+from chargehub.ocpp.versions import DIALECTS, Dialect, OcppVersion, choose_version
+
+__all__ = [
+    "DIALECTS",
+    "CallAnswered",
+    "CallFailed",
+    "CallQueueFull",
+    "CallReceived",
+    "CallRefused",
+    "CallRepeated",
+    "Dialect",
+    "ErrorCode",
+    "Event",
+    "FailureReason",
+    "Ignored",
+    "IgnoredReason",
+    "InvalidPayload",
+    "NoSuchCall",
+    "OcppError",
+    "OcppSession",
+    "OcppVersion",
+    "ReadDatetime",
+    "Schemas",
+    "SessionClosed",
+    "Violation",
+    "choose_version",
+    "drop_absent",
+    "format_datetime",
+    "parse_datetime",
+    "read_error_code",
+    "schemas_for",
+]

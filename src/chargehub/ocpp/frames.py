@@ -1,0 +1,288 @@
+"""One frame of OCPP-J: text to a typed frame and back. Knows JSON and the array, no rule of order.
+
+Whatever arrives, `parse` returns a frame: strings are free of NUL and lone surrogates, numbers are
+finite, nesting is bounded. Whatever leaves is compact, without null, [] or {} for absent fields.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from chargehub.ocpp.datetimes import format_datetime
+from chargehub.ocpp.errors import ErrorCode, InvalidPayload, Violation
+
+CALL: Final = 2
+CALL_RESULT: Final = 3
+CALL_ERROR: Final = 4
+
+MESSAGE_ID_MAX = 255
+"""The standard says 36; longer ones are echoed all the same, so that billing data gets through."""
+
+DEPTH_MAX = 64
+"""No OCPP message nests this deep; beyond it every consumer of the payload would be at risk."""
+
+UNREADABLE_ID: Final = "-1"
+"""P4 4.2.3: the message id of an answer to a frame whose own id cannot be read."""
+
+
+class Call(NamedTuple):
+    message_id: str
+    action: str
+    payload: dict[str, Any]
+
+
+class CallResult(NamedTuple):
+    message_id: str
+    payload: Any
+    """An object if the station keeps to the standard."""
+
+
+class CallError(NamedTuple):
+    message_id: str
+    code: str
+    description: str
+    details: Any
+    """An object if the station keeps to the standard; some send a string."""
+
+
+class UnknownType(NamedTuple):
+    message_type: int
+    message_id: str | None
+
+
+class Malformed(NamedTuple):
+    reason: str
+    message_id: str | None = None
+    """None when not even that could be read."""
+    fault: Violation | None = None
+    """How to answer; None when it was an answer itself, which is never answered."""
+
+
+Frame = Call | CallResult | CallError | UnknownType | Malformed
+
+
+def parse(text: str | bytes) -> Frame:
+    """Read one message of the socket. Bytes are a binary frame, which OCPP-J does not have."""
+    if not isinstance(text, str):
+        return _malformed("binary frame")
+    try:
+        message = load_json(text)
+    except ValueError:
+        return _malformed("not acceptable JSON")
+    if type(message) is not list or not message or type(message[0]) is not int:
+        return _malformed("not an OCPP message")
+    message_id = message[1] if len(message) > 1 else None
+    if type(message_id) is not str or not 0 < len(message_id) <= MESSAGE_ID_MAX:
+        message_id = None
+    read = _READERS.get(message[0])
+    if read is None:
+        return UnknownType(message[0], message_id)
+    return read(message, message_id)
+
+
+def _malformed(
+    reason: str, message_id: str | None = None, code: ErrorCode = ErrorCode.RPC_FRAMEWORK_ERROR
+) -> Malformed:
+    return Malformed(reason, message_id, Violation(code, reason))
+
+
+def _read_call(message: list[Any], message_id: str | None) -> Frame:
+    if message_id is None:
+        return _malformed("a CALL without usable message id")
+    if len(message) != 4:
+        return _malformed("a CALL has four elements", message_id)
+    _, _, action, payload = message
+    if type(action) is not str:
+        return _malformed("the action is not a string", message_id)
+    if type(payload) is not dict:
+        if payload is not None:
+            return _malformed("the payload is no object", message_id, ErrorCode.FORMAT_VIOLATION)
+        payload = {}  # P4 4.1.5 allows null for "no payload".
+    return Call(message_id, action, payload)
+
+
+def _read_call_result(message: list[Any], message_id: str | None) -> Frame:
+    if message_id is None:
+        return Malformed("a CALLRESULT without usable message id")
+    return CallResult(message_id, message[2] if len(message) > 2 else None)
+
+
+def _read_call_error(message: list[Any], message_id: str | None) -> Frame:
+    if message_id is None:
+        return Malformed("a CALLERROR without usable message id")
+    code, description, details = (*message[2:5], None, None, None)[:3]
+    return CallError(
+        message_id,
+        code if isinstance(code, str) else "",
+        description if isinstance(description, str) else "",
+        {} if details is None else details,
+    )
+
+
+_READERS: Mapping[int, Callable[[list[Any], str | None], Frame]] = {
+    CALL: _read_call,
+    CALL_RESULT: _read_call_result,
+    CALL_ERROR: _read_call_error,
+}
+
+
+# JSON in ---------------------------------------------------------------------------------------
+
+_UNCLEAN_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_INTEGER_DIGITS_MAX = 20
+
+
+def load_json(text: str) -> Any:
+    """Read JSON that is safe to keep; ValueError when it is not JSON or nested too deeply."""
+    try:
+        value = orjson.loads(text)
+    except ValueError:
+        value = _load_slowly(text)
+        unclean = True
+    else:
+        # Raw NUL and raw surrogates never pass orjson, so only escapes can hide them.
+        unclean = "\\u" in text and _UNCLEAN_ESCAPE.search(text) is not None
+    if text.count("[") + text.count("{") > DEPTH_MAX and _is_too_deep(value):
+        raise ValueError("nested too deeply")
+    return _clean(value) if unclean else value
+
+
+def _load_slowly(text: str) -> Any:
+    """Accept what orjson refuses but a charging station may send in the middle of billing data.
+
+    That is lone surrogates and raw control characters within strings, and a byte order mark.
+    """
+    try:
+        return json.loads(
+            text.lstrip("\ufeff"),
+            strict=False,
+            parse_constant=_refuse_number,
+            parse_float=_finite,
+            # As orjson does: an integer beyond 64 bits becomes a float.
+            parse_int=lambda digits: (
+                int(digits) if len(digits) < _INTEGER_DIGITS_MAX else _finite(digits)
+            ),
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refuse_number(text: str) -> float:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_number("Infinity")
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value] if type(value) in (dict, list) else []
+    for _ in range(DEPTH_MAX):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) in (dict, list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _clean(value: Any) -> Any:
+    """Rid every string of what neither PostgreSQL nor UTF-8 can hold."""
+    if isinstance(value, str):
+        # Firmware pads its buffers with NUL, so NUL goes without trace.
+        return _LONE_SURROGATE.sub("\ufffd", value.replace("\0", ""))
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    return value
+
+
+# JSON out --------------------------------------------------------------------------------------
+
+_VENDOR_FIELDS = frozenset({"data", "customData"})
+"""Their content is the vendor's own JSON and travels untouched."""
+
+
+def encode_call(message_id: str, action: str, payload: Mapping[str, Any]) -> str:
+    return _encode([CALL, message_id, action, payload])
+
+
+def encode_call_result(message_id: str, payload: Mapping[str, Any]) -> str:
+    return _encode([CALL_RESULT, message_id, payload])
+
+
+def encode_call_error(
+    message_id: str, code: str, description: str, details: Mapping[str, Any]
+) -> str:
+    return _encode([CALL_ERROR, message_id, code, description[:255], details])
+
+
+def drop_absent(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is absent: null, [] and {} are no way to say so (P4 4.1.5)."""
+    kept: dict[str, Any] = {}
+    for key, value in payload.items():
+        item = value if key in _VENDOR_FIELDS else _without_absent(value)
+        if not _is_absent(item):
+            kept[key] = item
+    return kept
+
+
+def _without_absent(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return drop_absent(value)
+    if isinstance(value, (list, tuple)):
+        items = [_without_absent(item) for item in value]
+        return [item for item in items if not _is_absent(item)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _is_absent(value: Any) -> bool:
+    return value is None or (isinstance(value, (list, tuple, Mapping)) and not value)
+
+
+def _encode(message: list[Any]) -> str:
+    payload = message[-1]
+    try:
+        text = _dump(message)
+        # The empty payload itself is the one {} that belongs there.
+        if payload and ("null" in text or "[]" in text or "{}" in text):
+            message[-1] = drop_absent(payload)
+            text = _dump(message)
+    except (TypeError, ValueError, RecursionError) as error:
+        description = f"not encodable as JSON: {type(error).__name__}"
+        raise InvalidPayload(Violation(ErrorCode.FORMAT_VIOLATION, description)) from error
+    return text
+
+
+def _dump(message: list[Any]) -> str:
+    try:
+        return orjson.dumps(message, _dump_other, orjson.OPT_PASSTHROUGH_DATETIME).decode()
+    except TypeError:
+        # Integers beyond 64 bits and lone surrogates: rare, legal JSON all the same.
+        return json.dumps(_clean(message), default=_dump_other, separators=(",", ":"))
+
+
+def _dump_other(value: object) -> object:
+    if isinstance(value, datetime):
+        return format_datetime(value)
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")

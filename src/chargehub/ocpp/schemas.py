@@ -1,0 +1,110 @@
+"""The official JSON schemas of one version: which actions exist, and whether a payload fits.
+
+The schemas come from the installed `ocpp` package. Formats such as date-time are not enforced:
+a station's odd timestamp is read tolerantly and flagged, not refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jsonschema_rs
+
+from chargehub.ocpp.errors import ErrorCode, Violation
+from chargehub.ocpp.versions import DIALECTS, Dialect, OcppVersion
+
+DESCRIPTION_MAX = 255
+"""P4 4.2.3: errorDescription is a string[255]."""
+
+_NAME_MAX = 50
+
+_CODES = {
+    "type": ErrorCode.TYPE_CONSTRAINT_VIOLATION,
+    "required": ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION,
+    "minItems": ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION,
+    "maxItems": ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION,
+    "additionalProperties": ErrorCode.FORMAT_VIOLATION,
+}
+"""By violated keyword; every other keyword bounds a value (enum, maxLength, minimum, ...)."""
+
+_Check = Callable[[Any], None]
+
+
+class _Checks(dict[str, _Check]):
+    """By action; a schema is compiled when its action is first seen (0.2 ms each)."""
+
+    def __init__(self, folder: str, suffix: str) -> None:
+        super().__init__()
+        self._folder = folder
+        self._suffix = suffix
+
+    def __missing__(self, action: str) -> _Check:
+        schema = read_schema(self._folder, action + self._suffix)
+        check = jsonschema_rs.validator_for(schema, validate_formats=False).validate
+        self[action] = check
+        return check
+
+
+class Schemas:
+    """All requests and responses of one version. Share one per process: `schemas_for`."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.actions = frozenset(_action_names(dialect))
+        """Every action the version knows, whoever may send it."""
+        self._requests = _Checks(dialect.schema_folder, dialect.request_suffix)
+        self._responses = _Checks(dialect.schema_folder, "Response")
+
+    def check_request(self, action: str, payload: Any) -> Violation | None:
+        """Return what is wrong with it. The action must be one of `actions`."""
+        return _check(self._requests[action], payload)
+
+    def check_response(self, action: str, payload: Any) -> Violation | None:
+        return _check(self._responses[action], payload)
+
+
+@cache
+def schemas_for(version: OcppVersion) -> Schemas:
+    return Schemas(DIALECTS[version])
+
+
+def read_schema(folder: str, name: str) -> dict[str, Any]:
+    """Read one official schema, e.g. `read_schema("v16", "HeartbeatResponse")`."""
+    source = files("ocpp").joinpath(folder, "schemas", f"{name}.json")
+    schema: dict[str, Any] = json.loads(source.read_text(encoding="utf-8-sig"))
+    return schema
+
+
+def _action_names(dialect: Dialect) -> set[str]:
+    folder = files("ocpp").joinpath(dialect.schema_folder, "schemas")
+    stems = {entry.name.removesuffix(".json") for entry in folder.iterdir()}
+    requests = {stem for stem in stems if not stem.endswith("Response")}
+    return {stem.removesuffix(dialect.request_suffix) for stem in requests}
+
+
+def _check(check: _Check, payload: Any) -> Violation | None:
+    try:
+        check(payload)
+    except jsonschema_rs.ValidationError as error:
+        return _describe(error)
+    except ValueError:
+        # Not JSON as the validator understands it: nested too deeply, or a foreign type.
+        return Violation(ErrorCode.FORMAT_VIOLATION, "the payload is not acceptable JSON")
+    return None
+
+
+def _describe(error: jsonschema_rs.ValidationError) -> Violation:
+    kind = error.kind
+    code = _CODES.get(kind.name, ErrorCode.PROPERTY_CONSTRAINT_VIOLATION)
+    place = "/".join(str(step)[:_NAME_MAX] for step in error.instance_path) or "payload"
+    match kind:
+        case jsonschema_rs.ValidationErrorKind.Required(property=missing):
+            what = f"{missing} is missing"
+        case jsonschema_rs.ValidationErrorKind.AdditionalProperties(unexpected=names):
+            what = f"{names[0][:_NAME_MAX]} is not a known property"
+        case _:
+            what = f"violates {kind.name}"
+    return Violation(code, f"{place}: {what}"[:DESCRIPTION_MAX])

@@ -1,0 +1,441 @@
+"""`OcppSession`: the RPC state of one connection to one station, without I/O, clock or log.
+
+Owns message ids, matching, retries, time-outs, the one-call-in-flight rule and what the RPC layer
+answers by itself. The meaning of payloads is the host's; nothing a station sends makes it raise.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+from uuid import uuid4
+
+from chargehub.ocpp.errors import (
+    CallQueueFull,
+    ErrorCode,
+    InvalidPayload,
+    NoSuchCall,
+    SessionClosed,
+    Violation,
+    read_error_code,
+)
+from chargehub.ocpp.events import (
+    CallAnswered,
+    CallFailed,
+    CallReceived,
+    CallRefused,
+    CallRepeated,
+    Event,
+    FailureReason,
+    Ignored,
+    IgnoredReason,
+)
+from chargehub.ocpp.frames import (
+    UNREADABLE_ID,
+    Call,
+    CallError,
+    CallResult,
+    Malformed,
+    UnknownType,
+    encode_call,
+    encode_call_error,
+    encode_call_result,
+    load_json,
+    parse,
+)
+from chargehub.ocpp.schemas import schemas_for
+from chargehub.ocpp.versions import DIALECTS, OcppVersion
+
+RECENT_CALLS_MAX = 32
+"""So many of the station's CALLs are remembered to recognise a retry."""
+RECENT_TEXT_MAX = 16_384
+"""And not more than so many characters of them (the newest is always kept)."""
+
+
+_ALWAYS_ALLOWED = frozenset({"BootNotification"})
+_SIGNED = "-Signed"
+
+# P4 4.3 keeps the first two apart: an action nobody knows, and one we do not serve.
+_NOT_IMPLEMENTED = Violation(ErrorCode.NOT_IMPLEMENTED, "this action is not known")
+_NOT_SUPPORTED = Violation(ErrorCode.NOT_SUPPORTED, "this action is not supported")
+_NOT_ACCEPTED = Violation(ErrorCode.SECURITY_ERROR, "this station is not accepted")
+_OVERLOADED = Violation(ErrorCode.GENERIC_ERROR, "too many calls wait for an answer")
+_UNKNOWN_TYPE = Violation(
+    ErrorCode.MESSAGE_TYPE_NOT_SUPPORTED, "this message type is not supported"
+)
+
+
+def _new_message_id() -> str:
+    """Unique over all connections, in the 36 characters that P4 4.1.4 allows."""
+    return str(uuid4())
+
+
+class _Inbound:
+    """A CALL of the station that was handed up."""
+
+    __slots__ = ("answer", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.answer: str | None = None
+
+
+class _Outbound:
+    """A CALL of ours, queued or in flight."""
+
+    __slots__ = ("action", "deadline", "message_id", "text", "timeout", "unlocks")
+
+    def __init__(
+        self,
+        message_id: str,
+        action: str,
+        text: str,
+        *,
+        timeout: float,
+        deadline: float,
+        unlocks: frozenset[str],
+    ) -> None:
+        self.message_id = message_id
+        self.action = action
+        self.text = text
+        self.timeout = timeout
+        self.deadline = deadline
+        self.unlocks = unlocks
+
+    def fail(
+        self, reason: FailureReason, *, sent: bool, error: CallError | None = None
+    ) -> CallFailed:
+        if error is None:
+            return CallFailed(self.message_id, self.action, reason, sent)
+        code = read_error_code(error.code)
+        return CallFailed(
+            self.message_id, self.action, reason, sent, code, error.description, error.details
+        )
+
+
+class OcppSession:
+    """Feed it what arrives, send what `texts_to_send` gives, call `expire` at `next_deadline`."""
+
+    __slots__ = (
+        "_closed",
+        "_dialect",
+        "_in_flight",
+        "_new_id",
+        "_outgoing",
+        "_queue",
+        "_queued_max",
+        "_recent",
+        "_recent_chars",
+        "_schemas",
+        "_supported",
+        "_tolerant",
+        "_unanswered",
+        "_unanswered_max",
+        "_unlocked",
+        "_unlocked_by",
+        "accepted",
+        "version",
+    )
+
+    def __init__(
+        self,
+        version: OcppVersion,
+        *,
+        supported: Collection[str],
+        tolerant: Collection[str] = frozenset(),
+        accepted: bool = True,
+        unlocked_by: Mapping[str, frozenset[str]] | None = None,
+        queued_max: int = 32,
+        unanswered_max: int = 256,
+        new_id: Callable[[], str] = _new_message_id,
+    ) -> None:
+        """Take the host's tables; sets and mappings are shared, not copied.
+
+        `supported`: the station's actions the host works on. `tolerant`: those of them that are
+        handed up even when their schema check fails. `unlocked_by`: our action -> the station's
+        actions it permits before acceptance (E16J 3.10, B02.FR.09).
+        """
+        self.version = version
+        self.accepted = accepted
+        """While False only BootNotification and what we asked for is let through."""
+        self._dialect = DIALECTS[version]
+        self._schemas = schemas_for(version)
+        self._supported = supported
+        self._tolerant = tolerant
+        self._unlocked_by = unlocked_by or {}
+        self._unlocked = _ALWAYS_ALLOWED
+        self._queued_max = queued_max
+        self._unanswered_max = unanswered_max
+        self._new_id = new_id
+        self._closed = False
+        self._outgoing: list[str] = []
+        self._unanswered: dict[str, list[_Inbound]] = {}
+        self._recent: dict[str, _Inbound] = {}
+        self._recent_chars = 0
+        self._in_flight: _Outbound | None = None
+        self._queue: deque[_Outbound] = deque()
+
+    # What the station says ---------------------------------------------------------------------
+
+    def receive(self, text: str | bytes, now: float) -> Event:
+        """Take one message of the socket (bytes: a binary frame) and say what it means."""
+        if self._closed:
+            return Ignored(IgnoredReason.SESSION_CLOSED)
+        frame = parse(text)
+        match frame:
+            case Call():
+                return self._receive_call(frame, str(text))
+            case CallResult() | CallError():
+                return self._receive_answer(frame, now)
+            case UnknownType():
+                return self._receive_unknown_type(frame)
+            case Malformed():
+                return self._receive_malformed(frame)
+
+    def _receive_call(self, call: Call, text: str) -> Event:
+        known = self._recent.get(call.message_id)
+        if known is not None and (known.text == text or _same_content(known.text, call)):
+            return self._repeat(call, known)
+        signed = self._dialect.signed_actions and call.action.endswith(_SIGNED)
+        if signed:
+            call = _unseal(call)
+        message_id, action, payload = call
+        obstacle = self._obstacle(action)
+        if obstacle is not None:
+            return self._refuse(call, obstacle)
+        violation = self._schemas.check_request(action, payload)
+        # 16 4.7, 4.8, 4.10, J01.FR.18: billing data is answered even if it makes no sense.
+        if violation is not None and action not in self._tolerant:
+            return self._refuse(call, violation)
+        self._remember(message_id, text)
+        return CallReceived(message_id, action, payload, violation, signed)
+
+    def _obstacle(self, action: str) -> Violation | None:
+        if action not in self._supported:
+            return _NOT_SUPPORTED if action in self._schemas.actions else _NOT_IMPLEMENTED
+        if not self.accepted and action not in self._unlocked:
+            return _NOT_ACCEPTED
+        # The host stops reading long before; this is the last line of defence.
+        if len(self._unanswered) >= self._unanswered_max:
+            return _OVERLOADED
+        return None
+
+    def _repeat(self, call: Call, known: _Inbound) -> CallRepeated:
+        # P4 4.1.4: the same id and content on one connection is a retry, run once.
+        if known.answer is not None:
+            self._outgoing.append(known.answer)
+        return CallRepeated(call.message_id, call.action, known.answer is not None)
+
+    def _remember(self, message_id: str, text: str) -> None:
+        inbound = _Inbound(text)
+        waiting = self._unanswered.get(message_id)
+        if waiting is None:
+            self._unanswered[message_id] = [inbound]
+        else:
+            waiting.append(inbound)
+        recent = self._recent
+        replaced = recent.pop(message_id, None)
+        if replaced is not None:
+            self._recent_chars -= len(replaced.text)
+        recent[message_id] = inbound
+        self._recent_chars += len(text)
+        while len(recent) > 1 and (
+            len(recent) > RECENT_CALLS_MAX or self._recent_chars > RECENT_TEXT_MAX
+        ):
+            self._recent_chars -= len(recent.pop(next(iter(recent))).text)
+
+    def _refuse(self, call: Call, violation: Violation) -> CallRefused:
+        # Refusals are not remembered: what was refused before acceptance may pass after it.
+        self._send_error(call.message_id, violation)
+        return CallRefused(call.message_id, call.action, violation)
+
+    def _receive_answer(self, answer: CallResult | CallError, now: float) -> Event:
+        call = self._in_flight
+        if call is None or call.message_id != answer.message_id:
+            # A late answer must never be taken for that of the next call.
+            return Ignored(IgnoredReason.UNMATCHED_ANSWER, message_id=answer.message_id)
+        self._in_flight = None
+        self._send_next(now)
+        if isinstance(answer, CallError):
+            return call.fail(FailureReason.ANSWERED_WITH_ERROR, sent=True, error=answer)
+        violation = self._schemas.check_response(call.action, answer.payload)
+        payload = answer.payload if isinstance(answer.payload, dict) else {}
+        return CallAnswered(call.message_id, call.action, payload, violation)
+
+    def _receive_unknown_type(self, frame: UnknownType) -> Ignored:
+        if self._dialect.answers_unknown_types:
+            self._send_error(frame.message_id or UNREADABLE_ID, _UNKNOWN_TYPE)
+        detail = str(frame.message_type)[:20]
+        return Ignored(IgnoredReason.UNKNOWN_MESSAGE_TYPE, detail, frame.message_id)
+
+    def _receive_malformed(self, frame: Malformed) -> Event:
+        fault = frame.fault
+        if fault is None:
+            return Ignored(IgnoredReason.MALFORMED, frame.reason)
+        if frame.message_id is not None:
+            self._send_error(frame.message_id, fault)
+            return CallRefused(frame.message_id, "", fault)
+        if self._dialect.answers_unreadable:
+            self._send_error(UNREADABLE_ID, fault)
+        return Ignored(IgnoredReason.MALFORMED, frame.reason)
+
+    # What we answer ----------------------------------------------------------------------------
+
+    def reply(self, message_id: str, payload: Mapping[str, Any]) -> None:
+        """Answer a CALL that was handed up; of several with one id, the oldest."""
+        self._answer(message_id, encode_call_result(message_id, payload), keep=True)
+
+    def reply_error(
+        self,
+        message_id: str,
+        code: ErrorCode | str,
+        description: str = "",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Answer with a CALLERROR. It is not remembered: a retry is worked on anew."""
+        text = encode_call_error(message_id, self._dialect.spell(code), description, details or {})
+        self._answer(message_id, text, keep=False)
+
+    def _answer(self, message_id: str, text: str, *, keep: bool) -> None:
+        if self._closed:
+            return
+        waiting = self._unanswered.get(message_id)
+        if waiting is None:
+            raise NoSuchCall(f"no CALL with the id {message_id!r} waits for an answer")
+        inbound = waiting.pop(0)
+        if not waiting:
+            del self._unanswered[message_id]
+        if keep:
+            inbound.answer = text
+        elif self._recent.get(message_id) is inbound:
+            del self._recent[message_id]
+            self._recent_chars -= len(inbound.text)
+        self._outgoing.append(text)
+
+    def _send_error(self, message_id: str, violation: Violation) -> None:
+        spelling = self._dialect.spell(violation.code)
+        self._outgoing.append(encode_call_error(message_id, spelling, violation.description, {}))
+
+    # What we ask -------------------------------------------------------------------------------
+
+    def call(self, action: str, payload: Mapping[str, Any], now: float, timeout: float) -> str:
+        """Send a CALL, or queue it behind the one in flight, and return its message id.
+
+        It fails unsent when it has waited `timeout`, and unanswered `timeout` after it was sent.
+        Raises SessionClosed, CallQueueFull, InvalidPayload.
+        """
+        if self._closed:
+            raise SessionClosed("the connection is closed")
+        if len(self._queue) >= self._queued_max:
+            raise CallQueueFull(f"{self._queued_max} calls wait already")
+        message_id = self._new_id()
+        text = encode_call(message_id, action, payload)
+        if action not in self._schemas.actions:
+            raise InvalidPayload(
+                Violation(ErrorCode.NOT_IMPLEMENTED, f"{self.version} has no action {action}")
+            )
+        # What leaves is checked, not what was given: absent fields are gone, dates are text.
+        violation = self._schemas.check_request(action, load_json(text)[3])
+        if violation is not None:
+            raise InvalidPayload(violation)
+        unlocks = self._unlocked_by.get(action, frozenset())
+        requested = payload.get("requestedMessage")
+        if requested in unlocks:
+            unlocks = frozenset({requested})
+        self._queue.append(
+            _Outbound(
+                message_id, action, text, timeout=timeout, deadline=now + timeout, unlocks=unlocks
+            )
+        )
+        self._send_next(now)
+        return message_id
+
+    def _send_next(self, now: float) -> None:
+        # P4 4.1.1: one CALL of ours at a time.
+        if self._in_flight is not None or not self._queue:
+            return
+        call = self._queue.popleft()
+        call.deadline = now + call.timeout
+        self._unlocked |= call.unlocks
+        self._in_flight = call
+        self._outgoing.append(call.text)
+
+    def expire(self, now: float) -> list[CallFailed]:
+        """End the calls whose time is over; the next of the queue leaves."""
+        if self._closed:
+            return []
+        failed: list[CallFailed] = []
+        call = self._in_flight
+        if call is not None and call.deadline <= now:
+            self._in_flight = None
+            failed.append(call.fail(FailureReason.TIMED_OUT, sent=True))
+        overdue = [queued for queued in self._queue if queued.deadline <= now]
+        for queued in overdue:
+            self._queue.remove(queued)
+            failed.append(queued.fail(FailureReason.TIMED_OUT, sent=False))
+        self._send_next(now)
+        return failed
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do at the earliest."""
+        deadlines = [queued.deadline for queued in self._queue]
+        if self._in_flight is not None:
+            deadlines.append(self._in_flight.deadline)
+        return min(deadlines, default=None)
+
+    # The connection ----------------------------------------------------------------------------
+
+    def texts_to_send(self) -> list[str]:
+        """Hand over what is to be sent, in order, and forget it."""
+        texts, self._outgoing = self._outgoing, []
+        return texts
+
+    def close(self) -> list[CallFailed]:
+        """End the session with its connection: every open call fails, once."""
+        if self._closed:
+            return []
+        self._closed = True
+        reason = FailureReason.CONNECTION_CLOSED
+        failed = [] if self._in_flight is None else [self._in_flight.fail(reason, sent=True)]
+        failed += [queued.fail(reason, sent=False) for queued in self._queue]
+        self._in_flight = None
+        self._queue.clear()
+        self._outgoing.clear()
+        self._unanswered.clear()
+        self._recent.clear()
+        self._recent_chars = 0
+        return failed
+
+    @property
+    def unanswered_count(self) -> int:
+        """CALLs of the station that still wait for our answer."""
+        return sum(map(len, self._unanswered.values()))
+
+    @property
+    def queued_count(self) -> int:
+        """CALLs of ours that have not left yet."""
+        return len(self._queue)
+
+
+def _same_content(text: str, call: Call) -> bool:
+    earlier = parse(text)
+    return isinstance(earlier, Call) and earlier == call
+
+
+def _unseal(call: Call) -> Call:
+    """Take the message out of its flattened JWS (P4 7.1, 7.2); the signature stays unverified.
+
+    What cannot be read stays as it came, and the schema check says the rest.
+    """
+    action = call.action.removesuffix(_SIGNED)
+    sealed = call.payload.get("payload")
+    if not isinstance(sealed, str):
+        return Call(call.message_id, action, call.payload)
+    try:
+        inner = load_json(urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4)).decode())
+    except ValueError:
+        inner = None
+    return Call(call.message_id, action, inner if isinstance(inner, dict) else call.payload)

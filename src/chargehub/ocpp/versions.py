@@ -1,0 +1,78 @@
+"""Which OCPP versions are spoken, and the rules by which their RPC layers differ.
+
+A further version is a member of `OcppVersion` and a row of `DIALECTS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from chargehub.ocpp.errors import V16_SPELLINGS, ErrorCode
+
+
+class OcppVersion(StrEnum):
+    """The value is the WebSocket subprotocol's name."""
+
+    V16 = "ocpp1.6"
+    V201 = "ocpp2.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What the RPC layer of one version does differently."""
+
+    version: OcppVersion
+    schema_folder: str
+    """Folder of the `ocpp` package that holds the official JSON schemas."""
+    request_suffix: str
+    """How the schema files of requests end; those of responses end in `Response`."""
+    message_types: frozenset[int]
+    answers_unreadable: bool
+    """An unreadable frame gets CALLERROR "-1" (P4 4.2.3); 1.6 prescribes nothing."""
+    answers_unknown_types: bool
+    """An unknown message type gets a CALLERROR (2.0.1 P4 4.4); elsewhere it is ignored."""
+    signed_actions: bool
+    """`X-Signed` stands for X (P4 7.2)."""
+    spellings: Mapping[ErrorCode, str] = field(default_factory=dict)
+
+    def spell(self, code: ErrorCode | str) -> str:
+        reading = code if isinstance(code, ErrorCode) else None
+        return str(code) if reading is None else self.spellings.get(reading, reading.value)
+
+
+DIALECTS: Mapping[OcppVersion, Dialect] = MappingProxyType(
+    {
+        OcppVersion.V16: Dialect(
+            version=OcppVersion.V16,
+            schema_folder="v16",
+            request_suffix="",
+            message_types=frozenset({2, 3, 4}),
+            answers_unreadable=False,
+            answers_unknown_types=False,
+            signed_actions=False,
+            spellings=V16_SPELLINGS,
+        ),
+        OcppVersion.V201: Dialect(
+            version=OcppVersion.V201,
+            schema_folder="v201",
+            request_suffix="Request",
+            message_types=frozenset({2, 3, 4}),
+            answers_unreadable=True,
+            answers_unknown_types=True,
+            signed_actions=True,
+        ),
+    }
+)
+
+
+def choose_version(offers: Iterable[str]) -> OcppVersion | None:
+    """Pick the first of the client's subprotocols that we speak (P4 3.1.2): its order decides."""
+    for offer in offers:
+        try:
+            return OcppVersion(offer.strip())
+        except ValueError:
+            continue
+    return None
