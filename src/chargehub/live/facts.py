@@ -1,0 +1,70 @@
+"""What the board is loaded with: the hub as the database has it at one moment. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from chargehub.stations.reports import ConnectorStatus
+
+
+@dataclass(frozen=True, slots=True)
+class LocationFacts:
+    location_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorFacts:
+    status: ConnectorStatus
+    since: datetime | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionFacts:
+    transaction_id: int
+    started_at: datetime
+    charging_state: str | None = None
+    power_w: int | None = None
+    energy_wh: int | None = None
+    soc_percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvseFacts:
+    evse_no: int
+    gun_code: str
+    max_power_w: int
+    connectors: dict[int, ConnectorFacts]
+    transaction: TransactionFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StationFacts:
+    station_id: int
+    identity: str
+    name: str
+    location_id: str
+    max_power_w: int
+    online: bool
+    since: datetime | None
+    whole: ConnectorFacts
+    """What the station said of itself as a whole (evse_no 0)."""
+    evses: tuple[EvseFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TodayFacts:
+    """The hub's local day, and the energy so far of each transaction that started in it."""
+
+    starts_at: datetime
+    ends_at: datetime
+    energy_wh_by_transaction: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class HubFacts:
+    locations: tuple[LocationFacts, ...]
+    stations: tuple[StationFacts, ...]
+    today: TodayFacts
