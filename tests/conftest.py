@@ -11,12 +11,18 @@ from pathlib import Path
 import psycopg
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from chargehub.kit import migrate
 from chargehub.kit.db import Database
 from chargehub.kit.postgres import EmbeddedPostgres
 
 TEMPLATE = "chargehub_template"
+
+# `make test` must say the same twice; `make test-slow` looks further with --hypothesis-profile.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("random", max_examples=2_000, deadline=None)
+settings.load_profile("fixed")
 
 
 @pytest.fixture(scope="session")
