@@ -1,0 +1,525 @@
+"""OCPP 2.0.1 to and from version-free words, which are its own. Pure.
+
+OCPP 2.1 is this table extended. What is decided about a report is the features' business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from chargehub.authorization.decision import Authorization
+from chargehub.gateway.fields import (
+    MAX_INT16,
+    MAX_INT63,
+    Fields,
+    flagged_notice,
+    message_flags,
+    notice,
+    reading_flags,
+    wire_time,
+)
+from chargehub.gateway.translation import (
+    Context,
+    InboundMessage,
+    Payload,
+    Report,
+    Request,
+    Translator,
+    Untranslatable,
+)
+from chargehub.kit.clean import clean_json, content_hash
+from chargehub.stations.commands import (
+    CancelReservation,
+    ChangeAvailability,
+    ClearCache,
+    GetTransactionStatus,
+    InvalidCommand,
+    RequestStartTransaction,
+    RequestStopTransaction,
+    ReserveNow,
+    ResetStation,
+    TriggerMessage,
+    UnlockConnector,
+)
+from chargehub.stations.reports import (
+    BootReported,
+    ConnectorStatus,
+    RegistrationStatus,
+    StatusReported,
+    VariableReported,
+    VariablesReported,
+)
+from chargehub.telemetry.readings import read_meter_values, read_timestamp
+from chargehub.transactions.reports import (
+    AuthorizeRequested,
+    EventKind,
+    IdToken,
+    ReservationStatusReported,
+    SamplesReported,
+    TransactionReported,
+)
+
+ID_TOKEN_LIMIT = 36
+CENTRAL = "Central"
+UNREGISTERED_RETRY_S = 300
+
+
+# --- Inbound --------------------------------------------------------------------------------------
+
+
+def _read_boot(payload: Payload, context: Context) -> Sequence[Report]:
+    fields = Fields(payload)
+    station = fields.child("chargingStation")
+    modem = station.child("modem")
+    vendor, model = station.text("vendorName"), station.text("model")
+    if vendor is None or model is None:
+        raise Untranslatable("a boot needs a vendor and a model")
+    return (
+        BootReported(
+            station_id=context.station_id,
+            received_at=context.received_at,
+            vendor=vendor,
+            model=model,
+            serial_number=station.filled("serialNumber"),
+            firmware_version=station.filled("firmwareVersion"),
+            iccid=modem.filled("iccid"),
+            imsi=modem.filled("imsi"),
+            reason=fields.filled("reason", 50),
+        ),
+    )
+
+
+def _answer_boot(replies: Sequence[Any], now: datetime) -> Payload:
+    status, interval_s = RegistrationStatus.REJECTED, UNREGISTERED_RETRY_S
+    if replies:
+        status, interval_s = replies[0].status, replies[0].interval_s
+    return {"currentTime": wire_time(now), "interval": interval_s, "status": status.value}
+
+
+_STATUSES = {status.value: status for status in ConnectorStatus}
+
+
+def _read_status(payload: Payload, context: Context) -> Sequence[Report]:
+    fields = Fields(payload)
+    evse_no = fields.whole("evseId", high=MAX_INT16)
+    connector_no = fields.whole("connectorId", high=MAX_INT16)
+    word = fields.text("connectorStatus", 50)
+    if evse_no is None or word is None:
+        raise Untranslatable("a status needs an EVSE and a status word")
+    return (
+        StatusReported(
+            station_id=context.station_id,
+            received_at=context.received_at,
+            evse_no=evse_no,
+            connector_no=min(evse_no, 1) if connector_no is None else connector_no,
+            status=_STATUSES.get(word, ConnectorStatus.UNKNOWN),
+            at=fields.moment("timestamp", context.received_at),
+        ),
+        *flagged_notice("StatusNotification", payload, context),
+    )
+
+
+def _read_event(payload: Payload, context: Context) -> Sequence[Report]:
+    """H01.FR.20/23: AvailabilityState is a status; anything else makes the message a notice."""
+    fields = Fields(payload)
+    reports: list[Report] = []
+    events = fields.children("eventData")
+    for event in events:
+        status = _availability(event, context)
+        if status is not None:
+            reports.append(status)
+    if len(reports) < len(events) or not events or not context.valid:
+        at = fields.moment("generatedAt", context.received_at)
+        reports.append(notice("NotifyEvent", payload, context, at))
+    return reports
+
+
+def _availability(event: Fields, context: Context) -> StatusReported | None:
+    if event.child("variable").text("name") != "AvailabilityState":
+        return None
+    component = event.child("component")
+    status = _STATUSES.get(event.text("actualValue", 50) or "")
+    evse = component.child("evse")
+    evse_no = evse.whole("id", high=MAX_INT16) or 0
+    name = component.text("name")
+    if status is None or name not in _AVAILABILITY_COMPONENTS:
+        return None
+    if evse_no == 0 and name != "ChargingStation":
+        return None
+    connector_no = evse.whole("connectorId", high=MAX_INT16)
+    return StatusReported(
+        station_id=context.station_id,
+        received_at=context.received_at,
+        evse_no=evse_no,
+        connector_no=min(evse_no, 1) if connector_no is None else connector_no,
+        status=status,
+        at=event.moment("timestamp", context.received_at),
+        error_code=event.filled("techCode", 50),
+        info=event.filled("techInfo", 500),
+    )
+
+
+_AVAILABILITY_COMPONENTS = frozenset(("ChargingStation", "EVSE", "Connector"))
+
+
+def _read_authorize(payload: Payload, context: Context) -> Sequence[Report]:
+    token = _id_token(Fields(payload))
+    if token is None:
+        raise Untranslatable("an Authorize needs an idToken")
+    return (AuthorizeRequested(context.station_id, context.received_at, token),)
+
+
+def _answer_authorize(replies: Sequence[Any], now: datetime) -> Payload:  # noqa: ARG001 (InboundMessage's shape)
+    return {"idTokenInfo": _id_token_info(replies[0]) if replies else {"status": "Invalid"}}
+
+
+def _read_transaction(payload: Payload, context: Context) -> Sequence[Report]:
+    fields = Fields(payload)
+    transaction = fields.child("transactionInfo")
+    evse = fields.child("evse")
+    ref = transaction.filled("transactionId")
+    if ref is None:
+        raise Untranslatable("a transaction event needs a transaction")
+    at, flags = read_timestamp(fields.raw("timestamp"), context.received_at)
+    kind = _EVENT_KINDS.get(fields.text("eventType", 50) or "")
+    evse_no = evse.whole("id", high=MAX_INT16)
+    connector_no = evse.whole("connectorId", high=MAX_INT16)
+    token = _id_token(fields)
+    seq_no = fields.whole("seqNo", high=MAX_INT63)
+    trigger, reservation_id = fields.filled("triggerReason", 50), fields.whole("reservationId")
+    charging_state = transaction.filled("chargingState", 50)
+    stopped_reason = transaction.filled("stoppedReason", 50)
+    remote_start_id = transaction.whole("remoteStartId")
+    offline = fields.truth("offline")
+    fields.dropped = fields.dropped or transaction.dropped or evse.dropped or kind is None
+    flags |= message_flags(fields, context)
+    readings = read_meter_values(
+        fields.raw("meterValue"), context.received_at, reading_flags(context)
+    )
+    return (
+        TransactionReported(
+            context.station_id,
+            context.received_at,
+            # What no kind can be read from may neither begin nor end anything.
+            kind or EventKind.UPDATED,
+            at,
+            ref,
+            evse_no,
+            connector_no,
+            token,
+            None,
+            readings,
+            seq_no,
+            trigger,
+            charging_state,
+            stopped_reason,
+            offline,
+            remote_start_id,
+            reservation_id,
+            flags,
+            clean_json(payload) if flags else None,
+            assigns_ref=False,
+            content_hash=_event_hash(payload),
+        ),
+    )
+
+
+_EVENT_KINDS = {kind.value: kind for kind in EventKind}
+
+
+def _event_hash(payload: Payload) -> int:
+    """Hash the event without `offline`, which a station may set on the replay alone."""
+    if "offline" not in payload:
+        return content_hash(payload)
+    return content_hash({name: value for name, value in payload.items() if name != "offline"})
+
+
+def _answer_transaction(replies: Sequence[Any], now: datetime) -> Payload:  # noqa: ARG001 (InboundMessage's shape)
+    # E01.FR.11/12: an idTokenInfo only for an idToken.
+    authorization = replies[0].authorization if replies else None
+    return {} if authorization is None else {"idTokenInfo": _id_token_info(authorization)}
+
+
+def _read_meter_values(payload: Payload, context: Context) -> Sequence[Report]:
+    fields = Fields(payload)
+    evse_no = fields.whole("evseId", high=MAX_INT16)
+    readings = read_meter_values(
+        fields.raw("meterValue"), context.received_at, reading_flags(context)
+    )
+    if evse_no is None or not readings:
+        raise Untranslatable("meter values need an EVSE and a value")
+    return (
+        SamplesReported(context.station_id, context.received_at, evse_no, readings),
+        *flagged_notice("MeterValues", payload, context),
+    )
+
+
+def _read_report(payload: Payload, context: Context) -> Sequence[Report]:
+    fields = Fields(payload)
+    return (
+        VariablesReported(
+            station_id=context.station_id,
+            received_at=context.received_at,
+            request_id=fields.whole("requestId"),
+            variables=tuple(
+                reported for item in fields.children("reportData") for reported in _variables(item)
+            ),
+        ),
+    )
+
+
+def _variables(item: Fields) -> list[VariableReported]:
+    characteristics = item.child("variableCharacteristics")
+    data_type = characteristics.filled("dataType", 50)
+    unit = characteristics.filled("unit", 50)
+    attributes = item.children("variableAttribute")
+    reported = []
+    for attribute in attributes:
+        mutability = attribute.filled("mutability", 50) or "ReadWrite"
+        one = _variable(item, attribute.filled("type", 50), attribute.text("value", 2500))
+        if one is not None:
+            reported.append(replace(one, mutability=mutability, data_type=data_type, unit=unit))
+    return reported
+
+
+def _variable(item: Fields, attribute: str | None, value: str | None) -> VariableReported | None:
+    component, variable = item.child("component"), item.child("variable")
+    evse = component.child("evse")
+    name, variable_name = component.filled("name", 50), variable.filled("name", 50)
+    if name is None or variable_name is None:
+        return None
+    return VariableReported(
+        component=name,
+        component_instance=component.filled("instance", 50),
+        evse_no=evse.whole("id", high=MAX_INT16),
+        connector_no=evse.whole("connectorId", high=MAX_INT16),
+        variable=variable_name,
+        variable_instance=variable.filled("instance", 50),
+        attribute=attribute or "Actual",  # A omits the type.
+        value=value,
+    )
+
+
+def read_variable_results(payload: Payload, context: Context) -> VariablesReported:
+    """Read the answer to GetVariables; attributes that were not Accepted are left out."""
+    return VariablesReported(
+        station_id=context.station_id,
+        received_at=context.received_at,
+        request_id=None,
+        variables=tuple(
+            reported
+            for item in Fields(payload).children("getVariableResult")
+            if item.text("attributeStatus", 50) == "Accepted"
+            and (
+                reported := _variable(
+                    item, item.filled("attributeType", 50), item.text("attributeValue", 2500)
+                )
+            )
+            is not None
+        ),
+    )
+
+
+def _read_reservation(payload: Payload, context: Context) -> Sequence[Report]:
+    fields = Fields(payload)
+    reservation_id = fields.whole("reservationId")
+    status = fields.filled("reservationUpdateStatus", 50)
+    if reservation_id is None or status is None:
+        raise Untranslatable("a reservation update needs a reservation and a status")
+    return (
+        ReservationStatusReported(context.station_id, context.received_at, reservation_id, status),
+    )
+
+
+def _read_notice(kind: str) -> Callable[[Payload, Context], Sequence[Report]]:
+    def read(payload: Payload, context: Context) -> Sequence[Report]:
+        at = Fields(payload).moment("timestamp", context.received_at)
+        return (notice(kind, payload, context, at),)
+
+    return read
+
+
+def _id_token(fields: Fields) -> IdToken | None:
+    """Read what was presented; an idToken that cannot be read was presented all the same."""
+    if not fields.has("idToken"):
+        return None
+    token = fields.child("idToken")
+    text = token.text("idToken")
+    if text is None:
+        fields.dropped = True
+    return IdToken(text or "", token.filled("type", 20))
+
+
+def _id_token_info(authorization: Authorization) -> Payload:
+    info: Payload = {"status": authorization.status.value}
+    if authorization.cache_expires_at is not None:
+        info["cacheExpiryDateTime"] = wire_time(authorization.cache_expires_at)
+    group = authorization.group_id_token
+    if group and len(group) <= ID_TOKEN_LIMIT:
+        info["groupIdToken"] = {"idToken": group, "type": CENTRAL}  # C09.FR.09/12/13
+    return info
+
+
+def _answer_nothing(replies: Sequence[Any], now: datetime) -> Payload:  # noqa: ARG001 (InboundMessage's shape)
+    return {}
+
+
+def _answer_heartbeat(replies: Sequence[Any], now: datetime) -> Payload:  # noqa: ARG001 (InboundMessage's shape)
+    return {"currentTime": wire_time(now)}
+
+
+def _answer_data_transfer(replies: Sequence[Any], now: datetime) -> Payload:  # noqa: ARG001 (InboundMessage's shape)
+    # P02.FR.05-07: we know no vendor's extension.
+    return {"status": "UnknownVendorId"}
+
+
+def _kept_as(kind: str) -> InboundMessage:
+    return InboundMessage(_read_notice(kind), _answer_nothing)
+
+
+_INBOUND = {
+    "Authorize": InboundMessage(_read_authorize, _answer_authorize),
+    "BootNotification": InboundMessage(_read_boot, _answer_boot),
+    "DataTransfer": InboundMessage(_read_notice("DataTransfer"), _answer_data_transfer),
+    "FirmwareStatusNotification": _kept_as("FirmwareStatusNotification"),
+    "Heartbeat": InboundMessage(lambda _payload, _context: (), _answer_heartbeat),
+    "LogStatusNotification": _kept_as("LogStatusNotification"),
+    "MeterValues": InboundMessage(_read_meter_values, _answer_nothing, tolerant=True),
+    "NotifyEvent": InboundMessage(_read_event, _answer_nothing),
+    "NotifyReport": InboundMessage(_read_report, _answer_nothing),
+    "ReservationStatusUpdate": InboundMessage(_read_reservation, _answer_nothing),
+    "SecurityEventNotification": _kept_as("SecurityEventNotification"),
+    "StatusNotification": InboundMessage(_read_status, _answer_nothing, tolerant=True),
+    "TransactionEvent": InboundMessage(_read_transaction, _answer_transaction, tolerant=True),
+}
+
+
+# --- Outbound -------------------------------------------------------------------------------------
+
+
+def _token(text: str, kind: str | None) -> Payload:
+    if len(text) > ID_TOKEN_LIMIT:
+        raise InvalidCommand(
+            f"This station's protocol takes idTokens of {ID_TOKEN_LIMIT} characters"
+        )
+    return {"idToken": text, "type": kind or CENTRAL}
+
+
+def _encode_start(command: RequestStartTransaction) -> Request:
+    payload: Payload = {
+        "idToken": _token(command.id_token, command.id_token_type),
+        "remoteStartId": command.remote_start_id,
+    }
+    if command.evse_no is not None:
+        payload["evseId"] = command.evse_no
+    if command.group_id_token is not None:
+        payload["groupIdToken"] = _token(command.group_id_token, CENTRAL)
+    return Request("RequestStartTransaction", payload)
+
+
+def _encode_stop(command: RequestStopTransaction) -> Request:
+    return Request("RequestStopTransaction", {"transactionId": command.transaction_ref})
+
+
+def _encode_reset(command: ResetStation) -> Request:
+    return Request("Reset", {"type": command.kind.value})
+
+
+def _encode_availability(command: ChangeAvailability) -> Request:
+    payload: Payload = {"operationalStatus": "Operative" if command.operative else "Inoperative"}
+    if command.evse_no:  # Without an EVSE it is the whole station.
+        payload["evse"] = {"id": command.evse_no}
+        if command.connector_no:
+            payload["evse"]["connectorId"] = command.connector_no
+    return Request("ChangeAvailability", payload)
+
+
+def _encode_unlock(command: UnlockConnector) -> Request:
+    return Request(
+        "UnlockConnector", {"evseId": command.evse_no, "connectorId": command.connector_no}
+    )
+
+
+def _encode_reserve(command: ReserveNow) -> Request:
+    payload: Payload = {
+        "id": command.reservation_id,
+        "expiryDateTime": wire_time(command.expires_at),
+        "idToken": _token(command.id_token, command.id_token_type),
+    }
+    if command.evse_no:
+        payload["evseId"] = command.evse_no
+    if command.group_id_token is not None:
+        payload["groupIdToken"] = _token(command.group_id_token, CENTRAL)
+    return Request("ReserveNow", payload)
+
+
+def _encode_cancel(command: CancelReservation) -> Request:
+    return Request("CancelReservation", {"reservationId": command.reservation_id})
+
+
+def _encode_clear_cache(command: ClearCache) -> Request:  # noqa: ARG001 (Encoder's shape)
+    return Request("ClearCache", {})
+
+
+def _encode_trigger(command: TriggerMessage) -> Request:
+    payload: Payload = {"requestedMessage": command.message}
+    if command.evse_no:
+        payload["evse"] = {"id": command.evse_no}
+    if command.message == "StatusNotification":
+        if not command.evse_no:
+            raise InvalidCommand("This station tells the status of one connector at a time")
+        payload["evse"]["connectorId"] = 1  # F06.FR.13; our EVSEs have one connector.
+    return Request("TriggerMessage", payload)
+
+
+def _encode_transaction_status(command: GetTransactionStatus) -> Request:
+    ref = command.transaction_ref
+    return Request("GetTransactionStatus", {} if ref is None else {"transactionId": ref})
+
+
+TRANSLATOR = Translator(
+    inbound=_INBOUND,
+    encoders={
+        RequestStartTransaction: _encode_start,
+        RequestStopTransaction: _encode_stop,
+        ResetStation: _encode_reset,
+        ChangeAvailability: _encode_availability,
+        UnlockConnector: _encode_unlock,
+        ReserveNow: _encode_reserve,
+        CancelReservation: _encode_cancel,
+        ClearCache: _encode_clear_cache,
+        TriggerMessage: _encode_trigger,
+        GetTransactionStatus: _encode_transaction_status,
+    },
+    trigger_answers={
+        "GetBaseReport": frozenset(("NotifyReport",)),
+        "GetReport": frozenset(("NotifyReport",)),
+        "TriggerMessage": frozenset(
+            (
+                "BootNotification",
+                "FirmwareStatusNotification",
+                "Heartbeat",
+                "LogStatusNotification",
+                "MeterValues",
+                "PublishFirmwareStatusNotification",
+                "SignCertificate",
+                "StatusNotification",
+                "TransactionEvent",
+            )
+        ),
+    },
+    # B02.FR.01: retrieve information (B06, B07, B08) and configure (B05); B02.FR.05: no start.
+    allowed_while_pending=frozenset(
+        (
+            "GetBaseReport",
+            "GetReport",
+            "GetVariables",
+            "SetNetworkProfile",
+            "SetVariables",
+            "TriggerMessage",
+        )
+    ),
+)
