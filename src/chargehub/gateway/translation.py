@@ -7,7 +7,7 @@ the older one's tables plus additions (`Translator.extended`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -85,6 +85,10 @@ class Translator:
     """Our request -> the station's messages it allows before acceptance (B02.FR.09, E16J 3.10)."""
     allowed_while_pending: frozenset[str]
     """Requests we may send to a Pending station (B02.FR.01)."""
+    results: Mapping[str, Callable[[Payload, Context], Sequence[Report]]] = field(
+        default_factory=dict
+    )
+    """Our request -> how its answer is read, where the answer itself reports something."""
 
     def encode(self, command: Command) -> Request | None:
         encoder = self.encoders.get(type(command))

@@ -200,6 +200,8 @@ class MeterTruth:
     flags: Flag
     reading_energy_wh: tuple[int | None, ...]
     """The corrected energy at each of the given readings, in the order given."""
+    track: MeterTrack
+    """Where the fold ended, to go on from."""
 
 
 def find_truth(
@@ -224,4 +226,4 @@ def find_truth(
         track, _ = advance(track, end)
         if fell:
             track, _ = _marked(track, Flag.END_BEFORE_BEGIN)
-    return MeterTruth(track.energy_wh, track.flags, tuple(energies))
+    return MeterTruth(track.energy_wh, track.flags, tuple(energies), track)

@@ -1,0 +1,41 @@
+"""The port to the domain: a version-free report goes in, its reply comes out after COMMIT.
+
+Any protocol's connections use it. Which feature handles which report is wired in app.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chargehub.kit.group_commit import BatchHandler, GroupCommitter
+from chargehub.stations.reports import Connected, ConnectionGranted, Disconnected
+
+
+@dataclass(slots=True)
+class Intake:
+    committer: GroupCommitter
+    handlers: Mapping[type, BatchHandler[Any, Any, Any]]
+
+    def submit(self, station_id: int, epoch: int, report: Any) -> asyncio.Future[Any]:
+        """Hand in a report of the connection `epoch`; await the reply.
+
+        Raises what GroupCommitter.submit says.
+        """
+        return self.committer.submit(station_id, epoch, self.handlers[type(report)], report)
+
+    async def connect(
+        self, station_id: int, protocol: str, remote: str, now: datetime
+    ) -> ConnectionGranted:
+        report = Connected(station_id, protocol, remote, now)
+        granted: ConnectionGranted = await self.committer.submit(
+            station_id, None, self.handlers[Connected], report
+        )
+        return granted
+
+    async def disconnect(self, station_id: int, epoch: int, now: datetime) -> None:
+        report = Disconnected(station_id, now, epoch)
+        await self.committer.submit(station_id, None, self.handlers[Disconnected], report)

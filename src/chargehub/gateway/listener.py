@@ -1,0 +1,272 @@
+"""The OCPP listener: handshake, identity, credential, subprotocol; then a connection serves.
+
+Statements of the handshake: unknown identity 404, wrong credentials 401, no subprotocol 400, only
+unsupported ones 101 and close; the client's first mutual version wins, the URL decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from prometheus_client import Counter
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from chargehub.gateway.connections import (
+    Connections,
+    RateLimit,
+    StationConnection,
+    StationSocket,
+)
+from chargehub.gateway.intake import Intake
+from chargehub.gateway.translation import Translator
+from chargehub.kit.clock import HubClock
+from chargehub.kit.group_commit import CommitOutcomeUnknown, CommitQueueFull
+from chargehub.ocpp import OcppSession, OcppVersion, choose_version
+from chargehub.stations.admission import Admission, Candidate
+from chargehub.stations.reports import RegistrationStatus
+
+log = structlog.get_logger(__name__)
+
+HANDSHAKES = Counter("chargehub_ocpp_handshakes_total", "Handshakes by HTTP status", ["status"])
+
+# identifierString with room for 1.6: printable, at most 48 characters, no colon (it would split
+# the Basic user name) and no slash (it would be another path).
+IDENTITY = re.compile(r"[^\x00-\x20\x7f:/]{1,48}")
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerLimits:
+    max_frame_bytes: int = 262_144
+    max_connections: int = 10_000
+    messages_per_s: float = 20.0
+    messages_burst: int = 200
+    outbound_waiting: int = 32
+    unanswered_max: int = 64
+    handshake_timeout_s: float = 10.0
+    ping_interval_s: float = 30.0
+    ping_timeout_s: float = 30.0
+
+
+@dataclass(slots=True)
+class Listener:
+    host: str
+    port: int
+    path_prefix: str
+    admission: Admission
+    intake: Intake
+    connections: Connections
+    clock: HubClock
+    translators: Mapping[OcppVersion, Translator]
+    limits: ListenerLimits = field(default_factory=ListenerLimits)
+    _server: Server | None = None
+    _watchdog: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._server = await serve(
+            self._serve_station,
+            self.host,
+            self.port,
+            process_request=self._admit,
+            select_subprotocol=_select_subprotocol,
+            create_connection=StationSocket,
+            open_timeout=self.limits.handshake_timeout_s,
+            # Our own watchdog instead: a station that sends data is alive though it answers no
+            # ping, and one that only pings is alive too (16J 5.3).
+            ping_interval=None,
+            max_size=self.limits.max_frame_bytes,
+            max_queue=16,
+            server_header=None,
+            backlog=4096,
+        )
+        self._watchdog = asyncio.create_task(self._watch(), name="ocpp-watchdog")
+
+    @property
+    def bound_port(self) -> int:
+        assert self._server is not None
+        port: int = next(iter(self._server.sockets)).getsockname()[1]
+        return port
+
+    @property
+    def listening(self) -> bool:
+        return self._server is not None and self._server.is_serving()
+
+    async def stop(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            await asyncio.gather(self._watchdog, return_exceptions=True)
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    async def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
+        refusal = await self._refusal(socket, request)
+        status = HTTPStatus.SWITCHING_PROTOCOLS if refusal is None else refusal.status_code
+        HANDSHAKES.labels(int(status)).inc()
+        return refusal
+
+    async def _refusal(self, socket: ServerConnection, request: Request) -> Response | None:
+        assert isinstance(socket, StationSocket)
+        if len(self.connections) >= self.limits.max_connections:
+            return socket.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Too many stations.\n")
+        identity = read_identity(request.path, self.path_prefix)
+        if identity is None:
+            return socket.respond(HTTPStatus.NOT_FOUND, "No such station.\n")
+        user, password = read_basic_auth(request.headers.get("Authorization"))
+        candidate = await self.admission.find(identity)
+        if candidate is None:
+            candidate = await self.admission.register(identity, password)
+        if candidate is None:
+            log.warning("station_unknown", identity=identity)
+            return socket.respond(HTTPStatus.NOT_FOUND, "No such station.\n")
+        # A00.FR.204/207: the user name is the identity.
+        named = user is None or user.lower() == candidate.identity.lower()
+        if not named or not self.admission.admits(candidate, password):
+            log.warning("station_refused", identity=identity)
+            response = socket.respond(HTTPStatus.UNAUTHORIZED, "Wrong credentials.\n")
+            response.headers["WWW-Authenticate"] = 'Basic realm="ocpp", charset="UTF-8"'
+            return response
+        if not request.headers.get_all("Sec-WebSocket-Protocol"):
+            return socket.respond(HTTPStatus.BAD_REQUEST, "Offer an OCPP subprotocol.\n")
+        socket.admitted = candidate
+        return None
+
+    async def _serve_station(self, socket: ServerConnection) -> None:
+        assert isinstance(socket, StationSocket)
+        if socket.subprotocol is None:
+            # Offered, but nothing we speak: 101 without a subprotocol, then close (P4 3.2/3.3).
+            await socket.close(CloseCode.PROTOCOL_ERROR, "unsupported subprotocol")
+            return
+        candidate: Candidate = socket.admitted
+        version = OcppVersion(socket.subprotocol)
+        connection = await self._connect(socket, candidate, version)
+        if connection is None:
+            return
+        log.info("station_connected", station_id=connection.identity, epoch=connection.epoch)
+        try:
+            await connection.run()
+        finally:
+            await self._leave(connection)
+
+    async def _connect(
+        self, socket: StationSocket, candidate: Candidate, version: OcppVersion
+    ) -> StationConnection | None:
+        remote = str(socket.remote_address[0]) if socket.remote_address else ""
+        try:
+            granted = await self.intake.connect(
+                candidate.station_id, version.value, remote, self.clock.now()
+            )
+        except (CommitOutcomeUnknown, CommitQueueFull) as error:
+            log.warning("connect_not_durable", station_id=candidate.identity, why=repr(error))
+            await socket.close(CloseCode.TRY_AGAIN_LATER)
+            return None
+        translator = self.translators[version]
+        tolerant = frozenset(
+            action for action, message in translator.inbound.items() if message.tolerant
+        )
+        session = OcppSession(
+            version,
+            supported=translator.inbound,
+            tolerant=tolerant,
+            accepted=granted.registration is RegistrationStatus.ACCEPTED,
+            unlocked_by=translator.trigger_answers,
+            queued_max=self.limits.outbound_waiting,
+            unanswered_max=self.limits.unanswered_max,
+        )
+        connection = StationConnection(
+            socket=socket,
+            station_id=candidate.station_id,
+            identity=candidate.identity,
+            epoch=granted.epoch,
+            session=session,
+            translator=translator,
+            intake=self.intake,
+            clock=self.clock,
+            rate_limit=RateLimit(self.limits.messages_per_s, self.limits.messages_burst),
+            registration=granted.registration,
+        )
+        if not self.connections.take_over(connection):
+            await socket.close(CloseCode.POLICY_VIOLATION, "superseded")
+            return None
+        return connection
+
+    async def _leave(self, connection: StationConnection) -> None:
+        if not self.connections.leave(connection):
+            return
+        log.info("station_disconnected", station_id=connection.identity, epoch=connection.epoch)
+        try:
+            await self.intake.disconnect(connection.station_id, connection.epoch, self.clock.now())
+        except (CommitOutcomeUnknown, CommitQueueFull) as error:
+            log.warning("disconnect_not_stored", station_id=connection.identity, why=repr(error))
+
+    async def _watch(self) -> None:
+        """Ping sockets that have gone silent; close those that stay so."""
+        interval = self.limits.ping_interval_s
+        while True:
+            await asyncio.sleep(interval / 2)
+            now = asyncio.get_running_loop().time()
+            for connection in self.connections.all():
+                silent_s = now - connection.socket.last_heard
+                if silent_s > interval + self.limits.ping_timeout_s:
+                    log.info("station_silent", station_id=connection.identity, silent_s=silent_s)
+                    connection.spawn(connection.socket.close(CloseCode.GOING_AWAY, "silent"))
+                elif silent_s > interval:
+                    connection.spawn(connection.ping())
+
+
+def _select_subprotocol(
+    _socket: ServerConnection, offered: Sequence[Subprotocol]
+) -> Subprotocol | None:
+    version = choose_version(offered)
+    return None if version is None else Subprotocol(version.value)
+
+
+def read_identity(path: str, prefix: str) -> str | None:
+    """Return the identity of a URL path, percent-decoded once; None where there is none.
+
+    A version in the URL, or a query, decides nothing (P4 errata 2025-01).
+    """
+    path = path.partition("?")[0]
+    if not path.startswith(f"{prefix}/"):
+        return None
+    encoded = path[len(prefix) + 1 :]
+    if "/" in encoded:
+        return None
+    try:
+        identity = unquote_to_bytes(encoded).decode()
+    except UnicodeDecodeError:
+        return None
+    return identity if _acceptable(identity) else None
+
+
+def _acceptable(identity: str) -> bool:
+    # An encoded slash is part of the identity on the wire (16J 3.1.1), unlike a literal one.
+    return IDENTITY.fullmatch(identity.replace("/", "-")) is not None
+
+
+def read_basic_auth(header: str | None) -> tuple[str | None, bytes | None]:
+    """Return user and password bytes of a Basic header; the password may be no text at all.
+
+    Split at the first colon (A00.FR.205): identities have none.
+    """
+    if header is None:
+        return None, None
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None, None
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return None, None
+    user, colon, password = decoded.partition(b":")
+    return (user.decode("utf-8", "replace"), password) if colon else (None, None)

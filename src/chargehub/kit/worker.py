@@ -1,0 +1,152 @@
+"""The one worker: acts on due rows when their time has come, and on outbox rows in their order.
+
+At least once each: a row goes only after its action succeeded, so actions must be repeatable. An
+action that keeps failing is tried again later and later and never dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Gauge
+from sqlalchemy import delete, select, update
+
+from chargehub.kit.clock import HubClock
+from chargehub.kit.db import Database
+from chargehub.kit.jobs import due_actions, outbox
+
+log = structlog.get_logger(__name__)
+
+Payload = dict[str, Any]
+DueAction = Callable[[str, Payload], Awaitable[None]]
+"""Takes the row's subject and payload."""
+OutboxAction = Callable[[str, Payload], Awaitable[None]]
+
+BATCH = 50
+IDLE_S = 0.5
+RETRY_AFTER = (timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=1))
+
+RUN = Counter("chargehub_worker_runs_total", "Due rows and outbox rows acted on", ["kind", "end"])
+OVERDUE = Gauge("chargehub_worker_overdue", "Due rows whose time has passed, at the last look")
+
+
+@dataclass(slots=True)
+class Worker:
+    """Runs in the server's process; wiring of kinds and topics to actions is app.py's."""
+
+    database: Database
+    clock: HubClock
+    due: Mapping[str, DueAction]
+    topics: Mapping[str, OutboxAction]
+    _task: asyncio.Task[None] | None = field(default=None)
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="worker")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def alive(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                worked = await self.run_once()
+            except Exception:
+                log.exception("worker_round_failed")
+                worked = 0
+            if not worked:
+                await asyncio.sleep(IDLE_S)
+
+    async def run_once(self) -> int:
+        """Act on what is due now; return how many rows were acted on."""
+        return await self._run_due() + await self._run_outbox()
+
+    async def _run_due(self) -> int:
+        now = self.clock.now()
+        async with self.database.read() as connection:
+            rows = (
+                await connection.execute(
+                    select(due_actions)
+                    .where(due_actions.c.due_at <= now)
+                    .order_by(due_actions.c.due_at)
+                    .limit(BATCH)
+                )
+            ).all()
+        OVERDUE.set(len(rows))
+        for row in rows:
+            error = await self._act(self.due, row.kind, row.subject, row.payload)
+            # Scheduled anew while it ran: the row has another time and stays.
+            same = (due_actions.c.id == row.id) & (due_actions.c.due_at == row.due_at)
+            async with self.database.write() as connection:
+                if error is None:
+                    await connection.execute(delete(due_actions).where(same))
+                    continue
+                await connection.execute(
+                    update(due_actions)
+                    .where(same)
+                    .values(
+                        attempts=row.attempts + 1,
+                        last_error=error,
+                        due_at=_retry_at(now, row.attempts),
+                    )
+                )
+        return len(rows)
+
+    async def _run_outbox(self) -> int:
+        async with self.database.read() as connection:
+            rows = (
+                await connection.execute(
+                    select(outbox)
+                    .where(outbox.c.handled_at.is_(None))
+                    .order_by(outbox.c.seq)
+                    .limit(BATCH)
+                )
+            ).all()
+        for row in rows:
+            error = None
+            if row.topic in self.topics:
+                error = await self._act(self.topics, row.topic, row.subject, row.payload)
+            handled = error is None or row.attempts + 1 >= len(RETRY_AFTER)
+            async with self.database.write() as connection:
+                await connection.execute(
+                    update(outbox)
+                    .where(outbox.c.seq == row.seq)
+                    .values(
+                        attempts=row.attempts + 1,
+                        last_error=error,
+                        handled_at=self.clock.now() if handled else None,
+                    )
+                )
+        return len(rows)
+
+    async def _act(
+        self, actions: Mapping[str, DueAction], kind: str, subject: str, payload: Payload
+    ) -> str | None:
+        """Run one action; return its error text, or None."""
+        action = actions.get(kind)
+        if action is None:
+            RUN.labels(kind, "unknown").inc()
+            log.error("worker_unknown_kind", kind=kind, subject=subject)
+            return f"no action for {kind}"
+        try:
+            await action(subject, payload)
+        except Exception as error:
+            RUN.labels(kind, "failed").inc()
+            log.exception("worker_action_failed", kind=kind, subject=subject)
+            return f"{type(error).__name__}: {error}"[:500]
+        RUN.labels(kind, "done").inc()
+        return None
+
+
+def _retry_at(now: datetime, attempts: int) -> datetime:
+    return now + RETRY_AFTER[min(attempts, len(RETRY_AFTER) - 1)]

@@ -1,0 +1,128 @@
+"""Which station may open a socket: looked up by identity, checked by credential.
+
+In a demo an unknown station is registered on the spot, with the password it came with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.kit.clock import HubClock
+from chargehub.kit.db import Database
+from chargehub.stations.credentials import hash_credential, verify
+from chargehub.stations.store import (
+    charging_stations,
+    connectors,
+    evses,
+    locations,
+    station_connections,
+)
+
+SELF_REGISTERED_POWER_W = 120_000
+SELF_REGISTERED_EVSES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    station_id: int
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    station_id: int
+    identity: str
+    credential_hash: bytes | None
+
+
+@dataclass(slots=True)
+class Admission:
+    database: Database
+    clock: HubClock
+    key: bytes
+    self_registration: bool = False
+
+    async def find(self, identity: str) -> Candidate | None:
+        """Find a station by its identity, whose case means nothing (identifierString)."""
+        async with self.database.read() as connection:
+            row = (
+                await connection.execute(
+                    select(
+                        charging_stations.c.id,
+                        charging_stations.c.identity,
+                        charging_stations.c.credential_hash,
+                    ).where(
+                        func.lower(charging_stations.c.identity) == identity.lower(),
+                        charging_stations.c.decommissioned_at.is_(None),
+                    )
+                )
+            ).one_or_none()
+        return None if row is None else Candidate(row.id, row.identity, row.credential_hash)
+
+    def admits(self, candidate: Candidate, password: bytes | None) -> bool:
+        """Say whether the password opens this station's door.
+
+        A station without a credential enters in a demo only.
+        """
+        if candidate.credential_hash is None:
+            return self.self_registration
+        return password is not None and verify(self.key, candidate.credential_hash, password)
+
+    async def register(self, identity: str, password: bytes | None) -> Candidate | None:
+        """Register an unknown station of a demo; None where that is not allowed."""
+        if not self.self_registration:
+            return None
+        try:
+            async with self.database.write() as connection:
+                await self._insert(connection, identity, password)
+        except IntegrityError:
+            pass  # Its other socket was faster.
+        return await self.find(identity)
+
+    async def _insert(
+        self, connection: AsyncConnection, identity: str, password: bytes | None
+    ) -> None:
+        location_id = await connection.scalar(select(locations.c.id).limit(1))
+        if location_id is None:
+            location_id = "demo"
+            await connection.execute(
+                insert(locations).values(id="demo", name="Demo", latitude=0, longitude=0)
+            )
+        station_id = await connection.scalar(
+            insert(charging_stations)
+            .values(
+                identity=identity,
+                location_id=location_id,
+                name=identity,
+                max_power_w=SELF_REGISTERED_POWER_W,
+                credential_hash=hash_credential(self.key, password) if password else None,
+                commissioned_at=self.clock.now(),
+            )
+            .returning(charging_stations.c.id)
+        )
+        for evse_no in range(1, SELF_REGISTERED_EVSES + 1):
+            await connection.execute(
+                insert(evses).values(
+                    station_id=station_id,
+                    evse_no=evse_no,
+                    gun_code=f"{identity}-{evse_no}",
+                    max_power_w=SELF_REGISTERED_POWER_W,
+                )
+            )
+            await connection.execute(
+                insert(connectors).values(station_id=station_id, evse_no=evse_no, connector_no=1)
+            )
+
+
+async def close_left_open_connections(connection: AsyncConnection, at: datetime) -> None:
+    """Mark, at start-up, the sockets of the dead server as closed."""
+    await connection.execute(
+        update(station_connections)
+        .where(station_connections.c.disconnected_at.is_(None))
+        .values(disconnected_at=at, epoch=station_connections.c.epoch + text("1"))
+    )

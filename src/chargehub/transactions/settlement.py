@@ -1,0 +1,292 @@
+"""What happens to transactions after the stations have spoken: settling, and closing orphans.
+
+Settling recomputes a transaction from its stored readings alone (invariant 6), so late and replayed
+samples correct it. Closing goes through the group commit like a station's own message, because the
+book in memory must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection as SqlConnection
+
+from chargehub.kit import jobs
+from chargehub.kit.clock import HubClock
+from chargehub.kit.db import Database
+from chargehub.kit.events import EventBus
+from chargehub.kit.group_commit import BatchStatement, Decision, GroupCommitter, Item, Writes
+from chargehub.telemetry.readings import Flag, Reading
+from chargehub.telemetry.store import samples
+from chargehub.transactions.book import Book, OpenTransaction
+from chargehub.transactions.events import TransactionEnded
+from chargehub.transactions.facts import Connection
+from chargehub.transactions.inbound import ORPHAN_CHECK, ORPHAN_DELAY, SETTLE, SETTLE_DELAY
+from chargehub.transactions.meter import MeterTruth, begin_track, find_truth
+from chargehub.transactions.store import transaction_events, transactions
+
+log = structlog.get_logger(__name__)
+
+SILENCE = timedelta(minutes=10)
+"""An orphan that still sends samples is alive; one that has been silent so long is closed."""
+
+
+async def load_book(connection: SqlConnection) -> Book:
+    """Rebuild the book of open transactions from the database, meter tracks included."""
+    book = Book()
+    rows = await connection.execute(
+        select(transactions).where(transactions.c.state == "Active").order_by(transactions.c.id)
+    )
+    for row in rows.all():
+        readings = await read_readings(connection, row)
+        track = begin_track(
+            row.begin_register_wh, row.started_at, row.max_power_w, row.previous_register_wh
+        )
+        truth = find_truth(track, [reading for _, reading in readings])
+        book.put(
+            OpenTransaction(
+                id=row.id,
+                station_id=row.station_id,
+                ref=row.ref,
+                evse_no=row.evse_no,
+                connector_no=row.connector_no,
+                id_token=row.id_token,
+                group_id_token=row.group_id_token,
+                authorized=row.authorization_status == "Accepted",
+                started_at=row.started_at,
+                track=truth.track,
+                flags=Flag(row.flags),
+                charging_state=row.charging_state,
+                remote_start_id=row.remote_start_id,
+                reservation_id=row.reservation_id,
+            )
+        )
+    return book
+
+
+async def read_readings(connection: SqlConnection, transaction: Any) -> list[tuple[Any, Reading]]:
+    """Return the stored sample rows of a transaction with the readings they hold, in time order."""
+    rows = await connection.execute(
+        select(
+            samples.c.sampled_at,
+            samples.c.evse_no,
+            samples.c.context,
+            samples.c.content_hash,
+            samples.c.register_wh,
+            samples.c.energy_wh,
+            samples.c.flags,
+        )
+        .where(
+            samples.c.station_id == transaction.station_id,
+            samples.c.transaction_id == transaction.id,
+        )
+        .order_by(samples.c.sampled_at, samples.c.content_hash)
+    )
+    return [
+        (
+            row,
+            Reading(
+                row.sampled_at,
+                row.context,
+                register_wh=row.register_wh,
+                flags=row.flags,
+                content_hash=row.content_hash,
+            ),
+        )
+        for row in rows.all()
+    ]
+
+
+@dataclass(slots=True)
+class Settlement:
+    database: Database
+    clock: HubClock
+
+    async def settle(self, subject: str, _payload: dict[str, Any]) -> None:
+        """Recompute the transaction `subject` from its stored readings. Repeatable."""
+        async with self.database.write() as connection:
+            row = (
+                await connection.execute(
+                    select(transactions).where(transactions.c.id == int(subject)).with_for_update()
+                )
+            ).one_or_none()
+            if row is None or row.state != "Ended":
+                return
+            readings = await read_readings(connection, row)
+            truth = _truth_of(row, readings)
+            await _store_sample_energies(connection, row, readings, truth)
+            first, last, gap = await _sequence(connection, row.id)
+            flags = row.flags | int(truth.flags) | (int(Flag.GAP) if gap else 0)
+            if not gap:
+                flags &= ~int(Flag.GAP)
+            await connection.execute(
+                update(transactions)
+                .where(transactions.c.id == row.id)
+                .values(
+                    energy_wh=truth.energy_wh if truth.energy_wh is not None else 0,
+                    flags=flags,
+                    first_seq_no=first,
+                    last_seq_no=last,
+                    settled_at=self.clock.now(),
+                )
+            )
+
+
+def _truth_of(row: Any, readings: Sequence[tuple[Any, Reading]]) -> MeterTruth:
+    track = begin_track(
+        row.begin_register_wh, row.started_at, row.max_power_w, row.previous_register_wh
+    )
+    end = None
+    if row.end_register_wh is not None and row.ended_at is not None:
+        end = Reading(row.ended_at, "Transaction.End", register_wh=row.end_register_wh)
+    return find_truth(track, [reading for _, reading in readings], end)
+
+
+async def _store_sample_energies(
+    connection: SqlConnection,
+    transaction: Any,
+    readings: Sequence[tuple[Any, Reading]],
+    truth: MeterTruth,
+) -> None:
+    changed = [
+        {
+            "at": row.sampled_at,
+            "evse": row.evse_no,
+            "ctx": row.context,
+            "content": row.content_hash,
+            "energy": energy,
+        }
+        for (row, _), energy in zip(readings, truth.reading_energy_wh, strict=True)
+        if row.energy_wh != energy
+    ]
+    if not changed:
+        return
+    await connection.execute(
+        update(samples)
+        .where(
+            samples.c.station_id == transaction.station_id,
+            samples.c.transaction_id == transaction.id,
+            samples.c.evse_no == bindparam("evse"),
+            samples.c.sampled_at == bindparam("at"),
+            samples.c.context == bindparam("ctx"),
+            samples.c.content_hash == bindparam("content"),
+        )
+        .values(energy_wh=bindparam("energy")),
+        changed,
+    )
+
+
+async def _sequence(
+    connection: SqlConnection, transaction_id: int
+) -> tuple[int | None, int | None, bool]:
+    """Return the first and last seqNo and whether numbers between them are missing.
+
+    Some stations send 0 in every event; then nothing can be said.
+    """
+    seq = transaction_events.c.seq_no
+    row = (
+        await connection.execute(
+            select(func.min(seq), func.max(seq), func.count(seq.distinct())).where(
+                transaction_events.c.transaction_id == transaction_id
+            )
+        )
+    ).one()
+    first, last, count = row
+    gap = first is not None and first != last and last - first + 1 > count
+    return first, last, gap
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRequested:
+    """Close a transaction its station has forgotten."""
+
+    station_id: int
+    received_at: datetime
+    transaction_id: int
+    ended_at: datetime
+
+
+CLOSE_BY_POLICY = BatchStatement(
+    "transactions.close_by_policy",
+    # end_received_at stays empty: the station's own late word on the end will replace this one.
+    """
+    UPDATE transactions t SET state = 'Ended', charging_state = NULL, ended_at = u.ended_at,
+        energy_wh = coalesce(u.energy_wh, t.energy_wh), stopped_reason = 'Other',
+        flags = t.flags | u.flags, settled_at = NULL
+    FROM unnest(%s::bigint[], %s::timestamptz[], %s::bigint[], %s::integer[])
+         AS u(id, ended_at, energy_wh, flags)
+    WHERE t.id = u.id AND t.state = 'Active'
+    """,
+    order=30,
+)
+
+
+@dataclass(slots=True, eq=False)
+class CloseHandler:
+    book: Book
+    bus: EventBus
+
+    async def read(self, connection: Connection, items: Sequence[Item[CloseRequested]]) -> None:
+        """Need nothing."""
+
+    def decide(
+        self,
+        item: Item[CloseRequested],
+        facts: None,  # noqa: ARG002 - part of the handler's shape
+        writes: Writes,
+    ) -> Decision[bool]:
+        report = item.report
+        found = self.book.by_id(report.transaction_id)
+        if found is None:
+            return Decision(reply=False)
+        energy = found.track.energy_wh
+        flags = int(Flag.CLOSED_BY_POLICY | Flag.SUSPECT)
+        writes.add(CLOSE_BY_POLICY, (found.id, report.ended_at, energy, flags))
+        due = report.received_at + SETTLE_DELAY
+        writes.add(jobs.SCHEDULE, (SETTLE, str(found.id), due, "{}"))
+        ended = TransactionEnded(found.id, found.station_id, found.evse_no, report.ended_at, energy)
+        return Decision(reply=True, on_commit=lambda: self._closed(ended))
+
+    def _closed(self, ended: TransactionEnded) -> None:
+        self.book.remove(ended.transaction_id)
+        self.bus.publish(ended)
+
+
+@dataclass(slots=True)
+class OrphanPolicy:
+    """Closes transactions that their stations have left open and fallen silent about."""
+
+    database: Database
+    clock: HubClock
+    book: Book
+    committer: GroupCommitter
+    handler: CloseHandler
+
+    async def check(self, subject: str, _payload: dict[str, Any]) -> None:
+        found = self.book.by_id(int(subject))
+        if found is None:
+            return
+        now = self.clock.now()
+        last_at = found.track.last_at or found.started_at
+        if now - last_at < SILENCE:
+            await self._look_again(found, now)
+            return
+        request = CloseRequested(found.station_id, now, found.id, max(last_at, found.started_at))
+        await self.committer.submit(found.station_id, None, self.handler, request)
+        log.info("transaction_closed_by_policy", transaction_id=found.id)
+
+    async def _look_again(self, found: OpenTransaction, now: datetime) -> None:
+        async with self.database.write() as connection:
+            await connection.execute(
+                update(jobs.due_actions)
+                .where(
+                    jobs.due_actions.c.kind == ORPHAN_CHECK,
+                    jobs.due_actions.c.subject == str(found.id),
+                )
+                .values(due_at=now + ORPHAN_DELAY)
+            )
