@@ -18,7 +18,7 @@ def format_datetime(at: datetime) -> str:
     if at.tzinfo is None:
         raise ValueError("a moment without zone cannot be sent")
     moment = at if at.tzinfo is UTC else at.astimezone(UTC)
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return moment.isoformat("T", "milliseconds")[: -len("+00:00")] + "Z"
 
 
 def parse_datetime(text: object) -> ReadDatetime | None:

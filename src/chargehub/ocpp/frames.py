@@ -150,7 +150,7 @@ def load_json(text: str) -> Any:
         unclean = True
     else:
         # Raw NUL and raw surrogates never pass orjson, so only escapes can hide them.
-        unclean = "\\u" in text and _UNCLEAN_ESCAPE.search(text) is not None
+        unclean = "\\" in text and _UNCLEAN_ESCAPE.search(text) is not None
     if text.count("[") + text.count("{") > DEPTH_MAX and _is_too_deep(value):
         raise ValueError("nested too deeply")
     return _clean(value) if unclean else value
