@@ -27,12 +27,16 @@ class ClockPair:
     def wall_at(self, hub: float) -> float:
         return self.wall_epoch + (hub - self.hub_epoch) / self.rate
 
-    def continued(self, wall: float, rate: float) -> ClockPair:
-        """Return the pair that goes on from here at another rate, never backwards.
+    def continued(self, wall: float, rate: float, reached_wall: float | None = None) -> ClockPair:
+        """Return the pair that goes on from `wall` at another rate, never backwards.
 
-        A fast demo clock is ahead of the wall; falling back to rate 1 keeps its lead.
+        A fast clock may have run until `reached_wall` (ClockKeeper); the time nobody ran it since
+        counts singly, so ten hours switched off at 60 x are ten hours. A clock of rate 1 is the
+        wall plus its lead, running or not.
         """
-        return ClockPair(wall, max(self.hub_at(wall), self.hub_epoch), rate)
+        reached = wall if reached_wall is None or self.rate == 1 else reached_wall
+        hub = self.hub_at(reached) + max(0.0, wall - reached)
+        return ClockPair(wall, max(hub, self.hub_epoch), rate)
 
     def __str__(self) -> str:
         """Render as `wall,hub,rate`, the form the simulators' --clock takes."""
