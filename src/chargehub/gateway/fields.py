@@ -5,13 +5,14 @@ Owns tolerance and ranges; which field means what belongs to the translators.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from chargehub.gateway.translation import Context, Payload
 from chargehub.kit.clean import clean_json, clean_text
 from chargehub.stations.reports import NoticeReported
-from chargehub.telemetry.readings import Flag, read_timestamp
+from chargehub.telemetry.meter_values import read_timestamp
+from chargehub.telemetry.readings import Flag
 
 MAX_INT16 = 2**15 - 1
 MAX_INT31 = 2**31 - 1
@@ -138,8 +139,3 @@ def message_flags(fields: Fields, context: Context) -> int:
 def flagged_notice(kind: str, payload: Payload, context: Context) -> tuple[NoticeReported, ...]:
     """Keep the whole payload beside what was read of it, when it failed its schema."""
     return () if context.valid else (notice(kind, payload, context),)
-
-
-def wire_time(at: datetime) -> str:
-    """Write RFC 3339 with three fractional digits and Z (2.x 3.1)."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,7 +6,7 @@ report is the features' business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,9 +18,17 @@ from chargehub.gateway.fields import (
     Fields,
     flagged_notice,
     message_flags,
-    notice,
     reading_flags,
-    wire_time,
+)
+from chargehub.gateway.messages import (
+    CONNECTOR_STATUSES,
+    DATA_TRANSFER,
+    HEARTBEAT,
+    answer_boot,
+    answer_nothing,
+    encode_cancel_reservation,
+    encode_clear_cache,
+    kept_as,
 )
 from chargehub.gateway.translation import (
     Context,
@@ -32,6 +40,7 @@ from chargehub.gateway.translation import (
     Untranslatable,
 )
 from chargehub.kit.clean import clean_json, content_hash
+from chargehub.ocpp.datetimes import format_datetime
 from chargehub.stations.commands import (
     CancelReservation,
     ChangeAvailability,
@@ -49,16 +58,12 @@ from chargehub.stations.commands import (
 from chargehub.stations.reports import (
     BootReported,
     ConnectorStatus,
-    RegistrationStatus,
     StatusReported,
     VariableReported,
     VariablesReported,
 )
-from chargehub.telemetry.readings import (
-    read_meter_values,
-    read_register_wh,
-    read_timestamp,
-)
+from chargehub.telemetry.measurands import read_register_wh
+from chargehub.telemetry.meter_values import read_meter_values, read_timestamp
 from chargehub.transactions.reports import (
     AuthorizeRequested,
     EventKind,
@@ -68,7 +73,6 @@ from chargehub.transactions.reports import (
 )
 
 ID_TAG_LIMIT = 20
-UNREGISTERED_RETRY_S = 300
 
 
 # --- Inbound --------------------------------------------------------------------------------------
@@ -96,13 +100,6 @@ def _read_boot(payload: Payload, context: Context) -> Sequence[Report]:
     )
 
 
-def _answer_boot(replies: Sequence[Any], now: datetime) -> Payload:
-    status, interval_s = RegistrationStatus.REJECTED, UNREGISTERED_RETRY_S
-    if replies:
-        status, interval_s = replies[0].status, replies[0].interval_s
-    return {"currentTime": wire_time(now), "interval": interval_s, "status": status.value}
-
-
 def _read_status(payload: Payload, context: Context) -> Sequence[Report]:
     fields = Fields(payload)
     connector_id = fields.whole("connectorId", high=MAX_INT16)
@@ -116,7 +113,7 @@ def _read_status(payload: Payload, context: Context) -> Sequence[Report]:
             received_at=context.received_at,
             evse_no=connector_id,
             connector_no=1 if connector_id else 0,
-            status=_STATUSES.get(word, ConnectorStatus.UNKNOWN),
+            status=CONNECTOR_STATUSES.get(word, ConnectorStatus.UNKNOWN),
             at=fields.moment("timestamp", context.received_at),
             error_code=None if error_code == "NoError" else error_code,
             info=fields.filled("info"),
@@ -127,9 +124,6 @@ def _read_status(payload: Payload, context: Context) -> Sequence[Report]:
     )
 
 
-_STATUSES = {status.value: status for status in ConnectorStatus}
-
-
 def _read_authorize(payload: Payload, context: Context) -> Sequence[Report]:
     token = _id_token(Fields(payload))
     if token is None:
@@ -137,7 +131,7 @@ def _read_authorize(payload: Payload, context: Context) -> Sequence[Report]:
     return (AuthorizeRequested(context.station_id, context.received_at, token),)
 
 
-def _answer_authorize(replies: Sequence[Any], now: datetime) -> Payload:  # noqa: ARG001 (InboundMessage's shape)
+def _answer_authorize(replies: Sequence[Any], _now: datetime) -> Payload:
     return {"idTagInfo": _id_tag_info(replies[0] if replies else None)}
 
 
@@ -171,7 +165,7 @@ def _read_start(payload: Payload, context: Context) -> Sequence[Report]:
     )
 
 
-def _answer_start(replies: Sequence[Any], now: datetime) -> Payload:  # noqa: ARG001 (InboundMessage's shape)
+def _answer_start(replies: Sequence[Any], _now: datetime) -> Payload:
     if not replies:
         return {"idTagInfo": _id_tag_info(None), "transactionId": 0}
     reply = replies[0]
@@ -215,7 +209,7 @@ _STOPPED_REASONS = {"HardReset": "ImmediateReset"}
 """To 2.x words. SoftReset and UnlockCommand have none and stay."""
 
 
-def _answer_stop(replies: Sequence[Any], now: datetime) -> Payload:  # noqa: ARG001 (InboundMessage's shape)
+def _answer_stop(replies: Sequence[Any], _now: datetime) -> Payload:
     authorization = replies[0].authorization if replies else None
     return {} if authorization is None else {"idTagInfo": _id_tag_info(authorization)}
 
@@ -233,14 +227,6 @@ def _read_meter_values(payload: Payload, context: Context) -> Sequence[Report]:
         SamplesReported(context.station_id, context.received_at, evse_no or 0, readings, ref),
         *flagged_notice("MeterValues", payload, context),
     )
-
-
-def _read_notice(kind: str) -> Callable[[Payload, Context], Sequence[Report]]:
-    def read(payload: Payload, context: Context) -> Sequence[Report]:
-        at = Fields(payload).moment("timestamp", context.received_at)
-        return (notice(kind, payload, context, at),)
-
-    return read
 
 
 def _id_token(fields: Fields) -> IdToken | None:
@@ -262,7 +248,7 @@ def _id_tag_info(authorization: Authorization | None) -> Payload:
     if group and len(group) <= ID_TAG_LIMIT:
         info["parentIdTag"] = group
     if authorization.cache_expires_at is not None:
-        info["expiryDate"] = wire_time(authorization.cache_expires_at)
+        info["expiryDate"] = format_datetime(authorization.cache_expires_at)
     return info
 
 
@@ -280,36 +266,19 @@ _ID_TAG_STATUSES = {
 }
 
 
-def _answer_nothing(replies: Sequence[Any], now: datetime) -> Payload:  # noqa: ARG001 (InboundMessage's shape)
-    return {}
-
-
-def _answer_heartbeat(replies: Sequence[Any], now: datetime) -> Payload:  # noqa: ARG001 (InboundMessage's shape)
-    return {"currentTime": wire_time(now)}
-
-
-def _answer_data_transfer(replies: Sequence[Any], now: datetime) -> Payload:  # noqa: ARG001 (InboundMessage's shape)
-    # 16 4.3: we know no vendor's extension, so no data either.
-    return {"status": "UnknownVendorId"}
-
-
-def _kept_as(kind: str) -> InboundMessage:
-    return InboundMessage(_read_notice(kind), _answer_nothing)
-
-
 _INBOUND = {
     "Authorize": InboundMessage(_read_authorize, _answer_authorize),
-    "BootNotification": InboundMessage(_read_boot, _answer_boot),
-    "DataTransfer": InboundMessage(_read_notice("DataTransfer"), _answer_data_transfer),
-    "DiagnosticsStatusNotification": _kept_as("LogStatusNotification"),
-    "FirmwareStatusNotification": _kept_as("FirmwareStatusNotification"),
-    "Heartbeat": InboundMessage(lambda _payload, _context: (), _answer_heartbeat),
-    "LogStatusNotification": _kept_as("LogStatusNotification"),
-    "MeterValues": InboundMessage(_read_meter_values, _answer_nothing, tolerant=True),
-    "SecurityEventNotification": _kept_as("SecurityEventNotification"),
-    "SignedFirmwareStatusNotification": _kept_as("FirmwareStatusNotification"),
+    "BootNotification": InboundMessage(_read_boot, answer_boot),
+    "DataTransfer": DATA_TRANSFER,
+    "DiagnosticsStatusNotification": kept_as("LogStatusNotification"),
+    "FirmwareStatusNotification": kept_as("FirmwareStatusNotification"),
+    "Heartbeat": HEARTBEAT,
+    "LogStatusNotification": kept_as("LogStatusNotification"),
+    "MeterValues": InboundMessage(_read_meter_values, answer_nothing, tolerant=True),
+    "SecurityEventNotification": kept_as("SecurityEventNotification"),
+    "SignedFirmwareStatusNotification": kept_as("FirmwareStatusNotification"),
     "StartTransaction": InboundMessage(_read_start, _answer_start, tolerant=True),
-    "StatusNotification": InboundMessage(_read_status, _answer_nothing, tolerant=True),
+    "StatusNotification": InboundMessage(_read_status, answer_nothing, tolerant=True),
     "StopTransaction": InboundMessage(_read_stop, _answer_stop, tolerant=True),
 }
 
@@ -380,21 +349,13 @@ def _encode_unlock(command: UnlockConnector) -> Request:
 def _encode_reserve(command: ReserveNow) -> Request:
     payload: Payload = {
         "connectorId": command.evse_no or 0,  # 16 5.13: 0 is any connector.
-        "expiryDate": wire_time(command.expires_at),
+        "expiryDate": format_datetime(command.expires_at),
         "idTag": _id_tag(command.id_token),
         "reservationId": command.reservation_id,
     }
     if command.group_id_token is not None:
         payload["parentIdTag"] = _id_tag(command.group_id_token)
     return Request("ReserveNow", payload)
-
-
-def _encode_cancel(command: CancelReservation) -> Request:
-    return Request("CancelReservation", {"reservationId": command.reservation_id})
-
-
-def _encode_clear_cache(command: ClearCache) -> Request:  # noqa: ARG001 (Encoder's shape)
-    return Request("ClearCache", {})
 
 
 _TRIGGERS = {
@@ -428,8 +389,8 @@ TRANSLATOR = Translator(
         ChangeAvailability: _encode_availability,
         UnlockConnector: _encode_unlock,
         ReserveNow: _encode_reserve,
-        CancelReservation: _encode_cancel,
-        ClearCache: _encode_clear_cache,
+        CancelReservation: encode_cancel_reservation,
+        ClearCache: encode_clear_cache,
         TriggerMessage: _encode_trigger,
     },
     trigger_answers={
@@ -455,4 +416,5 @@ TRANSLATOR = Translator(
             "UpdateFirmware",
         )
     ),
+    results={"GetConfiguration": lambda payload, context: (read_configuration(payload, context),)},
 )

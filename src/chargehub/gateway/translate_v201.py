@@ -5,7 +5,7 @@ OCPP 2.1 is this table extended. What is decided about a report is the features'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,16 @@ from chargehub.gateway.fields import (
     message_flags,
     notice,
     reading_flags,
-    wire_time,
+)
+from chargehub.gateway.messages import (
+    CONNECTOR_STATUSES,
+    DATA_TRANSFER,
+    HEARTBEAT,
+    answer_boot,
+    answer_nothing,
+    encode_cancel_reservation,
+    encode_clear_cache,
+    kept_as,
 )
 from chargehub.gateway.translation import (
     Context,
@@ -31,6 +40,7 @@ from chargehub.gateway.translation import (
     Untranslatable,
 )
 from chargehub.kit.clean import clean_json, content_hash
+from chargehub.ocpp.datetimes import format_datetime
 from chargehub.stations.commands import (
     CancelReservation,
     ChangeAvailability,
@@ -47,12 +57,11 @@ from chargehub.stations.commands import (
 from chargehub.stations.reports import (
     BootReported,
     ConnectorStatus,
-    RegistrationStatus,
     StatusReported,
     VariableReported,
     VariablesReported,
 )
-from chargehub.telemetry.readings import read_meter_values, read_timestamp
+from chargehub.telemetry.meter_values import read_meter_values, read_timestamp
 from chargehub.transactions.reports import (
     AuthorizeRequested,
     EventKind,
@@ -64,7 +73,6 @@ from chargehub.transactions.reports import (
 
 ID_TOKEN_LIMIT = 36
 CENTRAL = "Central"
-UNREGISTERED_RETRY_S = 300
 
 
 # --- Inbound --------------------------------------------------------------------------------------
@@ -92,16 +100,6 @@ def _read_boot(payload: Payload, context: Context) -> Sequence[Report]:
     )
 
 
-def _answer_boot(replies: Sequence[Any], now: datetime) -> Payload:
-    status, interval_s = RegistrationStatus.REJECTED, UNREGISTERED_RETRY_S
-    if replies:
-        status, interval_s = replies[0].status, replies[0].interval_s
-    return {"currentTime": wire_time(now), "interval": interval_s, "status": status.value}
-
-
-_STATUSES = {status.value: status for status in ConnectorStatus}
-
-
 def _read_status(payload: Payload, context: Context) -> Sequence[Report]:
     fields = Fields(payload)
     evse_no = fields.whole("evseId", high=MAX_INT16)
@@ -115,7 +113,7 @@ def _read_status(payload: Payload, context: Context) -> Sequence[Report]:
             received_at=context.received_at,
             evse_no=evse_no,
             connector_no=min(evse_no, 1) if connector_no is None else connector_no,
-            status=_STATUSES.get(word, ConnectorStatus.UNKNOWN),
+            status=CONNECTOR_STATUSES.get(word, ConnectorStatus.UNKNOWN),
             at=fields.moment("timestamp", context.received_at),
         ),
         *flagged_notice("StatusNotification", payload, context),
@@ -141,7 +139,7 @@ def _availability(event: Fields, context: Context) -> StatusReported | None:
     if event.child("variable").text("name") != "AvailabilityState":
         return None
     component = event.child("component")
-    status = _STATUSES.get(event.text("actualValue", 50) or "")
+    status = CONNECTOR_STATUSES.get(event.text("actualValue", 50) or "")
     evse = component.child("evse")
     evse_no = evse.whole("id", high=MAX_INT16) or 0
     name = component.text("name")
@@ -172,7 +170,7 @@ def _read_authorize(payload: Payload, context: Context) -> Sequence[Report]:
     return (AuthorizeRequested(context.station_id, context.received_at, token),)
 
 
-def _answer_authorize(replies: Sequence[Any], now: datetime) -> Payload:  # noqa: ARG001 (InboundMessage's shape)
+def _answer_authorize(replies: Sequence[Any], _now: datetime) -> Payload:
     return {"idTokenInfo": _id_token_info(replies[0]) if replies else {"status": "Invalid"}}
 
 
@@ -237,7 +235,7 @@ def _event_hash(payload: Payload) -> int:
     return content_hash({name: value for name, value in payload.items() if name != "offline"})
 
 
-def _answer_transaction(replies: Sequence[Any], now: datetime) -> Payload:  # noqa: ARG001 (InboundMessage's shape)
+def _answer_transaction(replies: Sequence[Any], _now: datetime) -> Payload:
     # E01.FR.11/12: an idTokenInfo only for an idToken.
     authorization = replies[0].authorization if replies else None
     return {} if authorization is None else {"idTokenInfo": _id_token_info(authorization)}
@@ -334,14 +332,6 @@ def _read_reservation(payload: Payload, context: Context) -> Sequence[Report]:
     )
 
 
-def _read_notice(kind: str) -> Callable[[Payload, Context], Sequence[Report]]:
-    def read(payload: Payload, context: Context) -> Sequence[Report]:
-        at = Fields(payload).moment("timestamp", context.received_at)
-        return (notice(kind, payload, context, at),)
-
-    return read
-
-
 def _id_token(fields: Fields) -> IdToken | None:
     """Read what was presented; an idToken that cannot be read was presented all the same."""
     if not fields.has("idToken"):
@@ -356,43 +346,26 @@ def _id_token(fields: Fields) -> IdToken | None:
 def _id_token_info(authorization: Authorization) -> Payload:
     info: Payload = {"status": authorization.status.value}
     if authorization.cache_expires_at is not None:
-        info["cacheExpiryDateTime"] = wire_time(authorization.cache_expires_at)
+        info["cacheExpiryDateTime"] = format_datetime(authorization.cache_expires_at)
     group = authorization.group_id_token
     if group and len(group) <= ID_TOKEN_LIMIT:
         info["groupIdToken"] = {"idToken": group, "type": CENTRAL}  # C09.FR.09/12/13
     return info
 
 
-def _answer_nothing(replies: Sequence[Any], now: datetime) -> Payload:  # noqa: ARG001 (InboundMessage's shape)
-    return {}
-
-
-def _answer_heartbeat(replies: Sequence[Any], now: datetime) -> Payload:  # noqa: ARG001 (InboundMessage's shape)
-    return {"currentTime": wire_time(now)}
-
-
-def _answer_data_transfer(replies: Sequence[Any], now: datetime) -> Payload:  # noqa: ARG001 (InboundMessage's shape)
-    # P02.FR.05-07: we know no vendor's extension.
-    return {"status": "UnknownVendorId"}
-
-
-def _kept_as(kind: str) -> InboundMessage:
-    return InboundMessage(_read_notice(kind), _answer_nothing)
-
-
 _INBOUND = {
     "Authorize": InboundMessage(_read_authorize, _answer_authorize),
-    "BootNotification": InboundMessage(_read_boot, _answer_boot),
-    "DataTransfer": InboundMessage(_read_notice("DataTransfer"), _answer_data_transfer),
-    "FirmwareStatusNotification": _kept_as("FirmwareStatusNotification"),
-    "Heartbeat": InboundMessage(lambda _payload, _context: (), _answer_heartbeat),
-    "LogStatusNotification": _kept_as("LogStatusNotification"),
-    "MeterValues": InboundMessage(_read_meter_values, _answer_nothing, tolerant=True),
-    "NotifyEvent": InboundMessage(_read_event, _answer_nothing),
-    "NotifyReport": InboundMessage(_read_report, _answer_nothing),
-    "ReservationStatusUpdate": InboundMessage(_read_reservation, _answer_nothing),
-    "SecurityEventNotification": _kept_as("SecurityEventNotification"),
-    "StatusNotification": InboundMessage(_read_status, _answer_nothing, tolerant=True),
+    "BootNotification": InboundMessage(_read_boot, answer_boot),
+    "DataTransfer": DATA_TRANSFER,
+    "FirmwareStatusNotification": kept_as("FirmwareStatusNotification"),
+    "Heartbeat": HEARTBEAT,
+    "LogStatusNotification": kept_as("LogStatusNotification"),
+    "MeterValues": InboundMessage(_read_meter_values, answer_nothing, tolerant=True),
+    "NotifyEvent": InboundMessage(_read_event, answer_nothing),
+    "NotifyReport": InboundMessage(_read_report, answer_nothing),
+    "ReservationStatusUpdate": InboundMessage(_read_reservation, answer_nothing),
+    "SecurityEventNotification": kept_as("SecurityEventNotification"),
+    "StatusNotification": InboundMessage(_read_status, answer_nothing, tolerant=True),
     "TransactionEvent": InboundMessage(_read_transaction, _answer_transaction, tolerant=True),
 }
 
@@ -446,7 +419,7 @@ def _encode_unlock(command: UnlockConnector) -> Request:
 def _encode_reserve(command: ReserveNow) -> Request:
     payload: Payload = {
         "id": command.reservation_id,
-        "expiryDateTime": wire_time(command.expires_at),
+        "expiryDateTime": format_datetime(command.expires_at),
         "idToken": _token(command.id_token, command.id_token_type),
     }
     if command.evse_no:
@@ -454,14 +427,6 @@ def _encode_reserve(command: ReserveNow) -> Request:
     if command.group_id_token is not None:
         payload["groupIdToken"] = _token(command.group_id_token, CENTRAL)
     return Request("ReserveNow", payload)
-
-
-def _encode_cancel(command: CancelReservation) -> Request:
-    return Request("CancelReservation", {"reservationId": command.reservation_id})
-
-
-def _encode_clear_cache(command: ClearCache) -> Request:  # noqa: ARG001 (Encoder's shape)
-    return Request("ClearCache", {})
 
 
 def _encode_trigger(command: TriggerMessage) -> Request:
@@ -489,8 +454,8 @@ TRANSLATOR = Translator(
         ChangeAvailability: _encode_availability,
         UnlockConnector: _encode_unlock,
         ReserveNow: _encode_reserve,
-        CancelReservation: _encode_cancel,
-        ClearCache: _encode_clear_cache,
+        CancelReservation: encode_cancel_reservation,
+        ClearCache: encode_clear_cache,
         TriggerMessage: _encode_trigger,
         GetTransactionStatus: _encode_transaction_status,
     },
@@ -522,4 +487,5 @@ TRANSLATOR = Translator(
             "TriggerMessage",
         )
     ),
+    results={"GetVariables": lambda payload, context: (read_variable_results(payload, context),)},
 )

@@ -1,0 +1,245 @@
+"""MeterValue elements of OCPP 1.6 and 2.x, read as readings in hub units.
+
+Pure. Owns timestamps, contexts and what is kept raw (OCPP 1.6 7.33, 2.x MeterValueType); units and
+phases are `telemetry.measurands`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chargehub.kit.clean import clean_json, clean_text, content_hash
+from chargehub.ocpp.datetimes import parse_datetime
+from chargehub.telemetry.measurands import (
+    CURRENT,
+    ENERGY,
+    MAX_CURRENT_A,
+    MAX_POWER_W,
+    MAX_REGISTER_WH,
+    MAX_TEMPERATURE_C,
+    MAX_VOLTAGE_V,
+    OFFERED,
+    POWER,
+    SOC,
+    TEMPERATURE,
+    VOLTAGE,
+    Sheet,
+)
+from chargehub.telemetry.readings import Flag, Reading
+
+PERIODIC = "Sample.Periodic"
+CONTEXTS = frozenset(
+    (
+        PERIODIC,
+        "Sample.Clock",
+        "Transaction.Begin",
+        "Transaction.End",
+        "Interruption.Begin",
+        "Interruption.End",
+        "Trigger",
+        "Other",
+    )
+)
+
+SUSPECT_REGISTER_WH = 10_000_000
+"""A register in kWh beyond this may be Wh in disguise: its unit is kept in `extras`."""
+REGISTER_UNIT = f"{ENERGY}#unit"
+
+# Bits of Flag as plain integers: joining IntFlag members costs more than the rest of a reading.
+
+EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
+"""Earlier timestamps come from clocks that were never set."""
+FUTURE_TOLERANCE = timedelta(days=1)
+_CLOCK_SKEW = Flag.CLOCK_SKEW.value
+
+
+def read_timestamp(text: object, received_at: datetime) -> tuple[datetime, int]:
+    """Read a station's timestamp as aware UTC, with flags.
+
+    Without a zone UTC is assumed. An unreadable, never-set or far-future clock gives the time of
+    receipt instead. Each of these is flagged.
+    """
+    parsed = parse_datetime(text)
+    if parsed is None or not EARLIEST <= parsed.at <= received_at + FUTURE_TOLERANCE:
+        return received_at, _CLOCK_SKEW
+    return parsed.at, 0 if parsed.had_zone else _CLOCK_SKEW
+
+
+def read_meter_values(
+    elements: object, received_at: datetime, flags: int = 0
+) -> tuple[Reading, ...]:
+    """Read a list of MeterValue elements, of OCPP 1.6 or 2.x, as readings in hub units.
+
+    `flags` are added to every reading. Never raises: what cannot be read is flagged and kept raw.
+    An element whose values name several contexts gives one reading for each.
+    """
+    if not isinstance(elements, list):
+        elements = [] if elements is None else [elements]
+    latest = received_at + FUTURE_TOLERANCE
+    readings: list[Reading] = []
+    for element in elements:
+        plain = None if flags else _read_plain(element, latest)
+        if plain is not None:
+            readings.append(plain)
+        else:
+            readings.extend(_read_carefully(element, received_at, flags))
+    return tuple(readings)
+
+
+# The common case, in one pass. It gives what `_read_carefully` would give, or nothing; a property
+# test holds the two together.
+
+_REGISTER, _REGISTER_KWH, _POWER, _OFFERED, _VOLTAGE, _CURRENT, _SOC, _TEMPERATURE = range(8)
+
+_PLAIN: dict[tuple[str | None, str | None], tuple[int, float, float]] = {
+    # (measurand, unit): (slot, factor, highest plain value in that unit)
+    (ENERGY, "Wh"): (_REGISTER, 1.0, MAX_REGISTER_WH),
+    (None, "Wh"): (_REGISTER, 1.0, MAX_REGISTER_WH),
+    (ENERGY, "kWh"): (_REGISTER_KWH, 1000.0, MAX_REGISTER_WH / 1000),
+    (None, "kWh"): (_REGISTER_KWH, 1000.0, MAX_REGISTER_WH / 1000),
+    (POWER, "W"): (_POWER, 1.0, MAX_POWER_W),
+    (POWER, "kW"): (_POWER, 1000.0, MAX_POWER_W / 1000),
+    (OFFERED, "W"): (_OFFERED, 1.0, MAX_POWER_W),
+    (OFFERED, "kW"): (_OFFERED, 1000.0, MAX_POWER_W / 1000),
+    (VOLTAGE, "V"): (_VOLTAGE, 1.0, MAX_VOLTAGE_V),
+    (CURRENT, "A"): (_CURRENT, 1.0, MAX_CURRENT_A),
+    (SOC, "Percent"): (_SOC, 1.0, 100.0),
+    (SOC, None): (_SOC, 1.0, 100.0),
+    (TEMPERATURE, "Celsius"): (_TEMPERATURE, 1.0, MAX_TEMPERATURE_C),
+    (TEMPERATURE, "Celcius"): (_TEMPERATURE, 1.0, MAX_TEMPERATURE_C),  # E16J 2.1
+}
+
+
+class _NotPlainError(Exception):
+    """Something about this element is unusual."""
+
+
+def _read_plain(element: Any, latest: datetime) -> Reading | None:
+    try:
+        at = datetime.fromisoformat(element["timestamp"])
+        if at.tzinfo is not UTC:
+            at = _shift_to_utc(at)
+        slots: list[float | None] = [None] * 8
+        context = _fill_slots(element["sampledValue"], slots)
+    except (_NotPlainError, LookupError, TypeError, ValueError, OverflowError, AttributeError):
+        return None
+    register, kwh, power, offered, voltage, current, soc, temperature = slots
+    if not EARLIEST <= at <= latest or context is None:
+        return None
+    extras = None
+    if kwh is not None:
+        if register is not None:
+            return None
+        register = kwh
+        if kwh > SUSPECT_REGISTER_WH:
+            extras = {REGISTER_UNIT: "kWh"}
+    return Reading(
+        at,
+        context,
+        None if register is None else round(register),
+        None if power is None else round(power),
+        voltage,
+        current,
+        soc,
+        temperature,
+        None if offered is None else round(offered),
+        extras,
+        0,
+        None,
+        content_hash(element),
+    )
+
+
+def _shift_to_utc(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise _NotPlainError
+    return at.astimezone(UTC)
+
+
+def _fill_slots(samples: Any, slots: list[float | None]) -> str | None:
+    """Put every sample's value into its slot and return the context; None for no samples at all."""
+    context = None
+    for sample in samples:
+        if "phase" in sample or "signedMeterValue" in sample:
+            raise _NotPlainError
+        if sample.get("location", "Outlet") != "Outlet" or sample.get("format", "Raw") != "Raw":
+            raise _NotPlainError
+        unit = sample.get("unit")
+        if "unitOfMeasure" in sample:
+            if sample["unitOfMeasure"].get("multiplier"):
+                raise _NotPlainError
+            unit = sample["unitOfMeasure"]["unit"]
+        slot, factor, high = _PLAIN[sample.get("measurand"), unit]
+        value = sample["value"]
+        kind = type(value)
+        if kind is str:
+            value = float(value)
+        if kind is bool or slots[slot] is not None or not 0 <= value <= high:
+            raise _NotPlainError
+        slots[slot] = value * factor
+        stated = sample.get("context")
+        if stated is not None and stated != context:
+            if context is not None or stated not in CONTEXTS:
+                raise _NotPlainError
+            context = stated
+    return context or (PERIODIC if samples else None)
+
+
+# Everything else, value by value.
+
+
+def _read_carefully(element: Any, received_at: datetime, flags: int) -> list[Reading]:
+    fields = element if isinstance(element, dict) else {}
+    at, clock_flag = read_timestamp(fields.get("timestamp"), received_at)
+    samples = fields.get("sampledValue")
+    if not isinstance(samples, list):
+        samples = [samples]
+    return [
+        _reading_of(sheet, at, context, flags | clock_flag, element)
+        for context, sheet in _sheets(samples).items()
+    ]
+
+
+def _sheets(samples: list[Any]) -> dict[str, Sheet]:
+    """Sort samples by context. One context stated anywhere in the element holds for all of it."""
+    contexts = [_stated_context(sample) for sample in samples]
+    stated = {context for context in contexts if context}
+    unstated = stated.pop() if len(stated) == 1 else PERIODIC
+    sheets: dict[str, Sheet] = {}
+    for sample, context in zip(samples, contexts, strict=True):
+        sheets.setdefault(context or unstated, Sheet()).take(sample)
+    return sheets
+
+
+def _stated_context(sample: Any) -> str:
+    context = sample.get("context") if isinstance(sample, dict) else None
+    return clean_text(context)[:50] if isinstance(context, str) else ""
+
+
+def _reading_of(sheet: Sheet, at: datetime, context: str, flags: int, element: Any) -> Reading:
+    register_wh = sheet.whole_total(ENERGY)
+    power_w = sheet.whole_total(POWER)
+    offered_power_w = sheet.whole_total(OFFERED)
+    voltage_v, current_a = sheet.total(VOLTAGE), sheet.total(CURRENT)
+    soc_percent, temperature_c = sheet.total(SOC), sheet.total(TEMPERATURE)
+    extras = sheet.extras()
+    suspect = register_wh is not None and register_wh > SUSPECT_REGISTER_WH
+    if suspect and sheet.register_unit.lower() == "kwh":
+        extras = {REGISTER_UNIT: sheet.register_unit, **(extras or {})}
+    flags |= sheet.flags
+    return Reading(
+        at,
+        context,
+        register_wh,
+        power_w,
+        voltage_v,
+        current_a,
+        soc_percent,
+        temperature_c,
+        offered_power_w,
+        extras,
+        flags,
+        clean_json(element) if flags else None,
+        content_hash(element),
+    )
