@@ -12,7 +12,13 @@ from chargehub.access.store import audit_entries
 
 
 async def audit(
-    connection: AsyncConnection, at: datetime, actor: str, action: str, subject: str, **facts: Any
+    connection: AsyncConnection,
+    at: datetime,
+    actor: str,
+    action: str,
+    subject: str,
+    /,
+    **facts: Any,
 ) -> None:
     """Record an act. `facts` are JSON and hold no secret."""
     await connection.execute(

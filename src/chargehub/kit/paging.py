@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,7 +17,7 @@ from chargehub.kit.fields import MAX_INT64, clean_text, utc
 
 ItemT = TypeVar("ItemT")
 RowT = TypeVar("RowT")
-CursorValue = str | int | datetime
+CursorValue = str | int | datetime | UUID
 
 
 class InvalidCursor(InvalidInput):
@@ -46,7 +47,7 @@ class PageQuery(BaseModel):
 
 
 def encode_cursor(kind: str, *values: CursorValue) -> str:
-    plain = [value.isoformat() if isinstance(value, datetime) else value for value in values]
+    plain = [value if isinstance(value, int) else str(value) for value in values]
     packed = json.dumps([kind, *plain], ensure_ascii=False, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
@@ -75,6 +76,8 @@ def _read(value: Any, kind: type[CursorValue]) -> CursorValue:
             return clean_text(value)
         if kind is datetime and isinstance(value, str):
             return utc(datetime.fromisoformat(value))
+        if kind is UUID and isinstance(value, str):
+            return UUID(value)
     except ValueError as error:
         raise InvalidCursor from error
     raise InvalidCursor

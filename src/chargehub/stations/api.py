@@ -1,0 +1,412 @@
+"""REST of the hub as it stands: locations, stations, EVSEs live, and orders to stations.
+
+What changes the hub's layout (create, import, rotate, replace) is in `commissioning_api`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Depends, Path, Query
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.access.principal import GUARDS, Operator, operator, viewer
+from chargehub.kit.db import Database
+from chargehub.kit.errors import NotFound
+from chargehub.kit.fields import CleanText, JsonObject
+from chargehub.kit.http import API_PREFIX, PayloadTooLarge, problems, provided
+from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
+from chargehub.stations import views
+from chargehub.stations.commands import (
+    CommandAnswer,
+    InvalidCommand,
+    RawCommand,
+    ResetKind,
+    StationAnswerError,
+    StationBusy,
+    StationNotAccepted,
+    StationOffline,
+    StationTimeout,
+    UnsupportedByStation,
+)
+from chargehub.stations.commissioning import Commissioning
+from chargehub.stations.control import StationControl
+from chargehub.stations.dispatch import CommandDesk
+from chargehub.stations.labels import Label, render_labels
+from chargehub.stations.queries import (
+    find_station,
+    find_station_in_service,
+    read_commands,
+    read_connectors_of,
+    read_evses,
+    read_evses_of,
+    read_location,
+    read_locations,
+    read_stations,
+)
+from chargehub.stations.reports import ConnectorStatus
+from chargehub.stations.rules import IDENTITY_PATTERN, MAX_EVSES
+
+
+@dataclass(frozen=True, slots=True)
+class StationParts:
+    """What app.py provides for this router."""
+
+    database: Database
+    desk: CommandDesk
+    control: StationControl
+    commissioning: Commissioning
+    public_url: str
+    """Where drivers reach the hub; printed on labels."""
+
+
+router = APIRouter(prefix=API_PREFIX)
+
+Parts = Annotated[StationParts, Depends(provided(StationParts))]
+IdentityPath = Annotated[
+    str, Path(pattern=IDENTITY_PATTERN, max_length=48, examples=["CS001"], description="Any case.")
+]
+LocationPath = Annotated[CleanText, Path(min_length=1, max_length=36, examples=["QZ-HUB"])]
+EvseNo = Annotated[int, Field(ge=1, le=MAX_EVSES, examples=[1])]
+
+COMMAND_PROBLEMS = (
+    NotFound,
+    StationOffline,
+    UnsupportedByStation,
+    StationNotAccepted,
+    InvalidCommand,
+    StationAnswerError,
+    StationBusy,
+    StationTimeout,
+    PayloadTooLarge,
+)
+"""What an order to a station can come to."""
+
+
+class StationQuery(PageQuery):
+    location: CleanText | None = Field(None, max_length=36, examples=["QZ-HUB"])
+    status: ConnectorStatus | None = Field(
+        None, description="Stations that have this status themselves or on a connector."
+    )
+    online: bool | None = None
+    q: CleanText | None = Field(
+        None, min_length=1, max_length=100, description="Part of identity or name, any case."
+    )
+    decommissioned: bool = Field(False, description="The removed ones instead.")
+
+
+class EvseQuery(PageQuery):
+    location: CleanText | None = Field(None, max_length=36, examples=["QZ-HUB"])
+    status: ConnectorStatus | None = None
+
+
+class CommandQuery(PageQuery):
+    outcome: Literal["pending", "answered", "failed", "timeout", "offline", "unknown"] | None = None
+
+
+class Input(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ResetRequest(Input):
+    kind: ResetKind = Field(
+        ResetKind.ON_IDLE, description="OnIdle waits for running transactions to end."
+    )
+
+
+class AvailabilityRequest(Input):
+    operative: bool = Field(examples=[False])
+    evse_no: EvseNo | None = Field(None, description="Left out: the whole station.")
+
+
+class UnlockRequest(Input):
+    evse_no: EvseNo
+    connector_no: int = Field(1, ge=1, le=100)
+
+
+def command_result(sent: tuple[UUID, CommandAnswer]) -> views.CommandResult:
+    command_id, answer = sent
+    return views.CommandResult(command_id=command_id, status=answer.status, payload=answer.payload)
+
+
+@router.get(
+    "/locations",
+    tags=["Locations"],
+    dependencies=[Depends(viewer)],
+    responses=problems(*GUARDS, InvalidCursor),
+)
+async def list_locations(parts: Parts, query: Annotated[PageQuery, Query()]) -> views.LocationPage:
+    """List the hubs and sites."""
+    after = decode_cursor("locations", query.cursor, str)
+    async with parts.database.read() as connection:
+        rows = await read_locations(
+            connection, after=after[0] if after else None, limit=query.limit + 1
+        )
+    page, following = cut_page(rows, query.limit, lambda row: encode_cursor("locations", row.id))
+    return views.LocationPage(
+        items=[views.location_view(row) for row in page], next_cursor=following
+    )
+
+
+@router.get(
+    "/locations/{location_id}",
+    tags=["Locations"],
+    dependencies=[Depends(viewer)],
+    responses=problems(*GUARDS, NotFound),
+)
+async def get_location(location_id: LocationPath, parts: Parts) -> views.LocationView:
+    """Return one location."""
+    async with parts.database.read() as connection:
+        return views.location_view(await read_location(connection, location_id))
+
+
+@router.get(
+    "/locations/{location_id}/evses",
+    tags=["Locations"],
+    dependencies=[Depends(viewer)],
+    responses=problems(*GUARDS, NotFound, InvalidCursor),
+)
+async def list_evses_of_location(
+    location_id: LocationPath, parts: Parts, query: Annotated[PageQuery, Query()]
+) -> views.EvsePage:
+    """List a location's EVSEs with their live status."""
+    filters = EvseQuery(cursor=query.cursor, limit=query.limit, location=location_id)
+    async with parts.database.read() as connection:
+        await read_location(connection, location_id)
+        return await _evse_page(connection, parts, filters)
+
+
+@router.get(
+    "/evses",
+    tags=["Charging stations"],
+    dependencies=[Depends(viewer)],
+    responses=problems(*GUARDS, InvalidCursor),
+)
+async def list_evses(parts: Parts, query: Annotated[EvseQuery, Query()]) -> views.EvsePage:
+    """List all EVSEs with their live status, by station and number."""
+    async with parts.database.read() as connection:
+        return await _evse_page(connection, parts, query)
+
+
+async def _evse_page(
+    connection: AsyncConnection, parts: StationParts, query: EvseQuery
+) -> views.EvsePage:
+    after = decode_cursor("evses", query.cursor, str, int)
+    rows = await read_evses(
+        connection,
+        after=None if after is None else (after[0], after[1]),
+        limit=query.limit + 1,
+        location=query.location,
+        status=query.status.value if query.status else None,
+    )
+    page, following = cut_page(
+        rows, query.limit, lambda row: encode_cursor("evses", row.identity.lower(), row.evse_no)
+    )
+    connectors = await read_connectors_of(connection, {row.station_id for row in page})
+    online = parts.desk.online_ids()
+    items = [
+        views.evse_status(row, connectors.get((row.station_id, row.evse_no), ()), online)
+        for row in page
+    ]
+    return views.EvsePage(items=items, next_cursor=following)
+
+
+@router.get(
+    "/charging-stations",
+    tags=["Charging stations"],
+    dependencies=[Depends(viewer)],
+    responses=problems(*GUARDS, InvalidCursor),
+)
+async def list_charging_stations(
+    parts: Parts, query: Annotated[StationQuery, Query()]
+) -> views.StationPage:
+    """List charging stations by identity, with their EVSEs' live status."""
+    after = decode_cursor("stations", query.cursor, str, int)
+    online = parts.desk.online_ids()
+    async with parts.database.read() as connection:
+        rows = await read_stations(
+            connection,
+            after=None if after is None else (after[0], after[1]),
+            limit=query.limit + 1,
+            location=query.location,
+            status=query.status.value if query.status else None,
+            online=None if query.online is None else (query.online, online),
+            text=query.q,
+            decommissioned=query.decommissioned,
+        )
+        page, following = cut_page(
+            rows, query.limit, lambda row: encode_cursor("stations", row.identity.lower(), row.id)
+        )
+        items = await station_summaries(connection, page, online)
+    return views.StationPage(items=items, next_cursor=following)
+
+
+async def station_summaries(
+    connection: AsyncConnection, rows: Any, online: frozenset[int]
+) -> list[views.StationSummary]:
+    ids = {row.id for row in rows}
+    evses = await read_evses_of(connection, ids)
+    connectors = await read_connectors_of(connection, ids)
+    return [views.station_summary(row, evses.get(row.id, ()), connectors, online) for row in rows]
+
+
+@router.get(
+    "/charging-stations/{identity}",
+    tags=["Charging stations"],
+    dependencies=[Depends(viewer)],
+    responses=problems(*GUARDS, NotFound),
+)
+async def get_charging_station(identity: IdentityPath, parts: Parts) -> views.StationDetail:
+    """Return a charging station with EVSEs, connectors and live status."""
+    async with parts.database.read() as connection:
+        return await station_detail(connection, parts, identity)
+
+
+async def station_detail(
+    connection: AsyncConnection, parts: StationParts, identity: str
+) -> views.StationDetail:
+    row = await find_station(connection, identity)
+    [summary] = await station_summaries(connection, [row], parts.desk.online_ids())
+    return views.station_detail(row, summary)
+
+
+@router.get(
+    "/charging-stations/{identity}/commands",
+    tags=["Commands"],
+    dependencies=[Depends(viewer)],
+    responses=problems(*GUARDS, NotFound, InvalidCursor),
+)
+async def list_commands(
+    identity: IdentityPath, parts: Parts, query: Annotated[CommandQuery, Query()]
+) -> views.CommandPage:
+    """List what was sent to a station and what came of it, newest first."""
+    after = decode_cursor("commands", query.cursor, datetime, UUID)
+    async with parts.database.read() as connection:
+        station = await find_station(connection, identity)
+        rows = await read_commands(
+            connection,
+            station.id,
+            after=None if after is None else (after[0], after[1]),
+            limit=query.limit + 1,
+            outcome=query.outcome,
+        )
+    page, following = cut_page(
+        rows, query.limit, lambda row: encode_cursor("commands", row.requested_at, row.id)
+    )
+    return views.CommandPage(items=[views.command_view(row) for row in page], next_cursor=following)
+
+
+@router.post(
+    "/charging-stations/{identity}/commands/{action}",
+    tags=["Commands"],
+    responses=problems(*GUARDS, *COMMAND_PROBLEMS),
+)
+async def send_command(
+    identity: IdentityPath,
+    action: Annotated[str, Path(pattern=r"^[A-Za-z][A-Za-z0-9]{0,63}$", examples=["Reset"])],
+    payload: Annotated[JsonObject, Body(examples=[{"type": "Soft"}])],
+    principal: Operator,
+    parts: Parts,
+) -> views.CommandResult:
+    """Send an OCPP request as it is, validated against the schema of what the station speaks."""
+    command = RawCommand(action, payload)
+    return command_result(await parts.control.send(identity, command, actor=principal.login))
+
+
+@router.post(
+    "/charging-stations/{identity}/reset",
+    tags=["Commands"],
+    responses=problems(*GUARDS, *COMMAND_PROBLEMS),
+)
+async def reset_charging_station(
+    identity: IdentityPath, body: ResetRequest, principal: Operator, parts: Parts
+) -> views.CommandResult:
+    """Restart a station, at once or when it is idle."""
+    return command_result(await parts.control.reset(identity, body.kind, actor=principal.login))
+
+
+@router.post(
+    "/charging-stations/{identity}/availability",
+    tags=["Commands"],
+    responses=problems(*GUARDS, *COMMAND_PROBLEMS),
+)
+async def change_availability(
+    identity: IdentityPath, body: AvailabilityRequest, principal: Operator, parts: Parts
+) -> views.CommandResult:
+    """Take a station or an EVSE out of use, or back.
+
+    The wish is kept even when the station is offline or says no; `Scheduled` means that the
+    station will follow when its transaction has ended. Compare `wanted_operative` with `status`.
+    """
+    sent = await parts.control.change_availability(
+        identity, operative=body.operative, evse_no=body.evse_no, actor=principal.login
+    )
+    return command_result(sent)
+
+
+@router.post(
+    "/charging-stations/{identity}/unlock",
+    tags=["Commands"],
+    responses=problems(*GUARDS, *COMMAND_PROBLEMS),
+)
+async def unlock_connector(
+    identity: IdentityPath, body: UnlockRequest, principal: Operator, parts: Parts
+) -> views.CommandResult:
+    """Release the cable of a connector."""
+    sent = await parts.control.unlock(
+        identity, body.evse_no, body.connector_no, actor=principal.login
+    )
+    return command_result(sent)
+
+
+class LabelSheet(HTMLResponse):
+    """A printable page; its policy allows nothing but its own style."""
+
+    def __init__(self, content: str) -> None:
+        policy = "default-src 'none'; style-src 'unsafe-inline'"
+        super().__init__(content, headers={"Content-Security-Policy": policy})
+
+
+@router.get(
+    "/charging-stations/{identity}/labels.html",
+    tags=["Commissioning"],
+    response_class=HTMLResponse,
+    dependencies=[Depends(operator)],
+    responses=problems(*GUARDS, NotFound),
+)
+async def get_station_labels(identity: IdentityPath, parts: Parts) -> HTMLResponse:
+    """Return the QR labels of a station's guns as a page to print."""
+    async with parts.database.read() as connection:
+        station = await find_station_in_service(connection, identity)
+        evses = (await read_evses_of(connection, {station.id})).get(station.id, [])
+    labels = [_label(station, station.name, row) for row in evses]
+    html = await asyncio.to_thread(render_labels, station.identity, parts.public_url, labels)
+    return LabelSheet(html)
+
+
+@router.get(
+    "/locations/{location_id}/labels.html",
+    tags=["Commissioning"],
+    response_class=HTMLResponse,
+    dependencies=[Depends(operator)],
+    responses=problems(*GUARDS, NotFound),
+)
+async def get_location_labels(location_id: LocationPath, parts: Parts) -> HTMLResponse:
+    """Return the QR labels of all guns of a location as a page to print (at most 1,000)."""
+    async with parts.database.read() as connection:
+        location = await read_location(connection, location_id)
+        evses = await read_evses(connection, after=None, limit=1000, location=location_id)
+    labels = [_label(row, row.station_name, row) for row in evses]
+    html = await asyncio.to_thread(render_labels, location.name, parts.public_url, labels)
+    return LabelSheet(html)
+
+
+def _label(station: Row[Any], station_name: str, evse: Row[Any]) -> Label:
+    return Label(station.identity, station_name, evse.evse_no, evse.gun_code)

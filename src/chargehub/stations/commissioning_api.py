@@ -1,0 +1,337 @@
+"""REST of commissioning: locations and stations created, imported, changed, rotated, replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
+
+from chargehub.access.principal import GUARDS, Admin
+from chargehub.kit.errors import NotFound
+from chargehub.kit.fields import CleanText, ShortText
+from chargehub.kit.http import API_PREFIX, PayloadTooLarge, UnsupportedMediaType, problems
+from chargehub.stations import views
+from chargehub.stations.api import (
+    EvseNo,
+    IdentityPath,
+    Input,
+    LocationPath,
+    Parts,
+    station_detail,
+)
+from chargehub.stations.commissioning import (
+    Commissioned,
+    GunCodeTaken,
+    IdentityTaken,
+    ImportRefused,
+    LocationTaken,
+    UnknownLocation,
+    UnknownTimeZone,
+    import_refused,
+)
+from chargehub.stations.credentials import CREDENTIAL
+from chargehub.stations.queries import read_location
+from chargehub.stations.reports import RegistrationStatus
+from chargehub.stations.rules import (
+    DEFAULT_STANDARD,
+    GUN_CODE_PATTERN,
+    IDENTITY_PATTERN,
+    MAX_EVSES,
+    MAX_POWER_W,
+    NewEvse,
+    NewStation,
+    is_identity,
+    new_gun_code,
+    parse_import,
+)
+
+router = APIRouter(prefix=API_PREFIX, tags=["Commissioning"])
+
+CSV_EXAMPLE = (
+    "identity,location,name,max_power_kw,evses,gun_codes\nCS001,QZ-HUB,A1,120,2,A101 A102\n"
+)
+
+
+def _identity(text: str) -> str:
+    if not is_identity(text):
+        raise ValueError("A name of dots only cannot be in a path")
+    return text
+
+
+Identity = Annotated[
+    str, StringConstraints(pattern=IDENTITY_PATTERN, max_length=48), AfterValidator(_identity)
+]
+Credential = Annotated[
+    str,
+    StringConstraints(min_length=16, max_length=40, pattern=rf"^{CREDENTIAL.pattern}$"),
+]
+GunCode = Annotated[str, StringConstraints(pattern=GUN_CODE_PATTERN)]
+Standard = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,36}$")]
+PowerW = Annotated[int, Field(ge=1, le=MAX_POWER_W, examples=[120000])]
+LocationId = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,36}$"), Field(examples=["QZ-HUB"])
+]
+Latitude = Annotated[
+    float, Field(ge=-90, le=90, allow_inf_nan=False, description="WGS-84", examples=[28.97])
+]
+Longitude = Annotated[
+    float, Field(ge=-180, le=180, allow_inf_nan=False, description="WGS-84", examples=[118.87])
+]
+TimeZone = Annotated[CleanText, Field(min_length=1, max_length=64, examples=["Asia/Shanghai"])]
+
+
+class NewLocation(Input):
+    id: LocationId
+    name: Annotated[ShortText, Field(min_length=1, examples=["衢州充电枢纽"])]
+    address: ShortText = ""
+    latitude: Latitude
+    longitude: Longitude
+    time_zone: TimeZone = "Asia/Shanghai"
+
+
+class LocationChange(Input):
+    name: Annotated[ShortText, Field(min_length=1)] | None = None
+    address: ShortText | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+    time_zone: TimeZone | None = None
+
+
+class NewEvseInput(Input):
+    evse_no: EvseNo
+    gun_code: GunCode | None = Field(
+        None, description="Printed on the label; left out: one is made.", examples=["A101"]
+    )
+    max_power_w: PowerW | None = Field(None, description="Left out: the station's.")
+    connectors: list[Standard] = Field(
+        default=[DEFAULT_STANDARD], min_length=1, max_length=10, description="One per connector."
+    )
+
+
+class NewStationInput(Input):
+    identity: Identity = Field(
+        description="What the station calls itself in its URL; case does not matter.",
+        examples=["CS001"],
+    )
+    location_id: LocationId
+    name: ShortText = Field("", examples=["A 区 1 号桩"])
+    max_power_w: PowerW
+    evses: list[NewEvseInput] = Field(
+        min_length=1, max_length=MAX_EVSES, examples=[[{"evse_no": 1}, {"evse_no": 2}]]
+    )
+    credential: Credential | None = Field(
+        None, description="16 to 40 characters; left out: one is made, which is better."
+    )
+    registration: RegistrationStatus = RegistrationStatus.ACCEPTED
+
+    @model_validator(mode="after")
+    def _distinct(self) -> NewStationInput:
+        if len({item.evse_no for item in self.evses}) < len(self.evses):
+            raise ValueError("Two EVSEs have the same number")
+        codes = [item.gun_code for item in self.evses if item.gun_code is not None]
+        if len(set(codes)) < len(codes):
+            raise ValueError("Two EVSEs have the same gun code")
+        return self
+
+    def plan(self) -> NewStation:
+        return NewStation(
+            identity=self.identity,
+            location_id=self.location_id,
+            name=self.name,
+            max_power_w=self.max_power_w,
+            evses=tuple(
+                NewEvse(
+                    item.evse_no,
+                    item.max_power_w or self.max_power_w,
+                    item.gun_code or new_gun_code(),
+                    tuple(item.connectors),
+                )
+                for item in self.evses
+            ),
+            credential=self.credential,
+            registration=self.registration.value,
+        )
+
+
+class StationChange(Input):
+    name: ShortText | None = None
+    location_id: LocationId | None = None
+    max_power_w: PowerW | None = None
+    registration: RegistrationStatus | None = Field(
+        None, description="What the station is told at its next boot; Rejected shuts it out."
+    )
+
+
+class CredentialRequest(Input):
+    credential: Credential | None = Field(None, description="Left out: one is made.")
+
+
+class ReplacementRequest(Input):
+    identity: Identity = Field(description="Of the new station; may be the old one's.")
+    credential: Credential | None = Field(None, description="Left out: one is made.")
+
+
+class CommissionedStation(BaseModel):
+    identity: str = Field(examples=["CS001"])
+    credential: str = Field(
+        description="Shown this once. The station's password; its user name is the identity. "
+        "Enter it as text or, where the station asks for hex, as hex.",
+        examples=["8f14e45fceea167a5a36dedd4bea2543c9a1b2d3"],
+    )
+    gun_codes: list[str] = Field(examples=[["A101", "A102"]])
+
+
+class ImportResult(BaseModel):
+    count: int = Field(description="Stations in the file.", examples=[91])
+    imported: bool = Field(description="False after a dry run.")
+    stations: list[CommissionedStation]
+
+
+class NewCredential(BaseModel):
+    identity: str = Field(examples=["CS001"])
+    credential: str = Field(
+        description="Shown this once.", examples=["8f14e45fceea167a5a36dedd4bea2543c9a1b2d3"]
+    )
+
+
+def _commissioned(done: Commissioned) -> CommissionedStation:
+    return CommissionedStation(
+        identity=done.identity, credential=done.credential, gun_codes=list(done.gun_codes)
+    )
+
+
+def _given(body: Input) -> dict[str, Any]:
+    """Return the fields that carry a value, as plain JSON values."""
+    return body.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+
+
+@router.post(
+    "/locations",
+    status_code=201,
+    responses=problems(*GUARDS, LocationTaken, UnknownTimeZone, PayloadTooLarge),
+)
+async def create_location(body: NewLocation, principal: Admin, parts: Parts) -> views.LocationView:
+    """Create a location."""
+    await parts.commissioning.create_location(body.model_dump(), actor=principal.login)
+    async with parts.database.read() as connection:
+        return views.location_view(await read_location(connection, body.id))
+
+
+@router.patch(
+    "/locations/{location_id}",
+    responses=problems(*GUARDS, NotFound, UnknownTimeZone, PayloadTooLarge),
+)
+async def change_location(
+    location_id: LocationPath, body: LocationChange, principal: Admin, parts: Parts
+) -> views.LocationView:
+    """Change a location's name, address, position or time zone."""
+    await parts.commissioning.change_location(location_id, _given(body), actor=principal.login)
+    async with parts.database.read() as connection:
+        return views.location_view(await read_location(connection, location_id))
+
+
+@router.post(
+    "/charging-stations",
+    status_code=201,
+    responses=problems(
+        *GUARDS, IdentityTaken, GunCodeTaken, UnknownLocation, NotFound, PayloadTooLarge
+    ),
+)
+async def create_charging_station(
+    body: NewStationInput, principal: Admin, parts: Parts
+) -> CommissionedStation:
+    """Commission a station. Its credential is in this answer and nowhere else."""
+    return _commissioned(await parts.commissioning.create(body.plan(), actor=principal.login))
+
+
+@router.post(
+    "/charging-stations/import",
+    status_code=201,
+    responses=problems(
+        *GUARDS, ImportRefused, IdentityTaken, GunCodeTaken, PayloadTooLarge, UnsupportedMediaType
+    ),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"text/csv": {"schema": {"type": "string"}, "example": CSV_EXAMPLE}},
+        }
+    },
+)
+async def import_charging_stations(
+    request: Request,
+    principal: Admin,
+    parts: Parts,
+    *,
+    dry_run: Annotated[bool, Query(description="Check everything, import nothing.")] = False,
+) -> ImportResult:
+    """Commission all stations of a CSV file, or none and say what is wrong in which line.
+
+    Columns: identity, location, max_power_kw; optional: name, evses (default 2), gun_codes
+    (separated by spaces), credential. UTF-8, comma, a header line. At most 2,000 stations.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "text/csv":
+        raise UnsupportedMediaType("Send text/csv.")
+    lines, errors = await asyncio.to_thread(parse_import, await request.body())
+    if errors:
+        raise import_refused(errors)
+    done = await parts.commissioning.import_stations(lines, actor=principal.login, dry_run=dry_run)
+    return ImportResult(
+        count=len(lines), imported=not dry_run, stations=[_commissioned(item) for item in done]
+    )
+
+
+@router.patch(
+    "/charging-stations/{identity}",
+    responses=problems(*GUARDS, NotFound, UnknownLocation, PayloadTooLarge),
+)
+async def change_charging_station(
+    identity: IdentityPath, body: StationChange, principal: Admin, parts: Parts
+) -> views.StationDetail:
+    """Rename or move a station, or change its power or registration."""
+    await parts.commissioning.change(identity, _given(body), actor=principal.login)
+    async with parts.database.read() as connection:
+        return await station_detail(connection, parts, identity)
+
+
+@router.post(
+    "/charging-stations/{identity}/credential",
+    responses=problems(*GUARDS, NotFound, PayloadTooLarge),
+)
+async def rotate_credential(
+    identity: IdentityPath, body: CredentialRequest, principal: Admin, parts: Parts
+) -> NewCredential:
+    """Give a station another credential; the old one is void at once."""
+    credential = await parts.commissioning.rotate_credential(
+        identity, actor=principal.login, credential=body.credential
+    )
+    return NewCredential(identity=identity, credential=credential)
+
+
+@router.post(
+    "/charging-stations/{identity}/replace",
+    status_code=201,
+    responses=problems(*GUARDS, NotFound, IdentityTaken, PayloadTooLarge),
+)
+async def replace_charging_station(
+    identity: IdentityPath, body: ReplacementRequest, principal: Admin, parts: Parts
+) -> CommissionedStation:
+    """Put another station in this one's place; location, EVSEs and gun codes stay."""
+    done = await parts.commissioning.replace(
+        identity, new_identity=body.identity, actor=principal.login, credential=body.credential
+    )
+    return _commissioned(done)
+
+
+@router.post(
+    "/charging-stations/{identity}/decommission",
+    status_code=204,
+    responses=problems(*GUARDS, NotFound),
+)
+async def decommission_charging_station(
+    identity: IdentityPath, principal: Admin, parts: Parts
+) -> None:
+    """Take a station out of service for good; its history stays."""
+    await parts.commissioning.decommission(identity, actor=principal.login)

@@ -1,0 +1,187 @@
+"""The command desk: every command to a station is a row before it leaves and after it returns.
+
+Two short transactions around the station's round trip, none during it. What was pending when the
+server died is closed as `unknown` at the next start; reconciling it is the business of whoever
+asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import uuid
+from datetime import datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.access.audit import audit
+from chargehub.kit.clean import clean_json
+from chargehub.kit.clock import HubClock
+from chargehub.kit.db import Database
+from chargehub.kit.errors import ChargeHubError
+from chargehub.stations.commands import (
+    Command,
+    CommandAnswer,
+    RawCommand,
+    StationLink,
+    StationOffline,
+    StationTimeout,
+)
+from chargehub.stations.store import charging_stations, station_commands
+
+log = structlog.get_logger(__name__)
+
+REDACTED = "(redacted)"
+# Names of station variables and keys whose value is a secret (A01.FR.08, A01.FR.09).
+SECRET_NAMES = frozenset({"authorizationkey", "basicauthpassword"})
+NAMING_FIELDS = ("key", "variable", "name")
+VALUE_FIELDS = ("value", "attributeValue")
+
+
+class CommandDesk:
+    def __init__(self, database: Database, link: StationLink, clock: HubClock) -> None:
+        self._database = database
+        self._link = link
+        self._clock = clock
+
+    def online_ids(self) -> frozenset[int]:
+        return self._link.online_ids()
+
+    async def send(
+        self,
+        station_id: int,
+        command: Command,
+        requested_by: str,
+        *,
+        remote_start_id: int | None = None,
+        transaction_id: int | None = None,
+        evse_no: int | None = None,
+        id_token: str | None = None,
+    ) -> tuple[UUID, CommandAnswer]:
+        """Record, send, record the outcome. A failure is raised with `command_id` in its facts."""
+        command_id = uuid.uuid4()
+        await self._record_pending(
+            {
+                "id": command_id,
+                "station_id": station_id,
+                "action": action_of(command),
+                "payload": redacted(payload_of(command)),
+                "requested_by": requested_by,
+                "requested_at": self._clock.now(),
+                "remote_start_id": remote_start_id,
+                "transaction_id": transaction_id,
+                "evse_no": evse_no,
+                "id_token": id_token,
+            }
+        )
+        try:
+            answer = await self._link.send(station_id, command)
+        except ChargeHubError as error:
+            await self._close(command_id, _outcome_of(error), error.code, {"detail": error.detail})
+            error.facts["command_id"] = str(command_id)
+            raise
+        except asyncio.CancelledError:
+            # The request was abandoned; whether the station acted is not known.
+            await asyncio.shield(self._close(command_id, "unknown", None, None))
+            raise
+        except Exception:
+            await self._close(command_id, "failed", ChargeHubError.code, None)
+            raise
+        await self._close(command_id, "answered", answer.status, redacted(answer.payload))
+        return command_id, answer
+
+    async def _record_pending(self, values: dict[str, Any]) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(insert(station_commands).values(values))
+            identity = await connection.execute(
+                select(charging_stations.c.identity).where(
+                    charging_stations.c.id == values["station_id"]
+                )
+            )
+            await audit(
+                connection,
+                values["requested_at"],
+                values["requested_by"],
+                "station.command",
+                identity.scalar_one(),
+                action=values["action"],
+                command_id=str(values["id"]),
+            )
+
+    async def _close(
+        self, command_id: UUID, outcome: str, status: str | None, answer: dict[str, Any] | None
+    ) -> None:
+        log.info(
+            "station_command_closed", command_id=str(command_id), outcome=outcome, status=status
+        )
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(station_commands)
+                .where(station_commands.c.id == command_id)
+                .values(
+                    outcome=outcome,
+                    status=status,
+                    answer=clean_json(answer),
+                    completed_at=self._clock.now(),
+                )
+            )
+
+
+async def close_pending_as_unknown(connection: AsyncConnection, at: datetime) -> list[UUID]:
+    """Close, at start-up, what a dead server left open; return the ids to be reconciled."""
+    rows = await connection.execute(
+        update(station_commands)
+        .where(station_commands.c.outcome == "pending")
+        .values(outcome="unknown", completed_at=at)
+        .returning(station_commands.c.id)
+    )
+    return [row.id for row in rows]
+
+
+def action_of(command: Command) -> str:
+    return command.action if isinstance(command, RawCommand) else type(command).__name__
+
+
+def payload_of(command: Command) -> dict[str, Any]:
+    if isinstance(command, RawCommand):
+        return command.payload
+    return {key: _plain(value) for key, value in dataclasses.asdict(command).items()}
+
+
+def redacted(value: Any) -> Any:
+    """Copy JSON without the values of secret keys and variables."""
+    if isinstance(value, list):
+        return [redacted(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    copy = {key: redacted(item) for key, item in value.items()}
+    if _names_secret(value):
+        copy.update({field: REDACTED for field in VALUE_FIELDS if field in copy})
+    return copy
+
+
+def _names_secret(value: dict[str, Any]) -> bool:
+    for field in NAMING_FIELDS:
+        name = value.get(field)
+        if isinstance(name, dict):
+            name = name.get("name")
+        if isinstance(name, str) and name.lower() in SECRET_NAMES:
+            return True
+    return False
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value.value if isinstance(value, Enum) else value
+
+
+def _outcome_of(error: ChargeHubError) -> str:
+    if isinstance(error, StationOffline):
+        return "offline"
+    return "timeout" if isinstance(error, StationTimeout) else "failed"

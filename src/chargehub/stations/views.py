@@ -1,0 +1,267 @@
+"""What the API shows of the hub: the response models, built from query rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+from sqlalchemy import Row
+
+from chargehub.kit.paging import Page
+from chargehub.stations.reports import ConnectorStatus, RegistrationStatus
+
+# The state of an EVSE with several connectors is that of its busiest one.
+_PRECEDENCE = (
+    ConnectorStatus.CHARGING,
+    ConnectorStatus.SUSPENDED_EV,
+    ConnectorStatus.SUSPENDED_EVSE,
+    ConnectorStatus.FINISHING,
+    ConnectorStatus.PREPARING,
+    ConnectorStatus.OCCUPIED,
+    ConnectorStatus.RESERVED,
+    ConnectorStatus.AVAILABLE,
+    ConnectorStatus.FAULTED,
+    ConnectorStatus.UNAVAILABLE,
+    ConnectorStatus.UNKNOWN,
+)
+
+
+class LocationView(BaseModel):
+    id: str = Field(examples=["QZ-HUB"])
+    name: str = Field(examples=["衢州充电枢纽"])
+    address: str = Field(examples=["浙江省衢州市柯城区"])
+    latitude: float = Field(description="WGS-84", examples=[28.97])
+    longitude: float = Field(description="WGS-84", examples=[118.87])
+    time_zone: str = Field(examples=["Asia/Shanghai"])
+    station_count: int = Field(description="Charging stations in service.", examples=[91])
+    evse_count: int = Field(examples=[182])
+
+
+class LocationPage(Page[LocationView]):
+    pass
+
+
+class ConnectorView(BaseModel):
+    connector_no: int = Field(examples=[1])
+    standard: str = Field(examples=["GBT_DC"])
+    status: ConnectorStatus
+    status_at: datetime | None = Field(description="The station's own time of this status.")
+    error_code: str | None = Field(examples=[None])
+    info: str | None
+    vendor_error_code: str | None
+
+
+class EvseView(BaseModel):
+    evse_no: int = Field(examples=[1])
+    gun_code: str = Field(examples=["7K2M9QXA"])
+    max_power_w: int = Field(examples=[120000])
+    wanted_operative: bool = Field(
+        description="What the operator wants; the status is what the station says."
+    )
+    status: ConnectorStatus = Field(description="Last known; see `online`.")
+    status_at: datetime | None
+    error_code: str | None
+    connectors: list[ConnectorView]
+
+
+class EvseStatus(EvseView):
+    station_identity: str = Field(examples=["CS001"])
+    station_name: str
+    location_id: str = Field(examples=["QZ-HUB"])
+    online: bool = Field(description="Whether its charging station is connected now.")
+
+
+class EvsePage(Page[EvseStatus]):
+    pass
+
+
+class StationSummary(BaseModel):
+    identity: str = Field(examples=["CS001"])
+    name: str = Field(examples=["A 区 1 号桩"])
+    location_id: str = Field(examples=["QZ-HUB"])
+    max_power_w: int = Field(examples=[120000])
+    registration: RegistrationStatus
+    online: bool
+    protocol: str | None = Field(
+        description="What it spoke when it last connected; a text to show, not to decide by."
+    )
+    status: ConnectorStatus = Field(description="Of the station as a whole, where it tells one.")
+    status_at: datetime | None
+    error_code: str | None
+    wanted_operative: bool
+    vendor: str | None
+    model: str | None
+    firmware_version: str | None
+    decommissioned_at: datetime | None
+    evses: list[EvseView]
+
+
+class StationPage(Page[StationSummary]):
+    pass
+
+
+class StationDetail(StationSummary):
+    serial_number: str | None
+    boot_facts: dict[str, Any] | None
+    booted_at: datetime | None
+    heartbeat_interval_s: int | None
+    connected_at: datetime | None = Field(description="When its newest connection began.")
+    disconnected_at: datetime | None
+    credential_rotated_at: datetime | None
+    commissioned_at: datetime
+
+
+class CommandResult(BaseModel):
+    command_id: UUID
+    status: str | None = Field(description="The station's own status word.", examples=["Accepted"])
+    payload: dict[str, Any] = Field(
+        description="The station's whole answer.", examples=[{"status": "Accepted"}]
+    )
+
+
+class CommandView(BaseModel):
+    command_id: UUID
+    action: str = Field(examples=["Reset"])
+    payload: dict[str, Any] = Field(description="As sent, without secrets.")
+    requested_by: str = Field(examples=["wang.fang"])
+    requested_at: datetime
+    outcome: str = Field(
+        description="pending, answered, failed, timeout, offline, or unknown (we were restarted)."
+    )
+    status: str | None
+    answer: dict[str, Any] | None
+    completed_at: datetime | None
+    evse_no: int | None
+    transaction_id: int | None
+
+
+class CommandPage(Page[CommandView]):
+    pass
+
+
+def location_view(row: Row[Any]) -> LocationView:
+    return LocationView(
+        id=row.id,
+        name=row.name,
+        address=row.address,
+        latitude=row.latitude,
+        longitude=row.longitude,
+        time_zone=row.time_zone,
+        station_count=row.station_count,
+        evse_count=row.evse_count,
+    )
+
+
+def connector_view(row: Row[Any]) -> ConnectorView:
+    return ConnectorView(
+        connector_no=row.connector_no,
+        standard=row.standard,
+        status=read_status(row.status),
+        status_at=row.status_at,
+        error_code=_error(row.error_code),
+        info=row.info,
+        vendor_error_code=row.vendor_error_code,
+    )
+
+
+def evse_view(row: Row[Any], rows_of_connectors: Sequence[Row[Any]]) -> EvseView:
+    views = [connector_view(item) for item in rows_of_connectors]
+    busiest = min(views, key=lambda view: _PRECEDENCE.index(view.status), default=None)
+    return EvseView(
+        evse_no=row.evse_no,
+        gun_code=row.gun_code,
+        max_power_w=row.max_power_w,
+        wanted_operative=row.wanted_operative,
+        status=busiest.status if busiest else ConnectorStatus.UNKNOWN,
+        status_at=busiest.status_at if busiest else None,
+        error_code=busiest.error_code if busiest else None,
+        connectors=views,
+    )
+
+
+def evse_status(
+    row: Row[Any], rows_of_connectors: Sequence[Row[Any]], online_ids: Collection[int]
+) -> EvseStatus:
+    return EvseStatus(
+        **evse_view(row, rows_of_connectors).model_dump(),
+        station_identity=row.identity,
+        station_name=row.station_name,
+        location_id=row.location_id,
+        online=row.station_id in online_ids,
+    )
+
+
+ConnectorRows = Mapping[tuple[int, int], Sequence[Row[Any]]]
+
+
+def station_summary(
+    row: Row[Any],
+    rows_of_evses: Sequence[Row[Any]],
+    rows_of_connectors: ConnectorRows,
+    online_ids: Collection[int],
+) -> StationSummary:
+    return StationSummary(
+        identity=row.identity,
+        name=row.name,
+        location_id=row.location_id,
+        max_power_w=row.max_power_w,
+        registration=RegistrationStatus(row.registration),
+        online=row.id in online_ids,
+        protocol=row.protocol,
+        status=read_status(row.status),
+        status_at=row.status_at,
+        error_code=_error(row.error_code),
+        wanted_operative=row.wanted_operative,
+        vendor=row.vendor,
+        model=row.model,
+        firmware_version=row.firmware_version,
+        decommissioned_at=row.decommissioned_at,
+        evses=[
+            evse_view(item, rows_of_connectors.get((row.id, item.evse_no), ()))
+            for item in rows_of_evses
+        ],
+    )
+
+
+def station_detail(row: Row[Any], summary: StationSummary) -> StationDetail:
+    return StationDetail(
+        **summary.model_dump(),
+        serial_number=row.serial_number,
+        boot_facts=row.boot_facts,
+        booted_at=row.booted_at,
+        heartbeat_interval_s=row.heartbeat_interval_s,
+        connected_at=row.connected_at,
+        disconnected_at=row.disconnected_at,
+        credential_rotated_at=row.credential_rotated_at,
+        commissioned_at=row.commissioned_at,
+    )
+
+
+def command_view(row: Row[Any]) -> CommandView:
+    return CommandView(
+        command_id=row.id,
+        action=row.action,
+        payload=row.payload,
+        requested_by=row.requested_by,
+        requested_at=row.requested_at,
+        outcome=row.outcome,
+        status=row.status,
+        answer=row.answer,
+        completed_at=row.completed_at,
+        evse_no=row.evse_no,
+        transaction_id=row.transaction_id,
+    )
+
+
+def read_status(text: str) -> ConnectorStatus:
+    try:
+        return ConnectorStatus(text)
+    except ValueError:
+        return ConnectorStatus.UNKNOWN
+
+
+def _error(code: str | None) -> str | None:
+    return None if code in {None, "", "NoError"} else code
