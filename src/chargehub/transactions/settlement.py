@@ -9,31 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection as SqlConnection
 
-from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
-from chargehub.kit.events import EventBus
-from chargehub.kit.group_commit import BatchStatement, Decision, GroupCommitter, Item, Writes
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import samples
 from chargehub.transactions.book import Book, OpenTransaction
-from chargehub.transactions.events import TransactionEnded
-from chargehub.transactions.facts import Connection
-from chargehub.transactions.inbound import ORPHAN_CHECK, ORPHAN_DELAY, SETTLE, SETTLE_DELAY
 from chargehub.transactions.meter import MeterTruth, begin_track, find_truth
 from chargehub.transactions.store import transaction_events, transactions
 
 log = structlog.get_logger(__name__)
-
-SILENCE = timedelta(minutes=10)
-"""An orphan that still sends samples is alive; one that has been silent so long is closed."""
 
 
 async def load_book(connection: SqlConnection) -> Book:
@@ -199,94 +189,3 @@ async def _sequence(
     first, last, count = row
     gap = first is not None and first != last and last - first + 1 > count
     return first, last, gap
-
-
-@dataclass(frozen=True, slots=True)
-class CloseRequested:
-    """Close a transaction its station has forgotten."""
-
-    station_id: int
-    received_at: datetime
-    transaction_id: int
-    ended_at: datetime
-
-
-CLOSE_BY_POLICY = BatchStatement(
-    "transactions.close_by_policy",
-    # end_received_at stays empty: the station's own late word on the end will replace this one.
-    """
-    UPDATE transactions t SET state = 'Ended', charging_state = NULL, ended_at = u.ended_at,
-        energy_wh = coalesce(u.energy_wh, t.energy_wh), stopped_reason = 'Other',
-        flags = t.flags | u.flags, settled_at = NULL
-    FROM unnest(%s::bigint[], %s::timestamptz[], %s::bigint[], %s::integer[])
-         AS u(id, ended_at, energy_wh, flags)
-    WHERE t.id = u.id AND t.state = 'Active'
-    """,
-    order=30,
-)
-
-
-@dataclass(slots=True, eq=False)
-class CloseHandler:
-    book: Book
-    bus: EventBus
-
-    async def read(self, connection: Connection, items: Sequence[Item[CloseRequested]]) -> None:
-        """Need nothing."""
-
-    def decide(
-        self,
-        item: Item[CloseRequested],
-        facts: None,  # noqa: ARG002 - part of the handler's shape
-        writes: Writes,
-    ) -> Decision[bool]:
-        report = item.report
-        found = self.book.by_id(report.transaction_id)
-        if found is None:
-            return Decision(reply=False)
-        energy = found.track.energy_wh
-        flags = int(Flag.CLOSED_BY_POLICY | Flag.SUSPECT)
-        writes.add(CLOSE_BY_POLICY, (found.id, report.ended_at, energy, flags))
-        due = report.received_at + SETTLE_DELAY
-        writes.add(jobs.SCHEDULE, (SETTLE, str(found.id), due, "{}"))
-        ended = TransactionEnded(found.id, found.station_id, found.evse_no, report.ended_at, energy)
-        return Decision(reply=True, on_commit=lambda: self._closed(ended))
-
-    def _closed(self, ended: TransactionEnded) -> None:
-        self.book.remove(ended.transaction_id)
-        self.bus.publish(ended)
-
-
-@dataclass(slots=True)
-class OrphanPolicy:
-    """Closes transactions that their stations have left open and fallen silent about."""
-
-    database: Database
-    clock: HubClock
-    book: Book
-    committer: GroupCommitter
-    handler: CloseHandler
-
-    async def check(self, subject: str, _payload: dict[str, Any]) -> None:
-        found = self.book.by_id(int(subject))
-        if found is None:
-            return
-        now = self.clock.now()
-        last_at = found.track.last_at or found.started_at
-        if now - last_at < SILENCE:
-            await self._look_again(found, now)
-            return
-        request = CloseRequested(found.station_id, now, found.id, max(last_at, found.started_at))
-        await self.committer.submit(found.station_id, None, self.handler, request)
-        log.info("transaction_closed_by_policy", transaction_id=found.id)
-
-    async def _look_again(self, found: OpenTransaction, now: datetime) -> None:
-        async with self.database.write() as connection:
-            await connection.execute(
-                update(jobs.due_actions)
-                .where(
-                    jobs.due_actions.c.kind == ORPHAN_CHECK,
-                    jobs.due_actions.c.subject == str(found.id),
-                )
-                .values(due_at=now + ORPHAN_DELAY)
-            )

@@ -23,6 +23,7 @@ from chargehub.kit.tables import metadata
 
 # 1.6 transactionIds come from here: positive 31-bit, never reused (E16 3.54).
 transaction_ids = Sequence("transaction_ids", minvalue=1, maxvalue=2**31 - 1, metadata=metadata)
+remote_start_ids = Sequence("remote_start_ids", minvalue=1, maxvalue=2**31 - 1, metadata=metadata)
 
 transactions = Table(
     "transactions",

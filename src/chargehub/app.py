@@ -1,0 +1,379 @@
+"""The composition root: builds every part, wires it, starts it in order and stops it in reverse.
+
+The only place that knows everything. `build_api` makes the HTTP application without a database
+(for OpenAPI); `Hub` is one running server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Any
+from uuid import uuid4
+
+import structlog
+import uvicorn
+from fastapi import Depends, FastAPI
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
+
+from chargehub.access import api as access_api
+from chargehub.access.principal import viewer
+from chargehub.access.service import AccessService
+from chargehub.gateway.connections import Connections
+from chargehub.gateway.intake import Intake
+from chargehub.gateway.listener import Listener, ListenerLimits
+from chargehub.gateway.translators import TRANSLATORS
+from chargehub.kit import jobs, migrate
+from chargehub.kit.clock import HubClock
+from chargehub.kit.db import ClockKeeper, Database, continue_clock
+from chargehub.kit.events import EventBus
+from chargehub.kit.group_commit import BatchHandler, GroupCommitter
+from chargehub.kit.health import health_router, measure_loop_lag
+from chargehub.kit.http import create_api, provide
+from chargehub.kit.postgres import EmbeddedPostgres
+from chargehub.kit.worker import DueAction, Worker
+from chargehub.live import api as live_api
+from chargehub.live.board import Board
+from chargehub.live.facts import HubFacts
+from chargehub.live.feed import LiveFeed
+from chargehub.live.frames import FrameRing
+from chargehub.live.page import page_router
+from chargehub.live.store import load_hub
+from chargehub.live.stream import prepare_listening_socket
+from chargehub.settings import Settings
+from chargehub.stations.admission import Admission, close_left_open_connections
+from chargehub.stations.dispatch import CommandDesk, close_pending_as_unknown
+from chargehub.stations.inbound import (
+    BootHandler,
+    ConnectHandler,
+    ConnectionFence,
+    DisconnectHandler,
+    NoticeHandler,
+    StatusHandler,
+    VariablesHandler,
+)
+from chargehub.stations.reports import (
+    BootReported,
+    Connected,
+    Disconnected,
+    NoticeReported,
+    StatusReported,
+    VariablesReported,
+)
+from chargehub.telemetry.partitions import ensure_partitions
+from chargehub.transactions.book import Book
+from chargehub.transactions.inbound import (
+    AuthorizeHandler,
+    ReservationStatusHandler,
+    TransactionHandler,
+)
+from chargehub.transactions.orphans import CloseHandler, OrphanPolicy, OrphanWatch
+from chargehub.transactions.remote import START_TIMEOUT, RemoteControl
+from chargehub.transactions.reports import (
+    AuthorizeRequested,
+    ReservationStatusReported,
+    SamplesReported,
+    TransactionReported,
+)
+from chargehub.transactions.rows import ORPHAN_CHECK, SETTLE
+from chargehub.transactions.samples import SamplesHandler
+from chargehub.transactions.settlement import Settlement, load_book
+
+log = structlog.get_logger(__name__)
+
+ENSURE_PARTITIONS = "telemetry.ensure_partitions"
+DEMO_KEY = "chargehub demo, not a secret: never with real stations"
+DESCRIPTION = "Charging stations, transactions and live state of an EV charging hub."
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a running server listens."""
+
+    api_url: str
+    ocpp_url: str
+
+
+def build_api(checks: dict[str, Callable[[], Awaitable[bool]]], max_body_bytes: int) -> FastAPI:
+    """Assemble the HTTP application; its parts are provided before it serves."""
+    api = create_api(
+        title="ChargeHub",
+        version=version("chargehub"),
+        description=DESCRIPTION,
+        max_body_bytes=max_body_bytes,
+    )
+    for router in (access_api.router, live_api.router):
+        api.include_router(router)
+    api.include_router(health_router(checks, metrics_access=[Depends(viewer)]))
+    api.include_router(page_router())
+    return api
+
+
+def create_openapi() -> dict[str, Any]:
+    """Return the OpenAPI document."""
+    return build_api({}, 1).openapi()
+
+
+def station_key(settings: Settings) -> bytes:
+    """Return the key under which stations' passwords are hashed."""
+    secret = settings.secret_key.get_secret_value() if settings.secret_key else DEMO_KEY
+    return hashlib.sha256(secret.encode()).digest()
+
+
+class Hub:
+    """One running server on one database."""
+
+    def __init__(self, settings: Settings, database_url: str) -> None:
+        limits = settings.limits
+        self.settings = settings
+        self.database = Database(database_url, pool_size=limits.database_connections)
+        self.bus = EventBus()
+        self.committer = GroupCommitter(
+            self.database,
+            ConnectionFence(),
+            max_batch=limits.commit_batch,
+            max_waiting=limits.commit_waiting,
+        )
+        self.connections = Connections(limits.call_timeout_s)
+        self._stack = AsyncExitStack()
+        self._server: uvicorn.Server | None = None
+
+    async def start(self) -> Addresses:
+        """Start everything in order; when a part fails, what was started is stopped again."""
+        try:
+            return await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def stop(self) -> None:
+        """Stop in reverse order: no new work, then what is under way, then the database."""
+        await self._stack.aclose()
+
+    async def _start(self) -> Addresses:
+        settings = self.settings
+        self._stack.push_async_callback(self.database.close)
+        clock, book = await self._take_over()
+        self.committer.start()
+        self._stack.push_async_callback(self.committer.stop)
+        desk = CommandDesk(self.database, self.connections, clock)
+        remote = RemoteControl(self.database, clock, desk, book)
+        feed = await self._start_feed(clock)
+        listener = await self._start_listener(clock, book)
+        worker = self._start_worker(clock, book, remote)
+        checks = {
+            "database": self._database_answers,
+            "migrations": self._migrations_current,
+            "ocpp_listener": _check(lambda: listener.listening),
+            "worker": _check(lambda: worker.alive),
+        }
+        api = build_api(checks, settings.limits.request_body_bytes)
+        provide(api, self.database, clock, desk, remote, feed, AccessService(self.database, clock))
+        api_port = await self._start_http(api, feed)
+        addresses = Addresses(
+            f"http://{settings.api_host}:{api_port}",
+            f"ws://{settings.ocpp_host}:{listener.bound_port}{settings.ocpp_path_prefix}",
+        )
+        log.info("server_started", api=addresses.api_url, ocpp=addresses.ocpp_url)
+        return addresses
+
+    async def _take_over(self) -> tuple[HubClock, Book]:
+        """Continue the clock, close what a dead server left open, rebuild the book."""
+        async with self.database.write() as connection:
+            pair = await continue_clock(connection, time.time(), self.settings.clock_rate)
+        clock = HubClock(pair)
+        keeper = ClockKeeper(self.database, pair)
+        keeper.start()
+        self._stack.push_async_callback(keeper.stop)
+        now = clock.now()
+        async with self.database.write() as connection:
+            await close_left_open_connections(connection, now)
+            unknown = await close_pending_as_unknown(connection, now)
+            await ensure_partitions(connection, now)
+            await connection.execute(
+                insert(jobs.due_actions)
+                .values(kind=ENSURE_PARTITIONS, subject="samples", due_at=now)
+                .on_conflict_do_nothing()
+            )
+            book = await load_book(connection)
+        if unknown:
+            log.warning("commands_outcome_unknown", count=len(unknown))
+        return clock, book
+
+    async def _start_feed(self, clock: HubClock) -> LiveFeed:
+        async def load() -> HubFacts:
+            async with self.database.read() as connection:
+                return await load_hub(connection, clock.now())
+
+        board = Board(FrameRing(uuid4().hex[:8]), clock.now, self.settings.clock_rate)
+        feed = LiveFeed(board, load, max_viewers=self.settings.limits.live_viewers)
+        feed.listen(self.bus)
+        await feed.start()
+        self._stack.push_async_callback(feed.stop)
+        lag = asyncio.create_task(measure_loop_lag(), name="loop-lag")
+        self._stack.push_async_callback(_cancel, lag)
+        return feed
+
+    async def _start_listener(self, clock: HubClock, book: Book) -> Listener:
+        settings, limits = self.settings, self.settings.limits
+        admission = Admission(self.database, clock, station_key(settings), settings.demo)
+        listener = Listener(
+            settings.ocpp_host,
+            settings.ocpp_port,
+            settings.ocpp_path_prefix,
+            admission,
+            Intake(self.committer, self._handlers(book)),
+            self.connections,
+            clock,
+            TRANSLATORS,
+            ListenerLimits(
+                max_frame_bytes=limits.max_frame_bytes,
+                max_connections=limits.max_connections,
+                messages_per_s=limits.messages_per_s,
+                messages_burst=limits.messages_burst,
+                outbound_waiting=limits.outbound_waiting,
+                unanswered_max=limits.inbound_waiting,
+                handshake_timeout_s=limits.handshake_timeout_s,
+                ping_interval_s=limits.ping_interval_s,
+                ping_timeout_s=limits.ping_timeout_s,
+            ),
+        )
+        await listener.start()
+        self._stack.push_async_callback(listener.stop)
+        return listener
+
+    def _handlers(self, book: Book) -> dict[type, BatchHandler[Any, Any, Any]]:
+        watch = OrphanWatch(book)
+        return {
+            Connected: ConnectHandler(self.bus),
+            Disconnected: DisconnectHandler(self.bus),
+            BootReported: BootHandler(
+                self.settings.heartbeat_interval_s, 60, (watch.station_booted,)
+            ),
+            StatusReported: StatusHandler(self.bus, (watch.status_reported,)),
+            NoticeReported: NoticeHandler(),
+            VariablesReported: VariablesHandler(),
+            AuthorizeRequested: AuthorizeHandler(book),
+            TransactionReported: TransactionHandler(book, self.bus),
+            SamplesReported: SamplesHandler(book, self.bus),
+            ReservationStatusReported: ReservationStatusHandler(),
+        }
+
+    def _start_worker(self, clock: HubClock, book: Book, remote: RemoteControl) -> Worker:
+        orphans = OrphanPolicy(
+            self.database, clock, book, self.committer, CloseHandler(book, self.bus)
+        )
+        due: dict[str, DueAction] = {
+            SETTLE: Settlement(self.database, clock).settle,
+            ORPHAN_CHECK: orphans.check,
+            START_TIMEOUT: remote.give_up_start,
+            ENSURE_PARTITIONS: self._ensure_partitions(clock),
+        }
+        worker = Worker(self.database, clock, due, {})
+        worker.start()
+        self._stack.push_async_callback(worker.stop)
+        return worker
+
+    def _ensure_partitions(self, clock: HubClock) -> DueAction:
+        async def ensure(subject: str, _payload: dict[str, Any]) -> None:
+            async with self.database.write() as connection:
+                await ensure_partitions(connection, clock.now())
+                await connection.execute(
+                    jobs.due_actions.update()
+                    .where(
+                        jobs.due_actions.c.kind == ENSURE_PARTITIONS,
+                        jobs.due_actions.c.subject == subject,
+                    )
+                    .values(due_at=clock.now() + timedelta(days=1))
+                )
+
+        return ensure
+
+    async def _start_http(self, api: FastAPI, feed: LiveFeed) -> int:
+        listening = socket.create_server(
+            (self.settings.api_host, self.settings.api_port), backlog=1024
+        )
+        prepare_listening_socket(listening)
+        config = uvicorn.Config(
+            api,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=int(self.settings.limits.shutdown_timeout_s),
+        )
+        server = _QuietServer(config)
+        serving = asyncio.create_task(server.serve(sockets=[listening]), name="http")
+
+        async def stop() -> None:
+            await feed.stop()
+            server.should_exit = True
+            await asyncio.gather(serving, return_exceptions=True)
+
+        self._stack.push_async_callback(stop)
+        while not server.started:
+            if serving.done():
+                serving.result()
+            await asyncio.sleep(0.01)
+        port: int = listening.getsockname()[1]
+        return port
+
+    async def _database_answers(self) -> bool:
+        async with self.database.read() as connection:
+            return bool(await connection.scalar(text("SELECT 1")) == 1)
+
+    async def _migrations_current(self) -> bool:
+        async with self.database.read() as connection:
+            current = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return bool(current == migrate.head())
+
+
+class _QuietServer(uvicorn.Server):
+    """Leaves the process's signals to `serve`, which stops all parts in order."""
+
+    def capture_signals(self) -> Any:
+        return nullcontext()
+
+
+def _check(question: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
+    async def ask() -> bool:
+        return question()
+
+    return ask
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def serve(settings: Settings, *, ready: Callable[[Addresses], None] | None = None) -> None:
+    """Run the server until SIGINT or SIGTERM; without a database URL, on an embedded one."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    async with AsyncExitStack() as stack:
+        if settings.database_url is not None:
+            url = settings.database_url.get_secret_value()
+        else:
+            postgres = EmbeddedPostgres(settings.data_dir)
+            await asyncio.to_thread(postgres.start)
+            stack.push_async_callback(asyncio.to_thread, postgres.stop)
+            url = postgres.url
+        await asyncio.to_thread(migrate.upgrade, url)
+        hub = Hub(settings, url)
+        addresses = await hub.start()
+        stack.push_async_callback(hub.stop)
+        if ready is not None:
+            ready(addresses)
+        await stopping.wait()

@@ -1,0 +1,147 @@
+"""Orphans: transactions a station has gone on from without ending them.
+
+They are noticed when the station says so indirectly, checked later, and closed once they have been
+silent. Neither a status nor a boot ends a transaction by itself (16 4.9, B01.FR.13). Closing goes
+through the group commit like a station's own message, because the book in memory must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import update
+
+from chargehub.kit import jobs
+from chargehub.kit.clock import HubClock
+from chargehub.kit.db import Database
+from chargehub.kit.events import EventBus
+from chargehub.kit.group_commit import BatchStatement, Decision, GroupCommitter, Item, Writes
+from chargehub.stations.reports import BootReported, ConnectorStatus, StatusReported
+from chargehub.telemetry.readings import Flag
+from chargehub.transactions.book import Book, OpenTransaction
+from chargehub.transactions.events import TransactionEnded
+from chargehub.transactions.facts import Connection
+from chargehub.transactions.rows import (
+    ORPHAN_CHECK,
+    ORPHAN_DELAY,
+    schedule_orphan_check,
+    schedule_settlement,
+)
+
+log = structlog.get_logger(__name__)
+
+SILENCE = timedelta(minutes=10)
+"""An orphan that still sends samples is alive; one that has been silent so long is closed."""
+
+
+@dataclass(slots=True, eq=False)
+class OrphanWatch:
+    """Notices that a station has gone on without ending a transaction; a check falls due later."""
+
+    book: Book
+
+    def status_reported(self, report: StatusReported, writes: Writes) -> None:
+        if report.status is not ConnectorStatus.AVAILABLE or report.evse_no == 0:
+            return
+        found = self.book.at_evse(report.station_id, report.evse_no)
+        at = report.at or report.received_at
+        if found is not None and at > found.started_at:
+            schedule_orphan_check(writes, found.id, report.received_at)
+
+    def station_booted(self, report: BootReported, writes: Writes) -> None:
+        for found in self.book.all_at_station(report.station_id):
+            schedule_orphan_check(writes, found.id, report.received_at)
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRequested:
+    """Close a transaction its station has forgotten."""
+
+    station_id: int
+    received_at: datetime
+    transaction_id: int
+    ended_at: datetime
+
+
+CLOSE_BY_POLICY = BatchStatement(
+    "transactions.close_by_policy",
+    # end_received_at stays empty: the station's own late word on the end will replace this one.
+    """
+    UPDATE transactions t SET state = 'Ended', charging_state = NULL, ended_at = u.ended_at,
+        energy_wh = coalesce(u.energy_wh, t.energy_wh), stopped_reason = 'Other',
+        flags = t.flags | u.flags, settled_at = NULL
+    FROM unnest(%s::bigint[], %s::timestamptz[], %s::bigint[], %s::integer[])
+         AS u(id, ended_at, energy_wh, flags)
+    WHERE t.id = u.id AND t.state = 'Active'
+    """,
+    order=30,
+)
+
+
+@dataclass(slots=True, eq=False)
+class CloseHandler:
+    book: Book
+    bus: EventBus
+
+    async def read(self, connection: Connection, items: Sequence[Item[CloseRequested]]) -> None:
+        """Need nothing."""
+
+    def decide(
+        self,
+        item: Item[CloseRequested],
+        facts: None,  # noqa: ARG002 - part of the handler's shape
+        writes: Writes,
+    ) -> Decision[bool]:
+        report = item.report
+        found = self.book.by_id(report.transaction_id)
+        if found is None:
+            return Decision(reply=False)
+        energy = found.track.energy_wh
+        flags = int(Flag.CLOSED_BY_POLICY | Flag.SUSPECT)
+        writes.add(CLOSE_BY_POLICY, (found.id, report.ended_at, energy, flags))
+        schedule_settlement(writes, found.id, report.received_at)
+        ended = TransactionEnded(found.id, found.station_id, found.evse_no, report.ended_at, energy)
+        return Decision(reply=True, on_commit=lambda: self._closed(ended))
+
+    def _closed(self, ended: TransactionEnded) -> None:
+        self.book.remove(ended.transaction_id)
+        self.bus.publish(ended)
+
+
+@dataclass(slots=True)
+class OrphanPolicy:
+    """Closes transactions that their stations have left open and fallen silent about."""
+
+    database: Database
+    clock: HubClock
+    book: Book
+    committer: GroupCommitter
+    handler: CloseHandler
+
+    async def check(self, subject: str, _payload: dict[str, Any]) -> None:
+        found = self.book.by_id(int(subject))
+        if found is None:
+            return
+        now = self.clock.now()
+        last_at = found.track.last_at or found.started_at
+        if now - last_at < SILENCE:
+            await self._look_again(found, now)
+            return
+        request = CloseRequested(found.station_id, now, found.id, max(last_at, found.started_at))
+        await self.committer.submit(found.station_id, None, self.handler, request)
+        log.info("transaction_closed_by_policy", transaction_id=found.id)
+
+    async def _look_again(self, found: OpenTransaction, now: datetime) -> None:
+        async with self.database.write() as connection:
+            await connection.execute(
+                update(jobs.due_actions)
+                .where(
+                    jobs.due_actions.c.kind == ORPHAN_CHECK,
+                    jobs.due_actions.c.subject == str(found.id),
+                )
+                .values(due_at=now + ORPHAN_DELAY)
+            )

@@ -1,0 +1,253 @@
+"""The rows of a transaction decision, one function a statement, and what is left to do later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from chargehub.authorization import Authorization
+from chargehub.kit import jobs
+from chargehub.kit.group_commit import Writes
+from chargehub.telemetry.readings import Flag, Reading
+from chargehub.telemetry.store import INSERT_SAMPLES
+from chargehub.transactions.book import OpenTransaction
+from chargehub.transactions.facts import EvseFact, begin_key
+from chargehub.transactions.meter import MeterTrack, advance
+from chargehub.transactions.reports import (
+    EventKind,
+    IdToken,
+    SamplesReported,
+    TransactionReported,
+)
+from chargehub.transactions.statements import (
+    INSERT_EVENT,
+    LINK_REMOTE_START,
+    LINK_REMOTE_START_BY_TOKEN,
+)
+
+SETTLE = "transaction.settle"
+ORPHAN_CHECK = "transaction.orphan_check"
+
+SETTLE_DELAY = timedelta(minutes=1)
+"""Late samples of a queue usually follow the end within a minute; later ones settle again."""
+ORPHAN_DELAY = timedelta(minutes=15)
+REMOTE_START_WINDOW = timedelta(minutes=10)
+
+
+def schedule_settlement(writes: Writes, transaction_id: int, now: datetime) -> None:
+    writes.add(jobs.SCHEDULE, (SETTLE, str(transaction_id), now + SETTLE_DELAY, "{}"))
+
+
+def sample_row(
+    reading: Reading,
+    evse_no: int,
+    transaction_id: int,
+    energy_wh: int | None,
+    report: SamplesReported | TransactionReported,
+) -> tuple[Any, ...]:
+    """Return a row for INSERT_SAMPLES."""
+    return (
+        reading.sampled_at,
+        report.received_at,
+        report.station_id,
+        evse_no,
+        transaction_id,
+        reading.context,
+        reading.content_hash,
+        reading.register_wh,
+        energy_wh,
+        reading.power_w,
+        reading.offered_power_w,
+        reading.voltage_v,
+        reading.current_a,
+        reading.soc_percent,
+        reading.temperature_c,
+        reading.flags,
+        None if reading.extras is None else orjson.dumps(reading.extras).decode(),
+        None if reading.raw is None else orjson.dumps(reading.raw).decode(),
+    )
+
+
+def write_samples(
+    writes: Writes,
+    report: TransactionReported,
+    transaction: OpenTransaction,
+    rows: list[tuple[Reading, int | None]],
+) -> None:
+    evse_no = transaction.evse_no or 0
+    for reading, energy in rows:
+        writes.add(
+            INSERT_SAMPLES,
+            sample_row(reading, evse_no, transaction.id, energy, report),
+        )
+
+
+def write_event(writes: Writes, report: TransactionReported, transaction_id: int) -> None:
+    raw = None
+    if report.flags and report.raw is not None:
+        raw = orjson.dumps(report.raw).decode()
+    writes.add(
+        INSERT_EVENT,
+        (
+            transaction_id,
+            str(report.kind),
+            report.at,
+            report.received_at,
+            report.seq_no,
+            report.trigger,
+            report.charging_state,
+            report.offline,
+            report.flags,
+            raw,
+            report.content_hash,
+        ),
+    )
+
+
+def insertion(
+    report: TransactionReported,
+    begun: OpenTransaction,
+    authorization: Authorization | None,
+    register: int | None,
+    evse: EvseFact,
+) -> tuple[Any, ...]:
+    return (
+        begun.id,
+        begun.station_id,
+        begun.ref,
+        begin_key(report) if report.assigns_ref else None,
+        begun.evse_no,
+        begun.connector_no,
+        begun.id_token,
+        report.id_token.kind if report.id_token else None,
+        begun.group_id_token,
+        str(authorization.status) if authorization else None,
+        begun.charging_state,
+        begun.started_at,
+        report.received_at,
+        register,
+        evse.previous_register_wh,
+        evse.max_power_w,
+        int(begun.flags),
+        report.offline,
+        begun.remote_start_id,
+        begun.reservation_id,
+    )
+
+
+def amendment(
+    report: TransactionReported, changed: OpenTransaction, authorization: Authorization | None
+) -> tuple[Any, ...]:
+    token: IdToken | None = report.id_token
+    owns = token is not None and changed.id_token == token.text.lower()
+    return (
+        changed.id,
+        changed.evse_no,
+        changed.connector_no,
+        changed.id_token if owns else None,
+        token.kind if owns and token else None,
+        changed.group_id_token if owns else None,
+        str(authorization.status) if owns and authorization else None,
+        changed.charging_state,
+        begin_register(report),
+        report.at if report.kind is EventKind.STARTED else None,
+        report.offline,
+        changed.remote_start_id,
+        changed.reservation_id,
+        int(changed.flags),
+    )
+
+
+def late_amendment(report: TransactionReported, transaction_id: int) -> tuple[Any, ...]:
+    """A Started that comes after its Ended: its begin counts from now on."""
+    token = report.id_token
+    return (
+        transaction_id,
+        report.evse_no,
+        report.connector_no,
+        token.text.lower() if token else None,
+        token.kind if token else None,
+        None,
+        None,
+        None,
+        begin_register(report),
+        report.at,
+        report.offline,
+        report.remote_start_id,
+        report.reservation_id,
+        report.flags,
+    )
+
+
+def ending(
+    report: TransactionReported,
+    transaction_id: int,
+    register: int | None,
+    energy: int | None,
+    flags: int,
+) -> tuple[Any, ...]:
+    return (
+        transaction_id,
+        report.at,
+        report.received_at,
+        register,
+        energy,
+        report.stopped_reason or "Local",  # absent means Local (16 4.10)
+        report.id_token.text if report.id_token else None,
+        flags | report.flags,
+    )
+
+
+def begin_register(report: TransactionReported) -> int | None:
+    if report.kind is EventKind.STARTED and report.register_wh is not None:
+        return report.register_wh
+    for reading in report.readings:
+        if reading.context == "Transaction.Begin" and reading.register_wh is not None:
+            return reading.register_wh
+    return None
+
+
+def link_remote_start(writes: Writes, report: TransactionReported, begun: OpenTransaction) -> None:
+    if report.remote_start_id is not None:
+        writes.add(LINK_REMOTE_START, (begun.station_id, report.remote_start_id, begun.id))
+    elif report.assigns_ref and begun.id_token is not None:
+        since = report.received_at - REMOTE_START_WINDOW
+        writes.add(
+            LINK_REMOTE_START_BY_TOKEN,
+            (begun.station_id, begun.id_token, begun.evse_no, since, begun.id),
+        )
+
+
+def post(writes: Writes, topic: str, at: datetime, transaction: OpenTransaction) -> None:
+    payload = {
+        "transaction_id": transaction.id,
+        "station_id": transaction.station_id,
+        "evse_no": transaction.evse_no,
+        "energy_wh": transaction.track.energy_wh,
+        "flags": int(transaction.flags),
+    }
+    writes.add(jobs.POST, (at, topic, str(transaction.id), orjson.dumps(payload).decode()))
+
+
+def schedule_orphan_check(writes: Writes, transaction_id: int, now: datetime) -> None:
+    writes.add(jobs.SCHEDULE, (ORPHAN_CHECK, str(transaction_id), now + ORPHAN_DELAY, "{}"))
+
+
+def fold(
+    track: MeterTrack, readings: Sequence[Reading]
+) -> tuple[MeterTrack, list[tuple[Reading, int | None]]]:
+    """Fold readings over the track; return it and each reading with its corrected energy.
+
+    A reading older than the track's last gets no energy now: settling gives it one.
+    """
+    rows: list[tuple[Reading, int | None]] = []
+    for reading in readings:
+        newer = track.last_at is None or reading.sampled_at >= track.last_at
+        track, own = advance(track, reading)
+        energy = track.energy_wh if newer and not own & Flag.IMPLAUSIBLE else None
+        rows.append((replace(reading, flags=reading.flags | own) if own else reading, energy))
+    return track, rows

@@ -1,0 +1,121 @@
+"""MeterValues: the hot path. A known open transaction needs no read at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from chargehub.kit.events import EventBus
+from chargehub.kit.group_commit import Decision, Item, Writes
+from chargehub.telemetry.readings import Flag, Reading
+from chargehub.telemetry.store import INSERT_SAMPLES
+from chargehub.transactions.book import Book, OpenTransaction
+from chargehub.transactions.events import TransactionProgressed
+from chargehub.transactions.facts import (
+    Connection,
+    StoredTransaction,
+    read_stored,
+    read_transaction_at,
+)
+from chargehub.transactions.meter import MeterTrack
+from chargehub.transactions.reports import SamplesReported
+from chargehub.transactions.rows import fold, sample_row, schedule_settlement
+
+
+@dataclass(slots=True)
+class SampleFacts:
+    by_ref: dict[tuple[int, str], StoredTransaction]
+    by_place: dict[tuple[int, int, datetime], StoredTransaction]
+
+
+@dataclass(slots=True, eq=False)
+class SamplesHandler:
+    book: Book
+    bus: EventBus
+
+    def _find(self, report: SamplesReported) -> OpenTransaction | None:
+        if report.transaction_ref is not None:
+            return self.book.by_ref(report.station_id, report.transaction_ref)
+        if report.evse_no == 0:
+            return None
+        found = self.book.at_evse(report.station_id, report.evse_no)
+        if found is None or not report.readings:
+            return None
+        return found if report.readings[0].sampled_at >= found.started_at else None
+
+    async def read(
+        self, connection: Connection, items: Sequence[Item[SamplesReported]]
+    ) -> SampleFacts | None:
+        lost = [item.report for item in items if self._find(item.report) is None]
+        if not lost:
+            return None
+        refs = [
+            (report.station_id, report.transaction_ref)
+            for report in lost
+            if report.transaction_ref is not None
+        ]
+        places = [
+            (report.station_id, report.evse_no, report.readings[0].sampled_at)
+            for report in lost
+            if report.transaction_ref is None and report.evse_no and report.readings
+        ]
+        return SampleFacts(
+            await read_stored(connection, refs), await read_transaction_at(connection, places)
+        )
+
+    def decide(
+        self, item: Item[SamplesReported], facts: SampleFacts | None, writes: Writes
+    ) -> Decision[None]:
+        report = item.report
+        found = self._find(report)
+        if found is None:
+            self._store_late(report, facts, writes)
+            return Decision(None)
+        evse_no = report.evse_no or found.evse_no or 0
+        track, rows = fold(found.track, report.readings)
+        for reading, energy in rows:
+            writes.add(
+                INSERT_SAMPLES,
+                sample_row(reading, evse_no, found.id, energy, report),
+            )
+        newest = report.readings[-1] if track.last_at != found.track.last_at else None
+        return Decision(None, lambda: self._advanced(found, track, newest))
+
+    def _advanced(self, found: OpenTransaction, track: MeterTrack, newest: Reading | None) -> None:
+        found.track = track
+        if newest is not None:
+            self.bus.publish(
+                TransactionProgressed(
+                    found.id,
+                    found.station_id,
+                    found.evse_no,
+                    newest.sampled_at,
+                    newest.power_w,
+                    track.energy_wh,
+                    newest.soc_percent,
+                )
+            )
+
+    def _store_late(
+        self, report: SamplesReported, facts: SampleFacts | None, writes: Writes
+    ) -> None:
+        """Keep samples of an ended, unknown or absent transaction; they close and open nothing."""
+        stored = None
+        if facts is not None and report.transaction_ref is not None:
+            stored = facts.by_ref.get((report.station_id, report.transaction_ref))
+        elif facts is not None and report.readings:
+            place = (report.station_id, report.evse_no, report.readings[0].sampled_at)
+            stored = facts.by_place.get(place)
+        unknown = stored is None and report.transaction_ref is not None
+        for reading in report.readings:
+            kept = reading
+            if unknown:
+                kept = replace(reading, flags=reading.flags | Flag.UNKNOWN_TRANSACTION)
+            number = stored.id if stored else 0
+            writes.add(
+                INSERT_SAMPLES,
+                sample_row(kept, report.evse_no, number, None, report),
+            )
+        if stored is not None:
+            schedule_settlement(writes, stored.id, report.received_at)
