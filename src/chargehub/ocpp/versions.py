@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from chargehub.ocpp.errors import V16_SPELLINGS, ErrorCode
+from chargehub.ocpp.errors import V16_SPELLINGS, ErrorCode, read_error_code
 
 
 class OcppVersion(StrEnum):
@@ -39,8 +39,11 @@ class Dialect:
     spellings: Mapping[ErrorCode, str] = field(default_factory=dict)
 
     def spell(self, code: ErrorCode | str) -> str:
-        reading = code if isinstance(code, ErrorCode) else None
-        return str(code) if reading is None else self.spellings.get(reading, reading.value)
+        """Return this version's word for it; what no standard knows stays as it is."""
+        reading = read_error_code(code)
+        if isinstance(reading, ErrorCode):
+            return self.spellings.get(reading, reading.value)
+        return reading
 
 
 DIALECTS: Mapping[OcppVersion, Dialect] = MappingProxyType(
