@@ -160,6 +160,7 @@ def _read_start(payload: Payload, context: Context) -> Sequence[Report]:
             flags=flags,
             raw=clean_json(payload) if flags else None,
             assigns_ref=True,
+            ref_is_ours=True,
             content_hash=content_hash(payload),
         ),
     )
@@ -192,6 +193,7 @@ def _read_stop(payload: Payload, context: Context) -> Sequence[Report]:
             kind=EventKind.ENDED,
             at=at,
             transaction_ref=ref,
+            ref_is_ours=True,
             id_token=token,
             register_wh=register_wh,
             readings=read_meter_values(
