@@ -136,6 +136,7 @@ class GroupCommitter:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _connection: AsyncConnection[Row] | None = None
     _task: asyncio.Task[None] | None = None
+    _stopping: bool = False
 
     def submit(
         self,
@@ -149,7 +150,7 @@ class GroupCommitter:
         Raises CommitQueueFull; the future raises StaleConnection, CommitOutcomeUnknown, or the
         error of this item alone.
         """
-        if len(self._waiting) >= self.max_waiting:
+        if self._stopping or len(self._waiting) >= self.max_waiting:
             COMMIT_FAILURES.labels("queue-full").inc()
             raise CommitQueueFull
         done: asyncio.Future[ReplyT] = asyncio.get_running_loop().create_future()
@@ -162,10 +163,9 @@ class GroupCommitter:
 
     async def stop(self) -> None:
         """Commit what waits, then stop."""
-        while self._waiting and self._task is not None and not self._task.done():
-            await asyncio.sleep(0.01)
         if self._task is not None:
-            self._task.cancel()
+            self._stopping = True
+            self._wake.set()
             await asyncio.gather(self._task, return_exceptions=True)
         if self._connection is not None:
             await self._connection.close()
@@ -181,6 +181,8 @@ class GroupCommitter:
             await asyncio.sleep(0)
             batch = self._take_batch()
             if not batch:
+                if self._stopping:
+                    return
                 self._wake.clear()
                 continue
             await self._commit_or_split(batch)
@@ -210,12 +212,12 @@ class GroupCommitter:
             COMMIT_FAILURES.labels("outcome-unknown").inc()
             await self._drop_connection()
             _fail(batch, CommitOutcomeUnknown())
-        except psycopg.OperationalError as error:
-            COMMIT_FAILURES.labels("database-unavailable").inc()
-            log.error("commit_database_unavailable", error=str(error))
-            await self._drop_connection()
-            _fail(batch, CommitOutcomeUnknown())
         except Exception as error:
+            if self._connection is None or self._connection.closed:
+                COMMIT_FAILURES.labels("database-unavailable").inc()
+                log.exception("commit_database_unavailable")
+                _fail(batch, CommitOutcomeUnknown())
+                return
             if len(batch) == 1:
                 COMMIT_FAILURES.labels("item").inc()
                 log.exception("commit_item_failed", key=str(batch[0].key))
@@ -235,6 +237,8 @@ class GroupCommitter:
             raise
         try:
             await connection.commit()
+        except (psycopg.IntegrityError, psycopg.errors.SerializationFailure):
+            raise  # The server itself says that nothing took place.
         except BaseException as error:
             raise CommitOutcomeUnknown from error
         for item, decision in decided:

@@ -47,6 +47,8 @@ class MeterTrack:
     flags: Flag = Flag.NONE
     before_fall: MeterTrack | None = None
     jumped_to_wh: int | None = None
+    zero_begin_wh: int | None = None
+    """The first register after a begin of 0, while nothing has been counted since."""
 
     @property
     def energy_wh(self) -> int | None:
@@ -102,7 +104,14 @@ def _begin_late(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTr
 
 
 def _accepted(track: MeterTrack, register: int, at: datetime) -> MeterTrack:
-    return replace(track, last_wh=register, last_at=at, before_fall=None, jumped_to_wh=None)
+    return replace(
+        track,
+        last_wh=register,
+        last_at=at,
+        before_fall=None,
+        jumped_to_wh=None,
+        zero_begin_wh=None,
+    )
 
 
 def _rise(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, Flag]:
@@ -114,10 +123,27 @@ def _rise(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, F
         return _correct_zero_begin(track, register, at)
     if track.can_rise(register - track.last_wh, at):
         return _accepted(track, register, at), Flag.NONE
+    if track.begin_reported and track.base_wh == 0 and track.last_wh == 0:
+        # Nothing was counted yet: what rose is the meter's life, not this transaction.
+        begun = replace(_accepted(track, register, at), base_wh=register, zero_begin_wh=register)
+        return _marked(begun, Flag.ZERO_BEGIN)
+    return _slip(track, register, at) or _jump(track, register, at)
+
+
+def _slip(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, Flag] | None:
+    """Read a register that is 1,000 times too large, or return None where that explains nothing."""
+    assert track.last_wh is not None
     scaled = round(register / 1000)
+    if track.zero_begin_wh is not None:
+        # It looked like a zero begin, but goes on like Wh labelled kWh since a true begin of 0.
+        began = round(track.zero_begin_wh / 1000)
+        if scaled >= began and track.can_rise(scaled - began, at):
+            slipped = replace(_accepted(track, scaled, at), base_wh=0)
+            slipped = replace(slipped, flags=slipped.flags & ~Flag.ZERO_BEGIN)
+            return _marked(slipped, Flag.UNIT_SUSPECT)
     if scaled >= track.last_wh and track.can_rise(scaled - track.last_wh, at):
         return _marked(_accepted(track, scaled, at), Flag.UNIT_SUSPECT)
-    return _jump(track, register, at)
+    return None
 
 
 def _is_zero_begin(track: MeterTrack, register: int) -> bool:
@@ -135,10 +161,6 @@ def _correct_zero_begin(track: MeterTrack, register: int, at: datetime) -> tuple
 
 
 def _jump(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, Flag]:
-    if track.begin_reported and track.base_wh == 0 and track.last_wh == 0:
-        # Nothing was counted yet: what rose is the meter's life, not this transaction.
-        begun = replace(_accepted(track, register, at), base_wh=register)
-        return _marked(begun, Flag.ZERO_BEGIN)
     energy = track.energy_wh
     assert energy is not None
     confirmed = track.jumped_to_wh is not None and 0 <= register - track.jumped_to_wh <= (
