@@ -150,12 +150,6 @@ class Settings(BaseSettings):
     limits: Limits = Field(default_factory=Limits, description="Limits.")
     log: LogSettings = Field(default_factory=LogSettings, description="Logging.")
 
-    @property
-    def station_key(self) -> bytes:
-        """The server key of the stations' passwords; a demo's is set by the command line."""
-        assert self.secret_key is not None
-        return self.secret_key.get_secret_value().encode()
-
     @model_validator(mode="after")
     def _no_demo_in_production(self) -> Self:
         if self.demo:

@@ -26,7 +26,8 @@ def test_defaults_need_only_a_key() -> None:
     loaded = settings.load(secret_key=GOOD_KEY)
     assert (loaded.api_host, loaded.api_port) == ("127.0.0.1", 8000)
     assert (loaded.ocpp_host, loaded.ocpp_port) == ("127.0.0.1", 9000)
-    assert loaded.station_key == GOOD_KEY.encode()
+    assert loaded.secret_key is not None
+    assert loaded.secret_key.get_secret_value() == GOOD_KEY
 
 
 def test_variables_are_read_nested_ones_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import NullPool, create_engine, inspect, text
+from sqlalchemy import URL, NullPool, create_engine, inspect, make_url, text
 
 import chargehub
 
@@ -22,7 +22,7 @@ def migrations_dir() -> Path:
 def config(url: str) -> Config:
     alembic = Config()
     alembic.set_main_option("script_location", str(migrations_dir()).replace("%", "%%"))
-    alembic.attributes["url"] = url
+    alembic.attributes["url"] = _with_driver(url) if url else None
     return alembic
 
 
@@ -41,8 +41,12 @@ def head() -> str:
 
 def current(url: str) -> str | None:
     """Return the revision a database is at; None for an empty one."""
-    engine = create_engine(url, poolclass=NullPool)
+    engine = create_engine(_with_driver(url), poolclass=NullPool)
     with engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _with_driver(url: str) -> URL:
+    return make_url(url).set(drivername="postgresql+psycopg")

@@ -1,0 +1,7 @@
+"""`python -m chargehub` is the command line."""
+
+from __future__ import annotations
+
+from chargehub.cli import main
+
+main()

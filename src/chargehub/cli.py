@@ -1,0 +1,190 @@
+"""The command line: reads settings, opens what a command needs, calls it, says errors plainly."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec
+
+import click
+import uvloop
+
+from chargehub import app, doctor, settings
+from chargehub.access.passwords import Passwords
+from chargehub.access.rules import Role, check_password
+from chargehub.access.service import create_operator
+from chargehub.demo.show import run_demo
+from chargehub.demo.smoke import run_smoke
+from chargehub.kit import logging, migrate
+from chargehub.kit.child_process import die_with_parent
+from chargehub.kit.clock import HubClock, wall_now
+from chargehub.kit.db import Database, read_clock
+from chargehub.kit.errors import ChargeHubError
+from chargehub.kit.postgres import EmbeddedPostgres
+from chargehub.settings import Settings
+
+SMOKE_SPEED = 60.0
+
+P = ParamSpec("P")
+
+with_parent_option = click.option(
+    "--with-parent",
+    is_flag=True,
+    help="End, and everything started with it, when the calling process dies.",
+)
+
+
+def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Print our own errors as a sentence and exit 1; a fault of the program keeps its traceback."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except ChargeHubError as error:
+            raise click.ClickException(error.detail) from error
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="chargehub")
+def main() -> None:
+    """Manage the charging stations of an EV charging hub.
+
+    Settings come from CHARGEHUB_... variables or a .env file; .env.example lists them all.
+    """
+
+
+@main.command()
+@plain_errors
+def serve() -> None:
+    """Run the server until SIGINT or SIGTERM."""
+    loaded = settings.load()
+    logging.configure(loaded.log.level, loaded.log.format)
+    _run(app.serve(loaded))
+
+
+@main.command(name="migrate")
+@plain_errors
+def migrate_database() -> None:
+    """Bring the database to this version's schema."""
+    with _database_url(_tool_settings()) as url:
+        migrate.upgrade(url)
+        click.echo(f"The schema is at revision {migrate.head()}.")
+
+
+@main.command()
+@click.option("--speed", type=float, default=10.0, show_default=True, help="Rate of its clock.")
+@with_parent_option
+@plain_errors
+def demo(speed: float, with_parent: bool) -> None:
+    """Run the demo hub: database, server and 91 simulated stations, until Ctrl-C."""
+    loaded = settings.load(demo=True, clock_rate=speed)
+    _prepare_stage(with_parent=with_parent)
+    run_demo(loaded)
+
+
+@main.command()
+@click.option("--speed", type=float, default=SMOKE_SPEED, show_default=True, help="Clock rate.")
+@with_parent_option
+@plain_errors
+def smoke(speed: float, with_parent: bool) -> None:
+    """Run the demo on a database of its own until it has proved itself; exit 0 or say why not."""
+    loaded = settings.load(demo=True, clock_rate=speed)
+    _prepare_stage(with_parent=with_parent)
+    run_smoke(loaded)
+
+
+@main.command()
+def openapi() -> None:
+    """Print the OpenAPI document of the API."""
+    click.echo(json.dumps(app.create_openapi(), indent=2, ensure_ascii=False, sort_keys=True))
+
+
+@main.command(name="doctor")
+@plain_errors
+def check_health() -> None:
+    """Check this machine and the settings for what the server needs."""
+    findings = doctor.examine(settings.load)
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.good else 'FAIL'}  {finding.subject}: {finding.detail}")
+    if not all(finding.good for finding in findings):
+        sys.exit(1)
+
+
+@main.group()
+def admin() -> None:
+    """Manage operators."""
+
+
+@admin.command(name="create")
+@click.argument("login")
+@click.option("--role", type=click.Choice([role.value for role in Role]), default="admin")
+@click.option("--name", default="", help="The person's name.")
+@click.password_option(help="Asked for when not given; a terminal's history keeps a given one.")
+@plain_errors
+def create_admin(login: str, role: str, name: str, password: str) -> None:
+    """Create an operator; the first admin comes to be this way."""
+    check_password(login, password)
+    with _database_url(_tool_settings()) as url:
+        migrate.upgrade(url)
+        _run(_create_operator(url, login, Role(role), name, password))
+    click.echo(f"Created {role} {login}.")
+
+
+async def _create_operator(url: str, login: str, role: Role, name: str, password: str) -> None:
+    hashed = await Passwords().hash(password)
+    database = Database(url)
+    try:
+        async with database.write() as connection:
+            pair = await read_clock(connection)
+            at = wall_now() if pair is None else HubClock(pair).now()
+            await create_operator(
+                connection,
+                at,
+                login=login,
+                role=role,
+                name=name,
+                password_hash=hashed,
+                actor="command line",
+            )
+    finally:
+        await database.close()
+
+
+def _tool_settings() -> Settings:
+    """Load for commands that need no secrets, only the place of the database."""
+    return settings.load(demo=True)
+
+
+@contextmanager
+def _database_url(loaded: Settings) -> Iterator[str]:
+    if loaded.database_url is not None:
+        yield loaded.database_url.get_secret_value()
+        return
+    postgres = EmbeddedPostgres(loaded.data_dir)
+    postgres.start(attach=True)
+    try:
+        yield postgres.url
+    finally:
+        postgres.stop()
+
+
+def _prepare_stage(*, with_parent: bool) -> None:
+    """Make every way to be ended an orderly one: Ctrl-C, kill, closed terminal, dead parent."""
+    logging.configure("warning", "auto")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    if with_parent:
+        die_with_parent(signal.SIGTERM)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)

@@ -1,0 +1,62 @@
+"""`chargehub demo`: the stage with a person watching, until Ctrl-C."""
+
+from __future__ import annotations
+
+import time
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from chargehub.demo.seed import LOGINS
+from chargehub.demo.stage import Stage
+from chargehub.settings import Settings
+
+TABLE_PERIOD_S = 1.0
+LINE_PERIOD_S = 10.0
+
+
+def run_demo(settings: Settings) -> None:
+    """Run until interrupted or a part fails (DemoFailed)."""
+    click.echo("Starting the database, the server and 91 simulated stations ...")
+    try:
+        with Stage(settings) as stage:
+            click.echo(introduction(stage))
+            watch(stage)
+    except KeyboardInterrupt:
+        pass
+    click.echo("Stopped: fleet, server, database.")
+
+
+def introduction(stage: Stage) -> str:
+    logins = stage.files.read_logins()
+    rows = [f"    {login:<9} {logins[login]}" for login in LOGINS]
+    return "\n".join(
+        [
+            "",
+            f"  Live board   {stage.api_url}/console/",
+            f"  API          {stage.api_url}/api/v1  (reference: {stage.api_url}/docs)",
+            f"  OCPP         {stage.ocpp_url}/{{identity}}",
+            f"  Data, logs   {stage.data_dir}",
+            f"  Clock        {stage.settings.clock_rate:g} x",
+            "  Demo logins (made up for this data directory)",
+            *rows,
+            "",
+            "  Ctrl-C stops everything.",
+            "",
+        ]
+    )
+
+
+def watch(stage: Stage) -> None:
+    console = Console()
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False) as live:
+            while True:
+                stage.check()
+                live.update(stage.progress().table(), refresh=True)
+                time.sleep(TABLE_PERIOD_S)
+    while True:
+        stage.check()
+        click.echo(stage.progress().line())
+        time.sleep(LINE_PERIOD_S)

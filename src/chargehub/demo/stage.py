@@ -1,0 +1,149 @@
+"""Puts the demo on its stage: database, data, server, fleet, in this order, and back in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+from pydantic import SecretStr
+
+from chargehub.app import station_key
+from chargehub.demo.files import DemoFiles
+from chargehub.demo.processes import Child, DemoFailed, check_port_free
+from chargehub.demo.progress import MetricsReader, Progress, read_progress
+from chargehub.demo.seed import seed
+from chargehub.kit import migrate
+from chargehub.kit.clock import ClockPair, HubClock, wall_now
+from chargehub.kit.db import Database, read_clock
+from chargehub.kit.postgres import EmbeddedPostgres
+from chargehub.settings import Settings
+
+FLEET_SEED = 20_261_123
+
+
+class Stage:
+    """The running demo. Entering builds it up, leaving takes it down, also half built."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.data_dir = settings.data_dir.resolve()
+        self.files = DemoFiles(self.data_dir)
+        self.api_url = f"http://{_reachable(settings.api_host)}:{settings.api_port}"
+        self.ocpp_url = (
+            f"ws://{_reachable(settings.ocpp_host)}:{settings.ocpp_port}{settings.ocpp_path_prefix}"
+        )
+        self.children: list[Child] = []
+        self._ending = ExitStack()
+
+    def __enter__(self) -> Self:
+        try:
+            self._build()
+        except BaseException:
+            self._ending.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ending.close()
+
+    def check(self) -> None:
+        """Raise DemoFailed when one of the children has ended."""
+        for child in self.children:
+            child.check()
+
+    def progress(self) -> Progress:
+        return read_progress(self._connection, self._clock)
+
+    def metrics(self) -> MetricsReader:
+        return MetricsReader(self.api_url, "admin", self.files.read_logins()["admin"])
+
+    def _build(self) -> None:
+        settings = self.settings
+        check_port_free(settings.api_host, settings.api_port, "CHARGEHUB_API_PORT")
+        check_port_free(settings.ocpp_host, settings.ocpp_port, "CHARGEHUB_OCPP_PORT")
+        url = self._database_url()
+        migrate.upgrade(url)
+        if settings.secret_key is None:
+            secret = SecretStr(self.files.secret_key())
+            self.settings = settings = settings.model_copy(update={"secret_key": secret})
+        asyncio.run(self._seed(url))
+        server = self._start("server", ["chargehub", "serve"], self._server_env(url))
+        server.wait_ready(f"{self.api_url}/readyz")
+        pair = asyncio.run(_read_clock(url))
+        self._clock = HubClock(pair)
+        connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+        self._connection: psycopg.Connection[Any] = connection
+        self._ending.callback(connection.close)
+        self._start("fleet", self._fleet_arguments(pair), {})
+
+    def _database_url(self) -> str:
+        if self.settings.database_url is not None:
+            return self.settings.database_url.get_secret_value()
+        postgres = EmbeddedPostgres(self.data_dir)
+        postgres.start()
+        self._ending.callback(postgres.stop)
+        return postgres.url
+
+    async def _seed(self, url: str) -> None:
+        database = Database(url)
+        try:
+            await seed(database, station_key(self.settings), self.files, wall_now())
+        finally:
+            await database.close()
+
+    def _start(self, name: str, arguments: list[str], env: Mapping[str, str]) -> Child:
+        child = Child(name, arguments, env, self.data_dir / f"{name}.log")
+        self.children.append(child)
+        self._ending.callback(child.stop)
+        return child
+
+    def _server_env(self, url: str) -> dict[str, str]:
+        settings = self.settings
+        assert settings.secret_key is not None
+        return {
+            "CHARGEHUB_DATABASE_URL": url,
+            "CHARGEHUB_DATA_DIR": str(self.data_dir),
+            "CHARGEHUB_SECRET_KEY": settings.secret_key.get_secret_value(),
+            "CHARGEHUB_DEMO": "true",
+            "CHARGEHUB_CLOCK_RATE": str(settings.clock_rate),
+            "CHARGEHUB_API_HOST": settings.api_host,
+            "CHARGEHUB_API_PORT": str(settings.api_port),
+            "CHARGEHUB_OCPP_HOST": settings.ocpp_host,
+            "CHARGEHUB_OCPP_PORT": str(settings.ocpp_port),
+        }
+
+    def _fleet_arguments(self, pair: ClockPair) -> list[str]:
+        options = {
+            "--url": self.ocpp_url,
+            "--stations": str(self.files.stations_path),
+            "--clock": str(pair),
+            "--seed": str(FLEET_SEED),
+        }
+        return ["simulators", "fleet", *(part for item in options.items() for part in item)]
+
+
+async def _read_clock(url: str) -> ClockPair:
+    database = Database(url)
+    try:
+        async with database.read() as connection:
+            pair = await read_clock(connection)
+    finally:
+        await database.close()
+    if pair is None:
+        raise DemoFailed("The server is ready but keeps no clock.")
+    return pair
+
+
+def _reachable(host: str) -> str:
+    """Return the address to connect to where the server listens on all of them."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  Compared, not bound.
+    return f"[{host}]" if ":" in host else host
