@@ -1,0 +1,120 @@
+"""A station's settings under both of their names: 1.6 keys and 2.0.1 component variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from simulators.misbehaviour import Misbehaviour, Quirks
+
+
+@dataclass(slots=True)
+class Setting:
+    key: str
+    component: str
+    variable: str
+    value: str
+    data_type: str = "integer"
+    writable: bool = True
+    readable: bool = True
+
+    def accepts(self, value: str) -> bool:
+        match self.data_type:
+            case "integer":
+                return value.isdecimal() and int(value) < 2**31
+            case "boolean":
+                return value.lower() in {"true", "false"}
+            case _:
+                return len(value) <= 1000
+
+
+def _settings() -> Iterator[Setting]:
+    yield Setting("HeartbeatInterval", "OCPPCommCtrlr", "HeartbeatInterval", "300")
+    yield Setting("WebSocketPingInterval", "OCPPCommCtrlr", "WebSocketPingInterval", "30")
+    yield Setting("TransactionMessageAttempts", "OCPPCommCtrlr", "MessageAttempts", "3")
+    yield Setting("TransactionMessageRetryInterval", "OCPPCommCtrlr", "MessageAttemptInterval", "2")
+    yield Setting("ConnectionTimeOut", "TxCtrlr", "EVConnectionTimeOut", "120")
+    yield Setting("MeterValueSampleInterval", "SampledDataCtrlr", "TxUpdatedInterval", "10")
+    yield Setting(
+        "MeterValuesSampledData",
+        "SampledDataCtrlr",
+        "TxUpdatedMeasurands",
+        "Energy.Active.Import.Register,Power.Active.Import,Voltage,Current.Import,SoC",
+        "MemberList",
+        writable=False,
+    )
+    yield Setting("ClockAlignedDataInterval", "AlignedDataCtrlr", "Interval", "0")
+    yield Setting(
+        "AuthorizeRemoteTxRequests", "AuthCtrlr", "AuthorizeRemoteStart", "false", "boolean"
+    )
+    yield Setting("LocalAuthorizeOffline", "AuthCtrlr", "LocalAuthorizeOffline", "true", "boolean")
+    yield Setting(
+        "AllowOfflineTxForUnknownId", "AuthCtrlr", "OfflineTxForUnknownIdEnabled", "true", "boolean"
+    )
+    yield Setting("StopTransactionOnInvalidId", "TxCtrlr", "StopTxOnInvalidId", "true", "boolean")
+    yield Setting(
+        "ReserveConnectorZeroSupported",
+        "ReservationCtrlr",
+        "NonEvseSpecific",
+        "false",
+        "boolean",
+        writable=False,
+    )
+    yield Setting("NumberOfConnectors", "ChargingStation", "NumberOfEvses", "2", writable=False)
+    yield Setting(
+        "SupportedFeatureProfiles",
+        "ChargingStation",
+        "SupportedFeatureProfiles",
+        "Core,Reservation,RemoteTrigger",
+        "MemberList",
+        writable=False,
+    )
+    yield Setting(
+        "GetConfigurationMaxKeys", "DeviceDataCtrlr", "ItemsPerMessage", "50", writable=False
+    )
+    yield Setting("SupplyPower", "ChargingStation", "Power", "120000", writable=False)
+    yield Setting(
+        "AuthorizationKey", "SecurityCtrlr", "BasicAuthPassword", "", "string", readable=False
+    )
+
+
+class Configuration:
+    def __init__(self, quirks: Quirks, *, sample_interval_s: int) -> None:
+        self._quirks = quirks
+        self._settings = {setting.key: setting for setting in _settings()}
+        self._settings["MeterValueSampleInterval"].value = str(sample_interval_s)
+
+    def __iter__(self) -> Iterator[Setting]:
+        return iter(self._settings.values())
+
+    def find(self, key: str) -> Setting | None:
+        wanted = key.lower()
+        return next((s for s in self if s.key.lower() == wanted), None)
+
+    def find_variable(self, component: str, variable: str) -> Setting | None:
+        wanted = (component.lower(), variable.lower())
+        return next((s for s in self if (s.component.lower(), s.variable.lower()) == wanted), None)
+
+    def knows_component(self, component: str) -> bool:
+        return any(setting.component.lower() == component.lower() for setting in self)
+
+    def integer(self, key: str) -> int:
+        value = self._settings[key].value
+        # A station that took "abc" reads it as 0, as the firmware seen in the field does.
+        return int(value) if value.isdecimal() else 0
+
+    def set_heartbeat(self, interval_s: int) -> None:
+        self._settings["HeartbeatInterval"].value = str(interval_s)
+
+    def flag(self, key: str) -> bool:
+        return self._settings[key].value.lower() == "true"
+
+    def write(self, setting: Setting, value: str) -> bool:
+        """Write a setting and say whether it was accepted."""
+        gullible = Misbehaviour.ACCEPT_ANY_SETTING in self._quirks or (
+            Misbehaviour.HEARTBEAT_FLOOD in self._quirks and setting.key == "HeartbeatInterval"
+        )
+        if not gullible and not (setting.writable and setting.accepts(value)):
+            return False
+        setting.value = value
+        return True

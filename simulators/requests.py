@@ -1,0 +1,164 @@
+"""What a hub may ask of a station, in words of no version; the dialects word the answers.
+
+Deciding is apart from acting: the answer leaves first, then what it promised happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from simulators.client import SocketWire
+from simulators.configuration import Setting
+from simulators.gun import Gun, Reservation, StopCause, Transaction
+from simulators.misbehaviour import Misbehaviour
+
+if TYPE_CHECKING:
+    from simulators.station import SimulatedStation
+
+Act = Callable[[], None]
+
+
+class Requests:
+    def __init__(self, station: SimulatedStation) -> None:
+        self._station = station
+        self._reset_when_idle = False
+
+    def find(self, evse_no: int) -> Gun | None:
+        return next((gun for gun in self._station.guns if gun.evse_no == evse_no), None)
+
+    def start(
+        self, evse_no: int | None, token: str, remote_start_id: int | None = None
+    ) -> Act | None:
+        """Return what to do after the answer, or None to reject."""
+        station = self._station
+        able = [
+            gun
+            for gun in station.guns
+            if evse_no in {None, gun.evse_no}
+            and gun.transaction is None
+            and gun.waiting is None
+            and station.charging.admits(gun, token, None)
+        ]
+        if not able:
+            return None
+        if Misbehaviour.IGNORE_REMOTE_START in station.quirks:
+            return _nothing
+        # Without a gun named, one with a car is meant.
+        gun = min(able, key=lambda gun: not gun.plugged_in)
+        return partial(station.start_remotely, gun, token, remote_start_id)
+
+    def stop(self, transaction: Transaction) -> Act:
+        gun = self._station.gun(transaction.evse_no)
+
+        def act() -> None:
+            if gun.transaction is transaction:
+                self._station.charging.end(gun, StopCause.REMOTE)
+
+        return act
+
+    def change_availability(self, evse_no: int, operative: bool) -> tuple[str, Act | None]:
+        guns = [gun for gun in self._station.guns if evse_no in {0, gun.evse_no}]
+        if not guns:
+            return "Rejected", None
+        busy = any(gun.transaction is not None for gun in guns)
+        word = "Scheduled" if busy and not operative else "Accepted"
+        return word, partial(self._set_availability, guns, operative, whole=evse_no == 0)
+
+    def _set_availability(self, guns: list[Gun], operative: bool, *, whole: bool) -> None:
+        station = self._station
+        if whole:
+            station.charging.operative = operative
+            message = station.dialect.station_status(station.clock.now())
+            if message is not None:
+                station.uplink.outbox.put(message)
+        for gun in guns:
+            if gun.transaction is not None:
+                gun.operative_when_idle = operative
+            else:
+                gun.operative = operative
+                station.charging.refresh(gun)
+
+    def unlock(self, gun: Gun) -> Act:
+        return partial(self._station.charging.end, gun, StopCause.UNLOCK)
+
+    def reset(self, *, hard: bool) -> Act:
+        cause = StopCause.HARD_RESET if hard else StopCause.SOFT_RESET
+        return lambda: self._station.uplink.flows.start(self._reboot(cause, "RemoteReset"))
+
+    def reset_when_idle(self) -> None:
+        self._reset_when_idle = True
+
+    def notice_idle(self) -> None:
+        """Carry out a reset that waited for the last transaction's end."""
+        if self._reset_when_idle and not self._station.charging.busy:
+            self._reset_when_idle = False
+            work = self._reboot(StopCause.SOFT_RESET, "ScheduledReset")
+            self._station.uplink.flows.start(work)
+
+    async def _reboot(self, cause: StopCause, reason: str) -> None:
+        station = self._station
+        station.uplink.hang_up()
+        if cause is StopCause.SOFT_RESET:
+            station.charging.end_everything(cause)
+            await station.uplink.outbox.settled()
+        else:
+            # A hard reset tells of the end only after the boot.
+            station.uplink.outbox.pause()
+            station.charging.end_everything(cause)
+        station.charging.forget_waiting()
+        await station.uplink.rest_until_rebooted(reason)
+
+    def reserve(self, evse_no: int, reservation: Reservation) -> tuple[str, Act | None]:
+        gun = self.find(evse_no)
+        if gun is None:
+            return "Rejected", None  # Connector 0 is not supported (16 5.13, H01.FR.18).
+        if gun.fault is not None:
+            return "Faulted", None
+        if not gun.operative:
+            return "Unavailable", None
+        held = gun.reservation
+        amended = held is not None and held.reservation_id == reservation.reservation_id
+        if gun.plugged_in or gun.waiting is not None or (held is not None and not amended):
+            return "Occupied", None
+        return "Accepted", partial(self._hold, gun, reservation)
+
+    def _hold(self, gun: Gun, reservation: Reservation) -> None:
+        # H01.FR.02: the same id moves or amends the reservation.
+        for other in self._station.guns:
+            held = other.reservation
+            if held is not None and held.reservation_id == reservation.reservation_id:
+                other.reservation = None
+                self._station.charging.refresh(other)
+        gun.reservation = reservation
+        self._station.charging.refresh(gun)
+
+    def cancel_reservation(self, reservation_id: int) -> Act | None:
+        for gun in self._station.guns:
+            if gun.reservation and gun.reservation.reservation_id == reservation_id:
+                return partial(self._station.charging.drop_reservation, gun, None)
+        return None
+
+    def setting_changed(self, setting: Setting) -> Act:
+        station = self._station
+
+        def act() -> None:
+            match setting.key:
+                case "HeartbeatInterval":
+                    station.uplink.stir_heart()
+                case "MeterValueSampleInterval":
+                    station.charging.restart_sampling()
+                case "AuthorizationKey":
+                    # A01.FR.03: the new password counts from the next connection, at once.
+                    if isinstance(station.uplink.wire, SocketWire):
+                        station.uplink.wire.account.password = setting.value
+                    station.uplink.flows.start(station.uplink.reconnect())
+                case _:
+                    pass
+
+        return act
+
+
+def _nothing() -> None:
+    pass
