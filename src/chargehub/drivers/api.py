@@ -1,0 +1,207 @@
+"""REST of idTokens: who may present what, in which group, until when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy import Row
+
+from chargehub.access.audit import audit
+from chargehub.access.principal import GUARDS, Operator, operator
+from chargehub.drivers.queries import (
+    find_id_token,
+    read_id_tokens,
+    remove_id_token,
+    set_status,
+    store_id_token,
+)
+from chargehub.kit.clock import HubClock
+from chargehub.kit.db import Database
+from chargehub.kit.errors import NotFound
+from chargehub.kit.fields import CleanText, ShortText, UtcTime
+from chargehub.kit.http import API_PREFIX, PayloadTooLarge, problems, provided
+from chargehub.kit.paging import (
+    InvalidCursor,
+    Page,
+    PageQuery,
+    cut_page,
+    decode_cursor,
+    encode_cursor,
+)
+
+router = APIRouter(prefix=f"{API_PREFIX}/id-tokens", tags=["idTokens"])
+
+# identifierString of 2.x, which holds every 1.6 idTag seen in the field.
+ID_TEXT_PATTERN = r"^[A-Za-z0-9*\-_=:+|@.]{1,36}$"
+
+Db = Annotated[Database, Depends(provided(Database))]
+Clock = Annotated[HubClock, Depends(provided(HubClock))]
+TokenPath = Annotated[
+    str, Path(pattern=ID_TEXT_PATTERN, examples=["0476AB12"], description="Any case.")
+]
+
+
+class IdTokenKind(StrEnum):
+    CENTRAL = "Central"
+    EMAID = "eMAID"
+    ISO14443 = "ISO14443"
+    ISO15693 = "ISO15693"
+    KEY_CODE = "KeyCode"
+    LOCAL = "Local"
+    MAC_ADDRESS = "MacAddress"
+
+
+class IdTokenQuery(PageQuery):
+    group: CleanText | None = Field(None, max_length=36, examples=["FLEET-7"])
+    status: Literal["Accepted", "Blocked"] | None = None
+    holder: CleanText | None = Field(None, min_length=1, max_length=100, description="A part.")
+
+
+class IdTokenInput(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    kind: IdTokenKind = IdTokenKind.ISO14443
+    group: Annotated[str, StringConstraints(pattern=ID_TEXT_PATTERN)] | None = Field(
+        None,
+        description="Any token of the group may end another's transaction.",
+        examples=["FLEET-7"],
+    )
+    status: Literal["Accepted", "Blocked"] = "Accepted"
+    expires_at: UtcTime | None = Field(None, examples=["2027-01-01T00:00:00+08:00"])
+    holder: ShortText = Field("", examples=["浙H·D1234"])
+
+
+class IdTokenView(BaseModel):
+    token: str = Field(description="In the case it was entered.", examples=["0476AB12"])
+    kind: IdTokenKind
+    group: str | None = Field(examples=["fleet-7"])
+    status: Literal["Accepted", "Blocked"]
+    expires_at: datetime | None
+    holder: str
+
+
+class IdTokenPage(Page[IdTokenView]):
+    pass
+
+
+def _view(row: Row[Any]) -> IdTokenView:
+    return IdTokenView(
+        token=row.display,
+        kind=IdTokenKind(row.kind),
+        group=row.group_token,
+        status=row.status,
+        expires_at=row.expires_at,
+        holder=row.holder,
+    )
+
+
+def _audited(token: str, kind: str) -> str:
+    # C04.FR.04: a PIN stays out of every trail.
+    return "(key code)" if kind == IdTokenKind.KEY_CODE else token
+
+
+@router.get("", dependencies=[Depends(operator)], responses=problems(*GUARDS, InvalidCursor))
+async def list_id_tokens(database: Db, query: Annotated[IdTokenQuery, Query()]) -> IdTokenPage:
+    """List idTokens by their text."""
+    after = decode_cursor("id-tokens", query.cursor, str)
+    async with database.read() as connection:
+        rows = await read_id_tokens(
+            connection,
+            after=after[0] if after else None,
+            limit=query.limit + 1,
+            group=query.group,
+            status=query.status,
+            holder=query.holder,
+        )
+    page, following = cut_page(rows, query.limit, lambda row: encode_cursor("id-tokens", row.token))
+    return IdTokenPage(items=[_view(row) for row in page], next_cursor=following)
+
+
+@router.get("/{token}", dependencies=[Depends(operator)], responses=problems(*GUARDS, NotFound))
+async def get_id_token(token: TokenPath, database: Db) -> IdTokenView:
+    """Return one idToken."""
+    async with database.read() as connection:
+        return _view(await find_id_token(connection, token))
+
+
+@router.put(
+    "/{token}",
+    responses={
+        201: {"model": IdTokenView, "description": "Created"},
+        **problems(*GUARDS, PayloadTooLarge),
+    },
+)
+async def put_id_token(
+    token: TokenPath,
+    body: IdTokenInput,
+    principal: Operator,
+    *,
+    database: Db,
+    clock: Clock,
+    response: Response,
+) -> IdTokenView:
+    """Create an idToken, or replace all that is known of it."""
+    values = {
+        "kind": body.kind.value,
+        "group_token": body.group.lower() if body.group else None,
+        "status": body.status,
+        "expires_at": body.expires_at,
+        "holder": body.holder,
+    }
+    async with database.write() as connection:
+        is_new = await store_id_token(connection, token, values)
+        await audit(
+            connection,
+            clock.now(),
+            principal.login,
+            "id_token.created" if is_new else "id_token.changed",
+            _audited(token, body.kind),
+            status=body.status,
+            group=body.group,
+        )
+        row = await find_id_token(connection, token)
+    if is_new:
+        response.status_code = 201
+    return _view(row)
+
+
+@router.delete("/{token}", status_code=204, responses=problems(*GUARDS, NotFound))
+async def delete_id_token(
+    token: TokenPath, principal: Operator, database: Db, clock: Clock
+) -> None:
+    """Forget an idToken; its past transactions stay."""
+    async with database.write() as connection:
+        row = await find_id_token(connection, token, lock=True)
+        await remove_id_token(connection, token)
+        subject = _audited(row.display, row.kind)
+        await audit(connection, clock.now(), principal.login, "id_token.deleted", subject)
+
+
+@router.post("/{token}/block", responses=problems(*GUARDS, NotFound))
+async def block_id_token(
+    token: TokenPath, principal: Operator, database: Db, clock: Clock
+) -> IdTokenView:
+    """Refuse this idToken from now on; a transaction that runs is not stopped."""
+    return await _set_status(token, "Blocked", principal.login, database, clock)
+
+
+@router.post("/{token}/unblock", responses=problems(*GUARDS, NotFound))
+async def unblock_id_token(
+    token: TokenPath, principal: Operator, database: Db, clock: Clock
+) -> IdTokenView:
+    """Accept this idToken again."""
+    return await _set_status(token, "Accepted", principal.login, database, clock)
+
+
+async def _set_status(
+    token: str, status: str, actor: str, database: Database, clock: HubClock
+) -> IdTokenView:
+    async with database.write() as connection:
+        row = await set_status(connection, token, status)
+        subject = _audited(row.display, row.kind)
+        await audit(connection, clock.now(), actor, "id_token.changed", subject, status=status)
+    return _view(row)

@@ -1,0 +1,80 @@
+"""The SQL of idTokens as REST reads and writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.drivers.store import id_tokens
+from chargehub.kit.errors import NotFound
+
+Rows = Sequence[Row[Any]]
+
+
+async def read_id_tokens(
+    connection: AsyncConnection,
+    *,
+    after: str | None,
+    limit: int,
+    group: str | None = None,
+    status: str | None = None,
+    holder: str | None = None,
+) -> Rows:
+    """Return idTokens by their text; `group` in any case, `holder` as a part."""
+    query = select(id_tokens).order_by(id_tokens.c.token).limit(limit)
+    if group is not None:
+        query = query.where(id_tokens.c.group_token == group.lower())
+    if status is not None:
+        query = query.where(id_tokens.c.status == status)
+    if holder is not None:
+        query = query.where(id_tokens.c.holder.icontains(holder, autoescape=True))
+    if after is not None:
+        query = query.where(id_tokens.c.token > after)
+    return (await connection.execute(query)).all()
+
+
+async def find_id_token(connection: AsyncConnection, token: str, *, lock: bool = False) -> Row[Any]:
+    query = select(id_tokens).where(id_tokens.c.token == token.lower())
+    if lock:
+        query = query.with_for_update()
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such idToken.")
+    return row
+
+
+async def store_id_token(connection: AsyncConnection, token: str, values: dict[str, Any]) -> bool:
+    """Insert or replace; return whether it was new."""
+    known = await connection.execute(
+        select(id_tokens.c.token).where(id_tokens.c.token == token.lower()).with_for_update()
+    )
+    is_new = known.one_or_none() is None
+    await connection.execute(
+        insert(id_tokens)
+        .values(token=token.lower(), display=token, **values)
+        .on_conflict_do_update(
+            index_elements=[id_tokens.c.token], set_={"display": token, **values}
+        )
+    )
+    return is_new
+
+
+async def set_status(connection: AsyncConnection, token: str, status: str) -> Row[Any]:
+    await find_id_token(connection, token, lock=True)
+    query = (
+        id_tokens.update()
+        .where(id_tokens.c.token == token.lower())
+        .values(status=status)
+        .returning(id_tokens)
+    )
+    row: Row[Any] = (await connection.execute(query)).one()
+    return row
+
+
+async def remove_id_token(connection: AsyncConnection, token: str) -> None:
+    await find_id_token(connection, token, lock=True)
+    await connection.execute(delete(id_tokens).where(id_tokens.c.token == token.lower()))

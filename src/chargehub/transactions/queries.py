@@ -1,0 +1,83 @@
+"""What the API reads of transactions and their events. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.kit.errors import NotFound
+from chargehub.stations.store import charging_stations
+from chargehub.transactions.store import transaction_events, transactions
+
+Rows = Sequence[Row[Any]]
+
+_NEWEST_FIRST = (transactions.c.started_at, transactions.c.id)
+
+
+def _transactions() -> Select[Any]:
+    return select(transactions, charging_stations.c.identity, charging_stations.c.location_id).join(
+        charging_stations, charging_stations.c.id == transactions.c.station_id
+    )
+
+
+async def read_transactions(
+    connection: AsyncConnection,
+    *,
+    after: tuple[datetime, int] | None,
+    limit: int,
+    filters: dict[str, Any],
+) -> Rows:
+    """Return transactions, newest start first.
+
+    Filters: state, location, station, evse_no, id_token, begin, end, flagged; None filters nothing.
+    """
+    query = _transactions().order_by(*(column.desc() for column in _NEWEST_FIRST)).limit(limit)
+    conditions = {
+        "state": lambda value: transactions.c.state == value,
+        "location": lambda value: charging_stations.c.location_id == value,
+        "station": lambda value: func.lower(charging_stations.c.identity) == value.lower(),
+        "evse_no": lambda value: transactions.c.evse_no == value,
+        "id_token": lambda value: func.lower(transactions.c.id_token) == value.lower(),
+        "begin": lambda value: transactions.c.started_at >= value,
+        "end": lambda value: transactions.c.started_at < value,
+        "flagged": lambda value: (transactions.c.flags != 0) == value,
+    }
+    for name, value in filters.items():
+        if value is not None:
+            query = query.where(conditions[name](value))
+    if after is not None:
+        query = query.where(tuple_(*_NEWEST_FIRST) < after)
+    rows: Rows = (await connection.execute(query)).all()
+    return rows
+
+
+async def find_transaction(connection: AsyncConnection, transaction_id: int) -> Row[Any]:
+    query = _transactions().where(transactions.c.id == transaction_id)
+    row: Row[Any] | None = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such transaction.")
+    return row
+
+
+async def read_events(
+    connection: AsyncConnection,
+    transaction_id: int,
+    *,
+    after: tuple[datetime, int] | None,
+    limit: int,
+) -> Rows:
+    """Return a transaction's events in the order of their own time."""
+    order = (transaction_events.c.at, transaction_events.c.id)
+    query = (
+        select(transaction_events)
+        .where(transaction_events.c.transaction_id == transaction_id)
+        .order_by(*order)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(tuple_(*order) > after)
+    return (await connection.execute(query)).all()

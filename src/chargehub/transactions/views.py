@@ -1,0 +1,158 @@
+"""How the API shows transactions: the response models, built from query rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+from sqlalchemy import Row
+
+from chargehub.kit.paging import Page
+from chargehub.telemetry.views import flag_names
+
+
+class LiveValues(BaseModel):
+    """The newest reported values of an active transaction."""
+
+    sampled_at: datetime
+    power_w: int | None = Field(examples=[98500])
+    energy_wh: int | None = Field(examples=[12400])
+    soc_percent: float | None = Field(examples=[57.0])
+
+
+class TransactionView(BaseModel):
+    id: int = Field(examples=[1042])
+    ref: str = Field(description="What the station calls it.", examples=["1042"])
+    station_identity: str = Field(examples=["CS001"])
+    location_id: str = Field(examples=["QZ-HUB"])
+    evse_no: int | None = Field(description="Null until the station tells.", examples=[1])
+    connector_no: int | None
+    id_token: str | None = Field(examples=["0476ab12"])
+    id_token_kind: str | None
+    group_id_token: str | None
+    authorization_status: str | None = Field(examples=["Accepted"])
+    state: Literal["Active", "Ended"]
+    charging_state: str | None = Field(examples=["Charging"])
+    started_at: datetime
+    ended_at: datetime | None
+    begin_register_wh: int | None = Field(description="As reported.", examples=[10469900])
+    end_register_wh: int | None = Field(description="As reported.", examples=[None])
+    energy_wh: int | None = Field(
+        description="Corrected; of an active transaction the newest known.", examples=[12400]
+    )
+    flags: list[str] = Field(description="Why it deserves a second look.", examples=[["GAP"]])
+    stopped_reason: str | None = Field(examples=[None])
+    offline: bool = Field(description="Something of it happened while the station was offline.")
+    live: LiveValues | None = Field(description="Null when ended or nothing was sampled yet.")
+
+
+class TransactionPage(Page[TransactionView]):
+    pass
+
+
+class TransactionDetail(TransactionView):
+    received_at: datetime
+    end_received_at: datetime | None
+    stop_id_token: str | None
+    remote_start_id: int | None
+    reservation_id: int | None
+    first_seq_no: int | None
+    last_seq_no: int | None
+    settled_at: datetime | None = Field(
+        description="When the energy was last recomputed from the stored samples."
+    )
+
+
+class TransactionEventView(BaseModel):
+    id: int
+    kind: str = Field(examples=["Started"])
+    at: datetime = Field(description="The station's own time.")
+    received_at: datetime
+    seq_no: int | None
+    trigger: str | None = Field(examples=["CablePluggedIn"])
+    charging_state: str | None
+    offline: bool
+    flags: list[str]
+    raw: dict[str, Any] | None = Field(description="The message, kept when a flag is set.")
+
+
+class TransactionEventPage(Page[TransactionEventView]):
+    pass
+
+
+class StartResult(BaseModel):
+    command_id: UUID
+    remote_start_id: int = Field(description="Found on the transaction when it begins.")
+    status: str | None = Field(
+        description="The station's own word. Accepted is not yet started.", examples=["Accepted"]
+    )
+    payload: dict[str, Any] = Field(examples=[{"status": "Accepted"}])
+
+
+def live_values(row: Row[Any] | None) -> LiveValues | None:
+    if row is None:
+        return None
+    return LiveValues(
+        sampled_at=row.sampled_at,
+        power_w=row.power_w,
+        energy_wh=row.energy_wh,
+        soc_percent=row.soc_percent,
+    )
+
+
+def transaction_view(row: Row[Any], latest: Row[Any] | None) -> TransactionView:
+    live = live_values(latest) if row.state == "Active" else None
+    return TransactionView(
+        id=row.id,
+        ref=row.ref,
+        station_identity=row.identity,
+        location_id=row.location_id,
+        evse_no=row.evse_no,
+        connector_no=row.connector_no,
+        id_token=row.id_token,
+        id_token_kind=row.id_token_kind,
+        group_id_token=row.group_id_token,
+        authorization_status=row.authorization_status,
+        state=row.state,
+        charging_state=row.charging_state,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        begin_register_wh=row.begin_register_wh,
+        end_register_wh=row.end_register_wh,
+        energy_wh=live.energy_wh if live and live.energy_wh is not None else row.energy_wh,
+        flags=flag_names(row.flags),
+        stopped_reason=row.stopped_reason,
+        offline=row.offline,
+        live=live,
+    )
+
+
+def transaction_detail(row: Row[Any], latest: Row[Any] | None) -> TransactionDetail:
+    return TransactionDetail(
+        **transaction_view(row, latest).model_dump(),
+        received_at=row.received_at,
+        end_received_at=row.end_received_at,
+        stop_id_token=row.stop_id_token,
+        remote_start_id=row.remote_start_id,
+        reservation_id=row.reservation_id,
+        first_seq_no=row.first_seq_no,
+        last_seq_no=row.last_seq_no,
+        settled_at=row.settled_at,
+    )
+
+
+def event_view(row: Row[Any]) -> TransactionEventView:
+    return TransactionEventView(
+        id=row.id,
+        kind=row.kind,
+        at=row.at,
+        received_at=row.received_at,
+        seq_no=row.seq_no,
+        trigger=row.trigger,
+        charging_state=row.charging_state,
+        offline=row.offline,
+        flags=flag_names(row.flags),
+        raw=row.raw,
+    )
