@@ -26,6 +26,9 @@ CALL_ERROR: Final = 4
 MESSAGE_ID_MAX = 255
 """The standard says 36; longer ones are echoed all the same, so that billing data gets through."""
 
+DESCRIPTION_MAX = 255
+"""P4 4.2.3: errorDescription is a string[255]."""
+
 DEPTH_MAX = 64
 """No OCPP message nests this deep; beyond it every consumer of the payload would be at risk."""
 
@@ -228,7 +231,7 @@ def encode_call_result(message_id: str, payload: Mapping[str, Any]) -> str:
 def encode_call_error(
     message_id: str, code: str, description: str, details: Mapping[str, Any]
 ) -> str:
-    return _encode([CALL_ERROR, message_id, code, description[:255], details])
+    return _encode([CALL_ERROR, message_id, code, description[:DESCRIPTION_MAX], details])
 
 
 def drop_absent(payload: Mapping[str, Any]) -> dict[str, Any]:

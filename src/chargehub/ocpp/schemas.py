@@ -17,9 +17,6 @@ import jsonschema_rs
 from chargehub.ocpp.errors import ErrorCode, Violation
 from chargehub.ocpp.versions import DIALECTS, Dialect, OcppVersion
 
-DESCRIPTION_MAX = 255
-"""P4 4.2.3: errorDescription is a string[255]."""
-
 _NAME_MAX = 50
 
 _CODES = {
@@ -99,7 +96,8 @@ def _check(check: _Check, payload: Any) -> Violation | None:
 def _describe(error: jsonschema_rs.ValidationError) -> Violation:
     kind = error.kind
     code = _CODES.get(kind.name, ErrorCode.PROPERTY_CONSTRAINT_VIOLATION)
-    place = "/".join(str(step)[:_NAME_MAX] for step in error.instance_path) or "payload"
+    # The path consists of indices and of names that the schema knows: nothing of the station's.
+    place = "/".join(map(str, error.instance_path)) or "payload"
     match kind:
         case jsonschema_rs.ValidationErrorKind.Required(property=missing):
             what = f"{missing} is missing"
@@ -107,4 +105,4 @@ def _describe(error: jsonschema_rs.ValidationError) -> Violation:
             what = f"{names[0][:_NAME_MAX]} is not a known property"
         case _:
             what = f"violates {kind.name}"
-    return Violation(code, f"{place}: {what}"[:DESCRIPTION_MAX])
+    return Violation(code, f"{place}: {what}")

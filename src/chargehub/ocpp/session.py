@@ -132,6 +132,7 @@ class OcppSession:
         "_supported",
         "_tolerant",
         "_unanswered",
+        "_unanswered_count",
         "_unanswered_max",
         "_unlocked",
         "_unlocked_by",
@@ -172,6 +173,7 @@ class OcppSession:
         self._closed = False
         self._outgoing: list[str] = []
         self._unanswered: dict[str, list[_Inbound]] = {}
+        self._unanswered_count = 0
         self._recent: dict[str, _Inbound] = {}
         self._recent_chars = 0
         self._in_flight: _Outbound | None = None
@@ -218,7 +220,7 @@ class OcppSession:
         if not self.accepted and action not in self._unlocked:
             return _NOT_ACCEPTED
         # The host stops reading long before; this is the last line of defence.
-        if len(self._unanswered) >= self._unanswered_max:
+        if self._unanswered_count >= self._unanswered_max:
             return _OVERLOADED
         return None
 
@@ -235,6 +237,7 @@ class OcppSession:
             self._unanswered[message_id] = [inbound]
         else:
             waiting.append(inbound)
+        self._unanswered_count += 1
         recent = self._recent
         replaced = recent.pop(message_id, None)
         if replaced is not None:
@@ -305,6 +308,7 @@ class OcppSession:
         if waiting is None:
             raise NoSuchCall(f"no CALL with the id {message_id!r} waits for an answer")
         inbound = waiting.pop(0)
+        self._unanswered_count -= 1
         if not waiting:
             del self._unanswered[message_id]
         if keep:
@@ -405,6 +409,7 @@ class OcppSession:
         self._queue.clear()
         self._outgoing.clear()
         self._unanswered.clear()
+        self._unanswered_count = 0
         self._recent.clear()
         self._recent_chars = 0
         return failed
@@ -412,7 +417,7 @@ class OcppSession:
     @property
     def unanswered_count(self) -> int:
         """CALLs of the station that still wait for our answer."""
-        return sum(map(len, self._unanswered.values()))
+        return self._unanswered_count
 
     @property
     def queued_count(self) -> int:

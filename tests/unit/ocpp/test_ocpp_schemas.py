@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 
 from chargehub.ocpp import ErrorCode, OcppVersion, schemas_for
-from chargehub.ocpp.schemas import DESCRIPTION_MAX, read_schema
+from chargehub.ocpp.frames import DESCRIPTION_MAX
+from chargehub.ocpp.schemas import read_schema
 
 METER_VALUES: dict[str, Any] = {
     "connectorId": 1,

@@ -260,6 +260,37 @@ def test_statement_22_memory_of_retries_is_bounded(session: OpenSession) -> None
     assert isinstance(run("one more"), CallReceived)
 
 
+def test_statement_22_of_two_calls_with_one_id_the_older_is_answered_first(
+    session: OpenSession,
+) -> None:
+    ocpp = session()
+    newer = START.replace('"T"', '"U"')
+    ocpp.receive(START, NOW)
+    ocpp.receive(newer, NOW)
+    ocpp.reply("7", STARTED)
+    ocpp.texts_to_send()
+    assert ocpp.receive(newer, NOW) == CallRepeated("7", "StartTransaction", answered=False)
+    ocpp.reply("7", {**STARTED, "transactionId": 6})
+    (answer,) = ocpp.texts_to_send()
+    assert ocpp.receive(newer, NOW) == CallRepeated("7", "StartTransaction", answered=True)
+    assert ocpp.texts_to_send() == [answer]
+
+
+@pytest.mark.parametrize("error", [True, False])
+def test_statement_22_what_is_forgotten_takes_no_room(session: OpenSession, *, error: bool) -> None:
+    ocpp = session()
+    ocpp.receive(START, NOW)
+    ocpp.reply("7", STARTED)
+    for number in range(100):
+        text = json.dumps([2, "x", "DataTransfer", {"vendorId": "v", "data": f"{number:0>1000}"}])
+        ocpp.receive(text, NOW)
+        if error:
+            ocpp.reply_error("x", ErrorCode.INTERNAL_ERROR)
+        else:
+            ocpp.reply("x", {"status": "Accepted"})
+    assert isinstance(ocpp.receive(START, NOW), CallRepeated)
+
+
 # The host's side --------------------------------------------------------------------------------
 
 
@@ -302,16 +333,20 @@ def test_an_unencodable_reply_leaves_the_call_open_for_another_answer(session: O
     assert ocpp.texts_to_send() == ['[4,"h","InternalError","",{}]']
 
 
-def test_calls_that_wait_for_us_are_bounded(session: OpenSession) -> None:
+@pytest.mark.parametrize("ids", ["abc", "aaa"])
+def test_calls_that_wait_for_us_are_bounded(session: OpenSession, ids: str) -> None:
     ocpp = session(unanswered_max=2)
-    texts = [f'[2,"{number}","Heartbeat",{{}}]' for number in range(3)]
+    texts = [
+        json.dumps([2, message_id, "DataTransfer", {"vendorId": str(number)}])
+        for number, message_id in enumerate(ids)
+    ]
     assert [type(ocpp.receive(text, NOW)) for text in texts] == [
         CallReceived,
         CallReceived,
         CallRefused,
     ]
-    assert json.loads(ocpp.texts_to_send()[0])[:3] == [4, "2", "GenericError"]
-    ocpp.reply("0", {})
+    assert json.loads(ocpp.texts_to_send()[0])[:3] == [4, ids[2], "GenericError"]
+    ocpp.reply(ids[0], {"status": "Accepted"})
     assert isinstance(ocpp.receive(texts[2], NOW), CallReceived)
 
 

@@ -11,7 +11,13 @@ from collections import Counter, deque
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from chargehub.ocpp import (
     CallAnswered,
@@ -235,13 +241,15 @@ class SessionMachine(RuleBasedStateMachine):
         assert (session.next_deadline is None) == (self.on_the_wire is None)
 
 
-class TestSessionMachine(SessionMachine.TestCase):
-    settings = settings(derandomize=True, max_examples=60, stateful_step_count=40, deadline=None)
+def test_any_order_of_events() -> None:
+    steps = settings(derandomize=True, max_examples=60, stateful_step_count=40, deadline=None)
+    run_state_machine_as_test(SessionMachine, settings=steps)
 
 
 @pytest.mark.slow
-class TestSessionMachineAtRandom(SessionMachine.TestCase):
-    settings = settings(max_examples=1000, stateful_step_count=60, deadline=None)
+def test_any_order_of_events_at_random_and_length() -> None:
+    steps = settings(max_examples=1000, stateful_step_count=60, deadline=None)
+    run_state_machine_as_test(SessionMachine, settings=steps)
 
 
 @settings(derandomize=True, max_examples=300, deadline=None)
