@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -22,6 +22,9 @@ from chargehub.ocpp.errors import ErrorCode, InvalidPayload, Violation
 CALL: Final = 2
 CALL_RESULT: Final = 3
 CALL_ERROR: Final = 4
+
+RPC_TYPES: Final = frozenset({CALL, CALL_RESULT, CALL_ERROR})
+"""The message types of 1.6 and 2.0.1 (2.1 adds two)."""
 
 MESSAGE_ID_MAX = 255
 """The standard says 36; longer ones are echoed all the same, so that billing data gets through."""
@@ -72,8 +75,11 @@ class Malformed(NamedTuple):
 Frame = Call | CallResult | CallError | UnknownType | Malformed
 
 
-def parse(text: str | bytes) -> Frame:
-    """Read one message of the socket. Bytes are a binary frame, which OCPP-J does not have."""
+def parse(text: str | bytes, message_types: Container[int] = RPC_TYPES) -> Frame:
+    """Read one message of the socket. Bytes are a binary frame, which OCPP-J does not have.
+
+    `message_types` are those of the version; any other is an `UnknownType`.
+    """
     if not isinstance(text, str):
         return _malformed("binary frame")
     try:
@@ -85,10 +91,9 @@ def parse(text: str | bytes) -> Frame:
     message_id = message[1] if len(message) > 1 else None
     if type(message_id) is not str or not 0 < len(message_id) <= MESSAGE_ID_MAX:
         message_id = None
-    read = _READERS.get(message[0])
-    if read is None:
+    if message[0] not in message_types:
         return UnknownType(message[0], message_id)
-    return read(message, message_id)
+    return _READERS[message[0]](message, message_id)
 
 
 def _malformed(

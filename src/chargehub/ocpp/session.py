@@ -185,7 +185,7 @@ class OcppSession:
         """Take one message of the socket (bytes: a binary frame) and say what it means."""
         if self._closed:
             return Ignored(IgnoredReason.SESSION_CLOSED)
-        frame = parse(text)
+        frame = parse(text, self._dialect.message_types)
         match frame:
             case Call():
                 return self._receive_call(frame, str(text))

@@ -11,6 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from chargehub.ocpp.errors import V16_SPELLINGS, ErrorCode, read_error_code
+from chargehub.ocpp.frames import RPC_TYPES
 
 
 class OcppVersion(StrEnum):
@@ -52,7 +53,7 @@ DIALECTS: Mapping[OcppVersion, Dialect] = MappingProxyType(
             version=OcppVersion.V16,
             schema_folder="v16",
             request_suffix="",
-            message_types=frozenset({2, 3, 4}),
+            message_types=RPC_TYPES,
             answers_unreadable=False,
             answers_unknown_types=False,
             signed_actions=False,
@@ -62,7 +63,7 @@ DIALECTS: Mapping[OcppVersion, Dialect] = MappingProxyType(
             version=OcppVersion.V201,
             schema_folder="v201",
             request_suffix="Request",
-            message_types=frozenset({2, 3, 4}),
+            message_types=RPC_TYPES,
             answers_unreadable=True,
             answers_unknown_types=True,
             signed_actions=True,

@@ -58,6 +58,10 @@ def test_a_frame_is_read(text: str, frame: Frame) -> None:
     assert parse(text) == frame
 
 
+def test_a_type_the_version_does_not_have_is_unknown() -> None:
+    assert parse('[4,"1","X","",{}]', frozenset({2, 3})) == UnknownType(4, "1")
+
+
 @pytest.mark.parametrize(
     ("text", "message_id", "code"),
     [
