@@ -31,7 +31,7 @@ def curve(soc: float) -> float:
 @dataclass(slots=True)
 class Car:
     capacity_wh: float = 60_000.0
-    max_power_w: float = 105_000.0
+    max_power_w: float = 115_000.0
     soc: float = 0.28
     """State of charge, 0 to 1."""
     target_soc: float = 0.92
@@ -62,6 +62,6 @@ class Car:
 def draw_car(rng: random.Random) -> Car:
     """Draw a car of the hub's mix; the same random state gives the same car."""
     capacity_wh = rng.uniform(50_000, 70_000)
-    max_power_w = min(max(rng.gauss(105_000, 9_000), 80_000), 120_000)
+    max_power_w = min(max(rng.gauss(115_000, 8_000), 90_000), 120_000)
     soc = min(max(rng.gauss(0.28, 0.12), 0.04), 0.70)
     return Car(round(capacity_wh), round(max_power_w), soc, rng.uniform(0.85, 0.98))

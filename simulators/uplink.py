@@ -188,7 +188,8 @@ class Uplink:
         await self.wire.close()
 
     async def _join(self) -> None:
-        await self.connect()
+        if not self.wire.connected:
+            await self.connect()
         # 16 4.2, B02.FR.07: until it is accepted, a station boots again at the given interval.
         while not self.booted and await self.boot() != "Accepted":  # noqa: ASYNC110 - a protocol's wait, no event ends it.
             await asyncio.sleep(max(1, self._configuration.integer("HeartbeatInterval")))

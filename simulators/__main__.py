@@ -1,0 +1,299 @@
+"""The command line of the simulators: a fleet, one station, or a calibration."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import signal
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from simulators.calibrate import calibrate
+from simulators.car import Car
+from simulators.client import CallFailed, ConnectionRefusedByHub
+from simulators.clock import ClockPair, HubClock, sleep_until
+from simulators.fleet import Fleet, FleetOptions
+from simulators.misbehaviour import Misbehaviour, Quirks, parse_quirks
+from simulators.outbox import Acknowledged
+from simulators.progress import Progress
+from simulators.station import DIALECTS, SimulatedStation, StationOptions
+
+MISBEHAVIOURS = "\b\nMisbehaviours:\n" + "\n".join(
+    f"  {member.label:<24}{member.meaning}" for member in Misbehaviour
+)
+
+
+class ClockType(click.ParamType[ClockPair]):
+    name = "WALL,HUB,RATE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> ClockPair:
+        if isinstance(value, ClockPair):
+            return value
+        try:
+            return ClockPair.parse(str(value))
+        except ValueError as wrong:
+            self.fail(str(wrong), param, ctx)
+
+
+def _quirks(_context: click.Context, _parameter: click.Parameter, labels: Iterable[str]) -> Quirks:
+    return parse_quirks(labels)
+
+
+misbehave = click.option(
+    "--misbehave",
+    "quirks",
+    multiple=True,
+    callback=_quirks,
+    type=click.Choice([member.label for member in Misbehaviour]),
+    metavar="SWITCH",
+    help="One of the switches below; may be given several times.",
+)
+url_option = click.option(
+    "--url",
+    default="ws://127.0.0.1:9000/ocpp",
+    show_default=True,
+    help="The hub's OCPP endpoint; the identity is appended.",
+)
+clock_option = click.option(
+    "--clock",
+    "pair",
+    type=ClockType(),
+    help="The hub's clock; without it, wall time at --speed.",
+)
+speed_option = click.option(
+    "--speed", default=1.0, show_default=True, help="Rate of the clock when --clock is not given."
+)
+interval_option = click.option(
+    "--sample-interval",
+    default=10,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Seconds of hub time between samples; 0 sends none.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=MISBEHAVIOURS)
+def main() -> None:
+    """Simulate the world outside the hub: dual-gun DC stations, cars and drivers."""
+
+
+@main.command(epilog=MISBEHAVIOURS)
+@url_option
+@click.option("--stations", default=91, show_default=True, type=click.IntRange(1, 999))
+@click.option(
+    "--credentials",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV file of identity,password; a station that is not in it connects without.",
+)
+@clock_option
+@speed_option
+@click.option("--seed", default=1, show_default=True, help="Of drivers, cars and mishaps.")
+@click.option("--visits-per-day", default=600.0, show_default=True)
+@click.option(
+    "--initial",
+    type=click.IntRange(0),
+    help="Sessions under way at the start; by default what is usual at the hour.",
+)
+@interval_option
+@click.option("--spread", default=5.0, show_default=True, help="Seconds over which they connect.")
+@click.option("--every", default=5.0, show_default=True, help="Seconds between progress lines.")
+@click.option("--json-lines", is_flag=True, help="Progress as JSON, one object a line.")
+@misbehave
+@click.option(
+    "--misbehave-every",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Only every n-th station misbehaves.",
+)
+def fleet(**given: Any) -> None:
+    """Run all stations of the hub and its drivers until SIGINT or SIGTERM.
+
+    Two thirds speak OCPP 1.6; every third one speaks 2.0.1.
+    """
+    options = FleetOptions(
+        url=given["url"],
+        stations=given["stations"],
+        credentials=_read_credentials(given["credentials"]),
+        seed=given["seed"],
+        visits_per_day=given["visits_per_day"],
+        initial=given["initial"],
+        spread_s=given["spread"],
+        quirks=given["quirks"],
+        quirky_every=given["misbehave_every"],
+        station=StationOptions(sample_interval_s=given["sample_interval"]),
+    )
+    clock = HubClock(given["pair"] or ClockPair.from_now(given["speed"]))
+    asyncio.run(_run_fleet(clock, options, given["every"], given["json_lines"]))
+
+
+async def _run_fleet(
+    clock: HubClock, options: FleetOptions, every_s: float, json_lines: bool
+) -> None:
+    stop = _stop_on_signals()
+    fleet = Fleet(clock, options)
+    reporter = asyncio.create_task(_report(fleet, every_s, json_lines))
+    try:
+        await fleet.run(stop)
+    finally:
+        reporter.cancel()
+        await asyncio.gather(reporter, return_exceptions=True)
+    summary = Progress.of(fleet)
+    click.echo(summary.json_line("summary") if json_lines else summary.table())
+
+
+async def _report(fleet: Fleet, every_s: float, json_lines: bool) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        progress = Progress.of(fleet)
+        click.echo(progress.json_line("progress") if json_lines else progress.line())
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _read_credentials(path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.reader(file) if row]
+    if any(len(row) != 2 for row in rows):
+        raise click.ClickException(f"{path.name}: every line is identity,password")
+    return {identity: password for identity, password in rows if identity != "identity"}
+
+
+@main.command(epilog=MISBEHAVIOURS)
+@click.argument("identity", default="QZ-001")
+@url_option
+@click.option("--password", envvar="STATION_PASSWORD", help="Of HTTP Basic authentication.")
+@click.option(
+    "--version",
+    type=click.Choice(list(DIALECTS)),
+    default=next(iter(DIALECTS)),
+    show_default=True,
+)
+@clock_option
+@speed_option
+@interval_option
+@click.option("--evse", default=1, show_default=True, type=click.IntRange(1, 2))
+@click.option("--token", help="Plug in a car and present this token, then leave when it is full.")
+@click.option("--soc", default=28.0, show_default=True, help="Of the car, in percent.")
+@click.option("--quiet", is_flag=True, help="Do not print the messages.")
+@misbehave
+def station(**given: Any) -> None:
+    """Run one station. Without --token it waits for what the hub asks.
+
+    A car stands ready for remote starts.
+    """
+    clock = HubClock(given["pair"] or ClockPair.from_now(given["speed"]))
+    the_station = SimulatedStation(
+        given["identity"],
+        given["url"],
+        given["password"],
+        given["version"],
+        clock=clock,
+        quirks=given["quirks"],
+        options=StationOptions(
+            sample_interval_s=given["sample_interval"],
+            on_acknowledged=_ignore if given["quiet"] else _print_acknowledged,
+        ),
+    )
+    try:
+        asyncio.run(_run_station(the_station, given))
+    except (ConnectionRefusedByHub, CallFailed) as failed:
+        raise click.ClickException(str(failed)) from failed
+
+
+async def _run_station(the_station: SimulatedStation, given: dict[str, Any]) -> None:
+    stop = _stop_on_signals()
+    # Once by hand, so that a wrong password ends the command instead of retrying for ever.
+    await the_station.connect()
+    await the_station.boot()
+    running = asyncio.create_task(the_station.run())
+    visits: list[asyncio.Task[None]] = []
+
+    def arrive(evse_no: int) -> None:
+        visits.append(asyncio.create_task(_wait_and_leave(the_station, evse_no, given["soc"])))
+
+    the_station.charging.waits = lambda gun: arrive(gun.evse_no)
+    work: Awaitable[Any] = stop.wait()
+    if given["token"]:
+        work = _first_of(stop.wait, lambda: _visit(the_station, given))
+    with suppress(asyncio.CancelledError):
+        await work
+    for task in [running, *visits]:
+        task.cancel()
+    await asyncio.gather(running, *visits, return_exceptions=True)
+    await the_station.close()
+
+
+async def _visit(the_station: SimulatedStation, given: dict[str, Any]) -> None:
+    evse_no: int = given["evse"]
+    await the_station.plug_in(evse_no, Car(soc=given["soc"] / 100))
+    if not await the_station.present_token(evse_no, given["token"]):
+        click.echo("the token was refused", err=True)
+    await _stay_until_over(the_station, evse_no)
+
+
+async def _wait_and_leave(the_station: SimulatedStation, evse_no: int, soc: float) -> None:
+    await sleep_until(the_station.clock, the_station.clock.now() + 10)
+    await the_station.plug_in(evse_no, Car(soc=soc / 100))
+    await _stay_until_over(the_station, evse_no)
+
+
+async def _stay_until_over(the_station: SimulatedStation, evse_no: int) -> None:
+    await the_station.settled()
+    transaction = the_station.gun(evse_no).transaction
+    if transaction is not None:
+        await transaction.over.wait()
+    await sleep_until(the_station.clock, the_station.clock.now() + 10)
+    await the_station.unplug(evse_no)
+    await the_station.settled()
+
+
+async def _first_of(*works: Callable[[], Awaitable[Any]]) -> None:
+    tasks = [asyncio.ensure_future(work()) for work in works]
+    _done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+
+
+def _ignore(_acknowledged: Acknowledged) -> None:
+    pass
+
+
+def _print_acknowledged(acknowledged: Acknowledged) -> None:
+    payload = orjson.dumps(acknowledged.payload).decode()
+    answer = orjson.dumps(acknowledged.answer).decode()
+    click.echo(f"{acknowledged.action} {payload} -> {answer}")
+
+
+@main.command(name="calibrate")
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1))
+@click.option("--seed", default=1, show_default=True)
+@click.option("--visits-per-day", default=600.0, show_default=True)
+@click.option("--first-day", default="2026-11-23", show_default=True, metavar="YYYY-MM-DD")
+def calibrate_command(days: int, seed: int, visits_per_day: float, first_day: str) -> None:
+    """Run whole days on virtual time, without a network, and print how they went."""
+    try:
+        day = date.fromisoformat(first_day)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong)) from wrong
+    click.echo(calibrate(days, seed, first_day=day, per_day=visits_per_day).table())
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m simulators")
