@@ -49,6 +49,7 @@ class UnknownTopic(InvalidInput):
 class LiveLocation(BaseModel):
     id: str = Field(examples=["quzhou-hub"])
     name: str
+    time_zone: str = Field(examples=["Asia/Shanghai"])
 
 
 class LiveEvseLayout(BaseModel):

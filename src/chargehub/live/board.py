@@ -357,7 +357,12 @@ class Board:
     def _layout(self) -> dict[str, Any]:
         return {
             "locations": [
-                {"id": location.location_id, "name": location.name} for location in self._locations
+                {
+                    "id": location.location_id,
+                    "name": location.name,
+                    "time_zone": location.time_zone,
+                }
+                for location in self._locations
             ],
             "stations": [
                 {
@@ -430,7 +435,7 @@ class Board:
         states: Counter[str] = Counter()
         for station in self._stations.values():
             for evse in station.evses.values():
-                states[evse.shown().status if station.online else OFFLINE] += 1
+                states[evse.shown().status.value if station.online else OFFLINE] += 1
         return {
             "stations": len(self._stations),
             "stations_online": sum(station.online for station in self._stations.values()),

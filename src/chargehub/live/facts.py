@@ -12,6 +12,7 @@ from chargehub.stations.reports import ConnectorStatus
 class LocationFacts:
     location_id: str
     name: str
+    time_zone: str = "Asia/Shanghai"
 
 
 @dataclass(frozen=True, slots=True)

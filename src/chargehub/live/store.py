@@ -22,9 +22,9 @@ from chargehub.stations.reports import ConnectorStatus
 
 _LOCATIONS = text(
     """
-    SELECT l.id, l.name FROM locations l
+    SELECT l.id, l.name, l.time_zone FROM locations l
     LEFT JOIN charging_stations s ON s.location_id = l.id AND s.decommissioned_at IS NULL
-    GROUP BY l.id, l.name ORDER BY count(s.id) DESC, l.id
+    GROUP BY l.id ORDER BY count(s.id) DESC, l.id
     """
 )
 _STATIONS = text(
@@ -134,7 +134,7 @@ async def load_hub(connection: AsyncConnection, now: datetime) -> HubFacts:
         _station(row, tuple(evses[row.id])) for row in await connection.execute(_STATIONS)
     )
     return HubFacts(
-        tuple(LocationFacts(row.id, row.name) for row in locations),
+        tuple(LocationFacts(row.id, row.name, row.time_zone) for row in locations),
         stations,
         await _today(connection, now),
     )
