@@ -28,6 +28,8 @@ check: $(STAMP) ## Lint, format, types, import contracts, house rules, API drift
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/hadolint Dockerfile
+	@$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	@$(PY) -m pytest tests/test_tidy.py
 	@$(PY) -m chargehub openapi --check openapi.json
 
