@@ -334,8 +334,12 @@ def _id_token(fields: Fields) -> IdToken | None:
     """Read what was presented; an idToken that cannot be read was presented all the same."""
     if not fields.has("idToken"):
         return None
-    token = fields.child("idToken")
+    bare = isinstance(fields.raw("idToken"), str)
+    token = fields if bare else fields.child("idToken")
     text = token.text("idToken")
+    if bare:
+        fields.dropped = True
+        return IdToken(text or "")
     if text is None:
         fields.dropped = True
     return IdToken(text or "", token.filled("type", 20))
