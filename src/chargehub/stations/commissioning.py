@@ -21,6 +21,7 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError, Conflict, InvalidInput, NotFound
 from chargehub.kit.events import EventBus
+from chargehub.stations.commands import StationLink
 from chargehub.stations.credentials import generate_credential, hash_credential
 from chargehub.stations.events import HubLayoutChanged
 from chargehub.stations.queries import find_station_in_service
@@ -62,24 +63,6 @@ class ImportRefused(InvalidInput):
     """The import has errors, so nothing was imported."""
 
     code = "import-refused"
-
-
-@dataclass(frozen=True, slots=True)
-class StationRemoved:
-    """A station was decommissioned or replaced: its socket has no business here any more."""
-
-    station_id: int
-    identity: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class StationAccessChanged:
-    """A station's credential or registration is another one now."""
-
-    station_id: int
-    identity: str
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +211,16 @@ async def find_obstacles(
 
 
 class Commissioning:
-    def __init__(self, database: Database, clock: HubClock, key: bytes, bus: EventBus) -> None:
+    """Every change of who a station is ends its connection: it comes back as what it is now."""
+
+    def __init__(
+        self, database: Database, clock: HubClock, key: bytes, bus: EventBus, link: StationLink
+    ) -> None:
         self._database = database
         self._clock = clock
         self._key = key
         self._bus = bus
+        self._link = link
 
     async def create(self, station: NewStation, *, actor: str) -> Commissioned:
         now = self._clock.now()
@@ -280,7 +268,7 @@ class Commissioning:
             await audit(connection, now, actor, "station.changed", station.identity, **different)
         self._bus.publish(HubLayoutChanged(now))
         if "registration" in different:
-            self._bus.publish(StationAccessChanged(station.id, station.identity, now))
+            await self._link.disconnect(station.id)
 
     async def rotate_credential(
         self, identity: str, *, actor: str, credential: str | None = None
@@ -297,7 +285,7 @@ class Commissioning:
                 credential_rotated_at=now,
             )
             await audit(connection, now, actor, "station.credential_rotated", station.identity)
-        self._bus.publish(StationAccessChanged(station.id, station.identity, now))
+        await self._link.disconnect(station.id)
         return fresh
 
     async def decommission(self, identity: str, *, actor: str) -> None:
@@ -308,7 +296,7 @@ class Commissioning:
             await audit(
                 connection, now, actor, "station.decommissioned", station.identity, gun_codes=codes
             )
-        self._bus.publish(StationRemoved(station.id, station.identity, now))
+        await self._link.disconnect(station.id)
         self._bus.publish(HubLayoutChanged(now))
 
     async def replace(
@@ -333,7 +321,7 @@ class Commissioning:
             [done] = await commission_stations(connection, now, self._key, [successor], actor=actor)
             await _set(connection, old.id, replaced_by_id=done.station_id)
             await audit(connection, now, actor, "station.replaced", old.identity, by=done.identity)
-        self._bus.publish(StationRemoved(old.id, old.identity, now))
+        await self._link.disconnect(old.id)
         self._bus.publish(HubLayoutChanged(now))
         return done
 

@@ -1,0 +1,44 @@
+"""A StationLink without sockets: stations answer as scripted, what was sent is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+
+from chargehub.kit.errors import ChargeHubError
+from chargehub.stations.commands import Command, CommandAnswer, StationOffline
+
+Outcome = CommandAnswer | ChargeHubError | asyncio.Event
+"""An answer, a refusal, or silence until the event is set (then it answers Accepted)."""
+
+
+class FakeStationLink:
+    def __init__(self) -> None:
+        self.online: set[int] = set()
+        self.sent: list[tuple[int, Command]] = []
+        self.disconnected: list[int] = []
+        self._scripts: dict[int, deque[Outcome]] = defaultdict(deque)
+
+    def script(self, station_id: int, *outcomes: Outcome) -> None:
+        """Queue what the station's next commands come to; unscripted ones are Accepted."""
+        self._scripts[station_id].extend(outcomes)
+
+    def online_ids(self) -> frozenset[int]:
+        return frozenset(self.online)
+
+    async def disconnect(self, station_id: int) -> None:
+        self.disconnected.append(station_id)
+        self.online.discard(station_id)
+
+    async def send(self, station_id: int, command: Command) -> CommandAnswer:
+        if station_id not in self.online:
+            raise StationOffline
+        self.sent.append((station_id, command))
+        script = self._scripts[station_id]
+        outcome = script.popleft() if script else CommandAnswer("Accepted", {"status": "Accepted"})
+        if isinstance(outcome, asyncio.Event):
+            await outcome.wait()
+            return CommandAnswer("Accepted", {"status": "Accepted"})
+        if isinstance(outcome, ChargeHubError):
+            raise outcome
+        return outcome

@@ -1,0 +1,230 @@
+"""The REST API as a client meets it: a real server on a free port, a real database, httpx."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest_asyncio
+import uvicorn
+from argon2 import PasswordHasher
+from fastapi import FastAPI
+from sqlalchemy import select
+
+from chargehub.access import api as access_api
+from chargehub.access.api import AccessParts
+from chargehub.access.passwords import Passwords
+from chargehub.access.rules import LoginGuard, Role
+from chargehub.access.service import AccessService
+from chargehub.drivers import api as drivers_api
+from chargehub.kit.clock import ClockPair, HubClock, wall_now
+from chargehub.kit.db import Database
+from chargehub.kit.events import EventBus
+from chargehub.kit.http import API_PREFIX, create_api, provide
+from chargehub.stations import api as stations_api
+from chargehub.stations import commissioning_api
+from chargehub.stations.api import StationParts
+from chargehub.stations.commissioning import Commissioning
+from chargehub.stations.control import StationControl
+from chargehub.stations.dispatch import CommandDesk
+from chargehub.stations.store import charging_stations
+from chargehub.telemetry import api as telemetry_api
+from chargehub.telemetry.partitions import ensure_partitions
+from chargehub.transactions import api as transactions_api
+from chargehub.transactions.book import Book
+from chargehub.transactions.remote import RemoteControl
+from tests.fakes.station_link import FakeStationLink
+
+PASSWORD = "a password for tests"
+STATION_KEY = b"k" * 32
+PUBLIC_URL = "https://hub.example"
+MAX_BODY_BYTES = 262_144
+ROUTERS = (
+    access_api.router,
+    stations_api.router,
+    commissioning_api.router,
+    telemetry_api.router,
+    transactions_api.router,
+    drivers_api.router,
+)
+
+
+@dataclass
+class MovableWall:
+    """Wall time that a test can move forward."""
+
+    ahead: timedelta = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return wall_now() + self.ahead
+
+
+@dataclass
+class RunningApi:
+    """One server with its parts, and a client per role."""
+
+    app: FastAPI
+    url: str
+    database: Database
+    clock: HubClock
+    link: FakeStationLink
+    bus: EventBus
+    wall: MovableWall
+    access: AccessService
+    clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
+
+    @property
+    def admin(self) -> httpx.AsyncClient:
+        return self.clients["admin"]
+
+    @property
+    def operator(self) -> httpx.AsyncClient:
+        return self.clients["operator"]
+
+    @property
+    def viewer(self) -> httpx.AsyncClient:
+        return self.clients["viewer"]
+
+    @property
+    def anonymous(self) -> httpx.AsyncClient:
+        return self.clients["anonymous"]
+
+    def new_client(self, token: str | None = None) -> httpx.AsyncClient:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return httpx.AsyncClient(
+            base_url=self.url + API_PREFIX, headers=headers, trust_env=False, timeout=30
+        )
+
+    async def station_id(self, identity: str) -> int:
+        async with self.database.read() as connection:
+            found = await connection.execute(
+                select(charging_stations.c.id).where(
+                    charging_stations.c.identity == identity,
+                    charging_stations.c.decommissioned_at.is_(None),
+                )
+            )
+            station_id: int = found.scalar_one()
+            return station_id
+
+
+def build_app(database: Database | None = None) -> FastAPI:
+    """Assemble the routers; without a database only to be looked at."""
+    api = create_api(
+        title="ChargeHub", version="0", description="Under test.", max_body_bytes=MAX_BODY_BYTES
+    )
+    for router in ROUTERS:
+        api.include_router(router)
+    if database is not None:
+        provide(api, database)
+    return api
+
+
+@asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[str]:
+    """Run the application on a free port of this machine."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
+    )
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    deadline = time.monotonic() + 10
+    while not server.started and time.monotonic() < deadline:  # noqa: ASYNC110  # uvicorn has no event
+        await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+@asynccontextmanager
+async def running(database_url: str) -> AsyncIterator[RunningApi]:
+    database = Database(database_url)
+    clock = HubClock(ClockPair(0, 0, 1))
+    link, bus, wall = FakeStationLink(), EventBus(), MovableWall()
+    cheap = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    access = AccessService(
+        database,
+        clock,
+        passwords=cheap,
+        guard=LoginGuard(free_failures_per_address=10_000),
+        wall=wall,
+    )
+    desk = CommandDesk(database, link, clock)
+    app = build_app(database)
+    provide(
+        app,
+        clock,
+        access,
+        RemoteControl(database, clock, desk, Book()),
+        AccessParts(database, secure_cookies=False),
+        StationParts(
+            database,
+            desk,
+            StationControl(database, desk, clock, bus),
+            Commissioning(database, clock, STATION_KEY, bus, link),
+            PUBLIC_URL,
+        ),
+    )
+    async with database.write() as connection:
+        await ensure_partitions(connection, clock.now())
+    async with serving(app) as url:
+        api = RunningApi(app, url, database, clock, link, bus, wall, access)
+        api.clients["anonymous"] = api.new_client()
+        for role in Role:
+            await access.add_operator(login=role.value, role=role, password=PASSWORD, actor="test")
+            issued = await access.log_in(role.value, PASSWORD, address="test")
+            api.clients[role.value] = api.new_client(issued.token)
+        yield api
+        for client in api.clients.values():
+            await client.aclose()
+    await database.close()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def api(module_database_url: str) -> AsyncIterator[RunningApi]:
+    async with running(module_database_url) as started:
+        yield started
+
+
+def problem_of(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Check that the answer is this problem document, and return it."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = response.json()
+    assert document["code"] == code, document
+    assert document["type"] == f"/problems/{code}"
+    assert document["status"] == status
+    assert document["title"]
+    assert document["request_id"] == response.headers["x-request-id"]
+    return document
+
+
+async def make_location(api: RunningApi, location_id: str) -> None:
+    body = {"id": location_id, "name": location_id, "latitude": 28.97, "longitude": 118.87}
+    response = await api.admin.post("/locations", json=body)
+    assert response.status_code == 201, response.text
+
+
+async def make_station(
+    api: RunningApi, identity: str, location_id: str, **more: Any
+) -> dict[str, Any]:
+    """Commission a dual-gun station and return the answer, credential included."""
+    body = {
+        "identity": identity,
+        "location_id": location_id,
+        "max_power_w": 120_000,
+        "evses": [{"evse_no": 1}, {"evse_no": 2}],
+        **more,
+    }
+    response = await api.admin.post("/charging-stations", json=body)
+    assert response.status_code == 201, response.text
+    made: dict[str, Any] = response.json()
+    return made

@@ -1,0 +1,318 @@
+"""Commissioning through the API: create, import, rotate, replace, decommission, labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import func, select
+
+from chargehub.stations.credentials import verify
+from chargehub.stations.events import HubLayoutChanged
+from chargehub.stations.store import charging_stations
+from tests.integration.api.conftest import (
+    PUBLIC_URL,
+    STATION_KEY,
+    RunningApi,
+    make_location,
+    make_station,
+    problem_of,
+    running,
+)
+
+CSV = {"Content-Type": "text/csv"}
+HEADER = "identity,location,name,max_power_kw,evses,gun_codes\n"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def hub(module_database_url: str) -> AsyncIterator[RunningApi]:
+    async with running(module_database_url) as api:
+        await make_location(api, "north")
+        yield api
+
+
+async def opens(hub: RunningApi, identity: str, credential: str) -> bool:
+    """Say whether the gateway would let the station in with this password."""
+    async with hub.database.read() as connection:
+        stored = await connection.scalar(
+            select(charging_stations.c.credential_hash).where(
+                charging_stations.c.identity == identity,
+                charging_stations.c.decommissioned_at.is_(None),
+            )
+        )
+    return stored is not None and verify(STATION_KEY, stored, credential.encode())
+
+
+async def stations_in_service(hub: RunningApi) -> int:
+    async with hub.database.read() as connection:
+        count = await connection.scalar(
+            select(func.count())
+            .select_from(charging_stations)
+            .where(charging_stations.c.decommissioned_at.is_(None))
+        )
+        return count or 0
+
+
+async def audited(hub: RunningApi, subject: str) -> list[str]:
+    page = (await hub.admin.get("/audit", params={"subject": subject})).json()
+    assert all(entry["actor"] == "admin" for entry in page["items"])
+    return [entry["action"] for entry in page["items"]]
+
+
+async def test_created_station_can_log_in_and_its_credential_is_shown_once(
+    hub: RunningApi,
+) -> None:
+    layouts: list[HubLayoutChanged] = []
+    hub.bus.subscribe(HubLayoutChanged, layouts.append)
+    made = await make_station(hub, "once", "north")
+    assert re.fullmatch(r"[0-9a-f]{40}", made["credential"])
+    assert len(set(made["gun_codes"])) == 2
+    assert await opens(hub, "once", made["credential"])
+    assert len(layouts) == 1
+    for path in ("/charging-stations/once", "/audit", "/charging-stations"):
+        assert made["credential"] not in (await hub.admin.get(path)).text
+    assert await audited(hub, "once") == ["station.commissioned"]
+
+
+async def test_identity_is_taken_in_any_case(hub: RunningApi) -> None:
+    await make_station(hub, "cs1", "north")
+    body = {
+        "identity": "CS1",
+        "location_id": "north",
+        "max_power_w": 1,
+        "evses": [{"evse_no": 1}],
+    }
+    taken = await hub.admin.post("/charging-stations", json=body)
+    problem_of(taken, 409, "identity-taken")
+
+
+@pytest.mark.parametrize(
+    "identity", ["", "a:b", "a/b", "x" * 49, "a b", "桩", "..", "a\x00b", "a\ud800b", 7]
+)
+async def test_unusable_identity_is_refused(hub: RunningApi, identity: object) -> None:
+    before = await stations_in_service(hub)
+    body = f"""{{"identity": {_json(identity)}, "location_id": "north", "max_power_w": 1,
+                 "evses": [{{"evse_no": 1}}]}}"""
+    response = await hub.admin.post(
+        "/charging-stations", content=body, headers={"Content-Type": "application/json"}
+    )
+    document = problem_of(response, 422, "invalid-input")
+    assert document["errors"][0]["where"] == "body.identity"
+    assert await stations_in_service(hub) == before
+
+
+def _json(value: object) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return '"' + "".join(f"\\u{ord(char):04x}" for char in str(value)) + '"'
+
+
+async def test_unknown_location_and_taken_gun_code(hub: RunningApi) -> None:
+    body = {
+        "identity": "fresh",
+        "location_id": "nowhere",
+        "max_power_w": 60_000,
+        "evses": [{"evse_no": 1, "gun_code": "GUN-0001"}],
+    }
+    unknown = await hub.admin.post("/charging-stations", json=body)
+    problem_of(unknown, 422, "unknown-location")
+    body["location_id"] = "north"
+    assert (await hub.admin.post("/charging-stations", json=body)).status_code == 201
+    again = await hub.admin.post("/charging-stations", json={**body, "identity": "fresh2"})
+    problem_of(again, 409, "gun-code-taken")
+    twice = {**body, "identity": "fresh3", "evses": [{"evse_no": 1}, {"evse_no": 1}]}
+    problem_of(await hub.admin.post("/charging-stations", json=twice), 422, "invalid-input")
+
+
+async def test_rotated_credential_voids_the_old_one_and_the_connection(hub: RunningApi) -> None:
+    made = await make_station(hub, "rotated", "north")
+    station_id = await hub.station_id("rotated")
+    response = await hub.admin.post("/charging-stations/rotated/credential", json={})
+    fresh = response.json()["credential"]
+    assert fresh != made["credential"]
+    assert await opens(hub, "rotated", fresh)
+    assert not await opens(hub, "rotated", made["credential"])
+    assert hub.link.disconnected[-1] == station_id
+    chosen = "0123456789abcdef-chosen"
+    response = await hub.admin.post(
+        "/charging-stations/rotated/credential", json={"credential": chosen}
+    )
+    assert response.json()["credential"] == chosen
+    assert await opens(hub, "rotated", chosen)
+    for bad in ("short", "x" * 41, "with space in between", "zwölf-zeichen-und-mehr"):
+        refused = await hub.admin.post(
+            "/charging-stations/rotated/credential", json={"credential": bad}
+        )
+        assert bad not in problem_of(refused, 422, "invalid-input")["detail"]
+    assert (await audited(hub, "rotated"))[:2] == ["station.credential_rotated"] * 2
+
+
+async def test_replacement_takes_over_place_and_gun_codes(hub: RunningApi) -> None:
+    old = await make_station(hub, "old", "north", name="Row A", max_power_w=90_000)
+    old_id = await hub.station_id("old")
+    response = await hub.admin.post("/charging-stations/old/replace", json={"identity": "new"})
+    assert response.status_code == 201, response.text
+    new = response.json()
+    assert new["gun_codes"] == old["gun_codes"]
+    assert hub.link.disconnected[-1] == old_id
+    detail = (await hub.viewer.get("/charging-stations/new")).json()
+    assert (detail["name"], detail["max_power_w"], len(detail["evses"])) == ("Row A", 90_000, 2)
+    retired = (await hub.viewer.get("/charging-stations/old")).json()
+    assert retired["decommissioned_at"] is not None
+    assert not await opens(hub, "old", old["credential"])
+    assert await opens(hub, "new", new["credential"])
+    problem_of(await hub.operator.post("/charging-stations/old/reset", json={}), 404, "not-found")
+    assert await audited(hub, "old") == ["station.replaced", "station.commissioned"]
+
+
+async def test_replacement_under_the_same_identity(hub: RunningApi) -> None:
+    old = await make_station(hub, "same", "north")
+    response = await hub.admin.post("/charging-stations/same/replace", json={"identity": "same"})
+    new = response.json()
+    assert response.status_code == 201
+    assert new["gun_codes"] == old["gun_codes"]
+    assert not await opens(hub, "same", old["credential"])
+    assert await opens(hub, "same", new["credential"])
+
+
+async def test_decommissioned_station_frees_identity_and_gun_codes(hub: RunningApi) -> None:
+    made = await make_station(hub, "gone", "north")
+    assert (await hub.admin.post("/charging-stations/gone/decommission")).status_code == 204
+    problem_of(await hub.admin.post("/charging-stations/gone/decommission"), 404, "not-found")
+    listed = (await hub.viewer.get("/charging-stations", params={"q": "gone"})).json()
+    assert listed["items"] == []
+    evses = [
+        {"evse_no": number, "gun_code": code}
+        for number, code in enumerate(made["gun_codes"], start=1)
+    ]
+    again = await make_station(hub, "gone", "north", evses=evses)
+    assert again["gun_codes"] == made["gun_codes"]
+
+
+async def test_registration_name_and_power_are_changed(hub: RunningApi) -> None:
+    await make_station(hub, "changed", "north")
+    change = {"registration": "Rejected", "name": "Row Z", "max_power_w": 240_000}
+    detail = (await hub.admin.patch("/charging-stations/changed", json=change)).json()
+    assert {key: detail[key] for key in change} == change
+    assert hub.link.disconnected[-1] == await hub.station_id("changed")
+    disconnections = len(hub.link.disconnected)
+    renamed = await hub.admin.patch("/charging-stations/changed", json={"name": "Row Y"})
+    assert renamed.json()["name"] == "Row Y"
+    assert len(hub.link.disconnected) == disconnections
+    moved = await hub.admin.patch("/charging-stations/changed", json={"location_id": "nowhere"})
+    problem_of(moved, 422, "unknown-location")
+
+
+async def test_import_commissions_every_line(hub: RunningApi) -> None:
+    text = (
+        "\ufeff" + HEADER + 'im1,north,"Row 1, left",120.5,2,IMP1 IMP2\r\n'
+        "im2,north,,60,1,\r\n\r\n"
+        'im3,north,"行\n3",7,,IMP3;IMP4\r\n'
+    )
+    dry = await hub.admin.post(
+        "/charging-stations/import", params={"dry_run": "true"}, content=text, headers=CSV
+    )
+    assert dry.json() == {"count": 3, "imported": False, "stations": []}
+    response = await hub.admin.post("/charging-stations/import", content=text, headers=CSV)
+    assert response.status_code == 201, response.text
+    stations = {item["identity"]: item for item in response.json()["stations"]}
+    assert list(stations) == ["im1", "im2", "im3"]
+    assert stations["im1"]["gun_codes"] == ["IMP1", "IMP2"]
+    assert len(stations["im2"]["gun_codes"]) == 1
+    for identity, item in stations.items():
+        assert await opens(hub, identity, item["credential"])
+    detail = (await hub.viewer.get("/charging-stations/im1")).json()
+    assert (detail["name"], detail["max_power_w"]) == ("Row 1, left", 120_500)
+
+
+async def test_import_refuses_all_and_names_every_line(hub: RunningApi) -> None:
+    await make_station(hub, "there", "north")
+    before = await stations_in_service(hub)
+    text = HEADER + (
+        "fine,north,,120,2,\n"
+        "THERE,north,,120,2,\n"
+        "a:b,north,,120,2,\n"
+        "far,nowhere,,-1,2,\n"
+        "many,north,,120,2,ONLY1\n"
+        "fine,north,,120,2,\n"
+        "short,north\n"
+    )
+    response = await hub.admin.post("/charging-stations/import", content=text, headers=CSV)
+    document = problem_of(response, 422, "import-refused")
+    found = {(item["line"], item["column"]) for item in document["errors"]}
+    assert found == {
+        (4, "identity"),
+        (5, "max_power_kw"),
+        (6, "gun_codes"),
+        (7, "identity"),
+        (8, ""),
+    }
+    assert await stations_in_service(hub) == before
+    text = HEADER + "fine,north,,120,2,\nTHERE,north,,120,2,\nfar,nowhere,,1,2,\n"
+    response = await hub.admin.post("/charging-stations/import", content=text, headers=CSV)
+    document = problem_of(response, 422, "import-refused")
+    found = {(item["line"], item["column"]) for item in document["errors"]}
+    assert found == {(3, "identity"), (4, "location")}
+    assert await stations_in_service(hub) == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x00\x01\x02",
+        b"\xff\xfe\x00\x00",
+        b"identity,location\nx,y\n",
+        b"identity,location,max_power_kw,identity\n",
+        b'identity,location,max_power_kw\n"never closed',
+        b"identity,location,max_power_kw\nx,north,1e999\n",
+        b"identity,location,max_power_kw\nx,north,NaN\n",
+        b"identity,location,max_power_kw\nx,n\x00orth,1\n",
+        b"identity,location,max_power_kw,name\nx,north,1,a\x00b\n",
+        b"identity,location,max_power_kw,evses\nx,north,1,99999999999999999999\n",
+        b"identity,location,max_power_kw,evses\nx,north,1,\xc2\xb2\n",
+        b"identity,location,max_power_kw,credential\nx,north,1,short\n",
+        b"identity,location,max_power_kw\n" + b"x" * 140_000 + b",north,1\n",
+        b"identity,location,max_power_kw\n" + b"x,north,1\n" * 2_100,
+    ],
+)
+async def test_import_of_garbage(hub: RunningApi, content: bytes) -> None:
+    before = await stations_in_service(hub)
+    response = await hub.admin.post("/charging-stations/import", content=content, headers=CSV)
+    document = problem_of(response, 422, "import-refused")
+    assert 1 <= len(document["errors"]) <= 100
+    assert await stations_in_service(hub) == before
+
+
+async def test_import_takes_csv_only(hub: RunningApi) -> None:
+    response = await hub.admin.post("/charging-stations/import", json=[])
+    problem_of(response, 415, "unsupported-media-type")
+
+
+async def test_labels_carry_each_gun_code_once(hub: RunningApi) -> None:
+    made = await make_station(hub, "labelled", "north", name='<script>"&')
+    page = await hub.operator.get("/charging-stations/labelled/labels.html")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "script-src" not in page.headers["content-security-policy"]
+    assert "<script>" not in page.text
+    assert page.text.count("<svg") == 2
+    for code in made["gun_codes"]:
+        assert f"{PUBLIC_URL}/c/{code}" in page.text
+    sheet = await hub.operator.get("/locations/north/labels.html")
+    evses = (await hub.viewer.get("/locations/north")).json()["evse_count"]
+    assert sheet.text.count("<svg") == evses
+    problem_of(await hub.operator.get("/locations/east/labels.html"), 404, "not-found")
+
+
+async def test_locations_are_created_and_changed(hub: RunningApi) -> None:
+    await make_location(hub, "east")
+    body = {"id": "east", "name": "again", "latitude": 0, "longitude": 0}
+    problem_of(await hub.admin.post("/locations", json=body), 409, "location-taken")
+    changed = await hub.admin.patch("/locations/east", json={"name": "East", "latitude": 1.5})
+    assert (changed.json()["name"], changed.json()["latitude"]) == ("East", 1.5)
+    zone = await hub.admin.patch("/locations/east", json={"time_zone": "Mars/Olympus"})
+    problem_of(zone, 422, "unknown-time-zone")
+    nowhere = await hub.admin.patch("/locations/nowhere", json={"name": "x"})
+    problem_of(nowhere, 404, "not-found")

@@ -1,0 +1,120 @@
+"""Nothing is open by default: every route is walked without login and with too low a role."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from chargehub.kit.http import API_PREFIX
+from tests.integration.api.conftest import RunningApi, build_app, problem_of
+
+OPEN = {("POST", "/login"), ("GET", "/openapi.json"), ("HEAD", "/openapi.json")}
+ROLES = ("viewer", "operator", "admin")
+# Who may do what, said a second time and independently of the code. A new route must be added.
+LEAST_ROLE = {
+    "viewer": """
+        POST /logout
+        GET /me
+        POST /me/password
+        GET /locations
+        GET /locations/{location_id}
+        GET /locations/{location_id}/evses
+        GET /evses
+        GET /charging-stations
+        GET /charging-stations/{identity}
+        GET /charging-stations/{identity}/commands
+        GET /charging-stations/{identity}/evses/{evse_no}/samples
+        GET /transactions
+        GET /transactions/{transaction_id}
+        GET /transactions/{transaction_id}/samples
+        GET /transactions/{transaction_id}/events
+    """,
+    "operator": """
+        POST /charging-stations/{identity}/commands/{action}
+        POST /charging-stations/{identity}/reset
+        POST /charging-stations/{identity}/availability
+        POST /charging-stations/{identity}/unlock
+        GET /charging-stations/{identity}/labels.html
+        GET /locations/{location_id}/labels.html
+        POST /transactions/start
+        POST /transactions/{transaction_id}/stop
+        GET /id-tokens
+        GET /id-tokens/{token}
+        PUT /id-tokens/{token}
+        DELETE /id-tokens/{token}
+        POST /id-tokens/{token}/block
+        POST /id-tokens/{token}/unblock
+    """,
+    "admin": """
+        GET /operators
+        POST /operators
+        PATCH /operators/{operator_id}
+        POST /operators/{operator_id}/password
+        GET /audit
+        POST /locations
+        PATCH /locations/{location_id}
+        POST /charging-stations
+        POST /charging-stations/import
+        PATCH /charging-stations/{identity}
+        POST /charging-stations/{identity}/credential
+        POST /charging-stations/{identity}/replace
+        POST /charging-stations/{identity}/decommission
+    """,
+}
+DUMMIES = {
+    "operator_id": "00000000-0000-4000-8000-000000000000",
+    "evse_no": "1",
+    "transaction_id": "999999",
+}
+Operation = tuple[str, str]
+
+
+def least_roles() -> dict[Operation, str]:
+    return {
+        (method, path): role
+        for role, lines in LEAST_ROLE.items()
+        for method, path in (line.split() for line in lines.split("\n") if line.strip())
+    }
+
+
+def operations(app: FastAPI) -> Iterator[Operation]:
+    for context in iter_route_contexts(app.routes):
+        path = str(context.path)
+        assert path.startswith(API_PREFIX), f"{path} is outside {API_PREFIX}"
+        for method in sorted(context.methods or ()):
+            yield method, path.removeprefix(API_PREFIX)
+
+
+ALL = sorted(operations(build_app()))
+
+
+def test_the_table_names_every_route_and_no_other() -> None:
+    assert set(ALL) - OPEN == set(least_roles())
+
+
+def url_of(path: str) -> str:
+    return re.sub(r"\{(\w+)\}", lambda match: DUMMIES.get(match[1], "nothing-here"), path)
+
+
+@pytest.mark.parametrize(("method", "path"), [item for item in ALL if item not in OPEN])
+async def test_route_is_guarded(api: RunningApi, method: str, path: str) -> None:
+    url = url_of(path)
+    problem_of(await api.anonymous.request(method, url), 401, "unauthenticated")
+    wrong = await api.anonymous.request(method, url, headers={"Authorization": "Bearer wrong"})
+    problem_of(wrong, 401, "unauthenticated")
+    least = least_roles()[method, path]
+    for role in ROLES[: ROLES.index(least)]:
+        problem_of(await api.clients[role].request(method, url), 403, "forbidden")
+    if path != "/logout":
+        allowed = await api.clients[least].request(method, url)
+        assert allowed.status_code in {200, 404, 415, 422}, allowed.text
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(OPEN))
+async def test_open_route_needs_no_login(api: RunningApi, method: str, path: str) -> None:
+    response = await api.anonymous.request(method, path)
+    assert response.status_code in {200, 405, 422}
