@@ -62,7 +62,11 @@ from chargehub.stations.reports import BootReply, NoticeReported, RegistrationSt
 log = structlog.get_logger(__name__)
 
 ONLINE = Gauge("chargehub_stations_online", "Stations with an open socket")
-MESSAGES = Counter("chargehub_ocpp_messages_total", "Frames by direction and kind", ["kind"])
+MESSAGES = Counter(
+    "chargehub_ocpp_messages_total",
+    "Frames that are no answered call (those: reply_seconds_count)",
+    ["kind"],
+)
 REPLY_SECONDS = Histogram(
     "chargehub_ocpp_reply_seconds",
     "From a station's message read to its durable answer written",
@@ -70,7 +74,6 @@ REPLY_SECONDS = Histogram(
 )
 THROTTLED = Counter("chargehub_ocpp_throttled_total", "Times a station was read more slowly")
 
-_RECEIVED = MESSAGES.labels("call_received")
 _REFUSED = MESSAGES.labels("call_refused")
 _IGNORED = MESSAGES.labels("ignored")
 _SENT = MESSAGES.labels("call_sent")
@@ -156,7 +159,6 @@ class StationConnection:
         event = self.session.receive(text, began)
         match event:
             case CallReceived():
-                _RECEIVED.inc()
                 if not await self._answer(event):
                     return False
                 REPLY_SECONDS.observe(self.loop.time() - began)
@@ -221,13 +223,13 @@ class StationConnection:
             )
             await self.intake.submit(self.station_id, self.epoch, notice)
             return message.answer([], self.clock.now())
-        replies = [
-            await self.intake.submit(self.station_id, self.epoch, report) for report in reports
-        ]
-        for reply in replies:
+        replies = []
+        for report in reports:
+            reply = await self.intake.submit(self.station_id, self.epoch, report)
             if isinstance(reply, BootReply):
                 self.registration = reply.status
                 self.session.accepted = reply.status is RegistrationStatus.ACCEPTED
+            replies.append(reply)
         return message.answer(replies, self.clock.now())
 
     async def _flush(self) -> None:

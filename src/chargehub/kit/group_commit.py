@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 import psycopg
@@ -265,7 +266,7 @@ class GroupCommitter:
             decided.extend((item, handler.decide(item, facts, writes)) for item in items)
         async with connection.pipeline():
             for statement, rows in writes.statements():
-                columns = [list(column) for column in zip(*rows, strict=True)]
+                columns = [array_parameter(column) for column in zip(*rows, strict=True)]
                 await connection.execute(statement.sql.encode(), columns)
         return decided
 
@@ -278,6 +279,34 @@ class GroupCommitter:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+
+
+_NUMBERS = frozenset({int, float, type(None)})
+_TIMES = frozenset({datetime, type(None)})
+_TEXTS = frozenset({str, type(None)})
+
+
+def array_parameter(column: Sequence[Any]) -> Any:
+    """Return a column as a query parameter: an array literal where that is cheap and safe.
+
+    The driver quotes element by element, which costs more than all else we do for a row.
+    """
+    kinds = set(map(type, column))
+    if kinds <= _NUMBERS:
+        return "{" + str(list(column))[1:-1].replace("None", "NULL") + "}"
+    if kinds <= _TIMES:
+        return "{" + ",".join(["NULL" if at is None else at.isoformat() for at in column]) + "}"
+    if kinds <= _TEXTS:
+        quoted = {text: _quoted(text) for text in set(column)}
+        return "{" + ",".join([quoted[text] for text in column]) + "}"
+    return list(column)
+
+
+def _quoted(text: str | None) -> str:
+    """Quote an element of an array literal (PostgreSQL manual, 8.15.6)."""
+    if text is None:
+        return "NULL"
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _fail(items: Iterable[Item[Any]], error: Exception) -> None:

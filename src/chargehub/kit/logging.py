@@ -78,7 +78,7 @@ def configure(level: str = "info", form: Format = "auto") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _drop_colours],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
         )
     )
@@ -88,6 +88,14 @@ def configure(level: str = "info", form: Format = "auto") -> None:
     # Their INFO lines tell of single requests and sockets: ours say it with the station's name.
     for name in ("uvicorn.access", "websockets", "alembic", "httpx"):
         logging.getLogger(name).setLevel(max(least, logging.WARNING))
+
+
+def _drop_colours(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Drop uvicorn's second copy of its message, made for terminals."""
+    event.pop("color_message", None)
+    return event
 
 
 def _render_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:

@@ -27,7 +27,8 @@ DueAction = Callable[[str, Payload], Awaitable[None]]
 """Takes the row's subject and payload."""
 OutboxAction = Callable[[str, Payload], Awaitable[None]]
 
-BATCH = 50
+BATCH = 200
+OUTBOX_ATTEMPTS = 5
 IDLE_S = 0.5
 RETRY_AFTER = (timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=1))
 
@@ -112,22 +113,38 @@ class Worker:
                     .limit(BATCH)
                 )
             ).all()
+        # Most topics have no action here: they are the event feed's.
+        await self._mark_handled([row.seq for row in rows if row.topic not in self.topics])
         for row in rows:
-            error = None
             if row.topic in self.topics:
-                error = await self._act(self.topics, row.topic, row.subject, row.payload)
-            handled = error is None or row.attempts + 1 >= len(RETRY_AFTER)
-            async with self.database.write() as connection:
-                await connection.execute(
-                    update(outbox)
-                    .where(outbox.c.seq == row.seq)
-                    .values(
-                        attempts=row.attempts + 1,
-                        last_error=error,
-                        handled_at=self.clock.now() if handled else None,
-                    )
-                )
+                await self._act_on_event(row)
         return len(rows)
+
+    async def _act_on_event(self, row: Any) -> None:
+        error = await self._act(self.topics, row.topic, row.subject, row.payload)
+        if error is None or row.attempts + 1 >= OUTBOX_ATTEMPTS:
+            await self._mark_handled([row.seq], error)
+            return
+        async with self.database.write() as connection:
+            await connection.execute(
+                update(outbox)
+                .where(outbox.c.seq == row.seq)
+                .values(attempts=row.attempts + 1, last_error=error)
+            )
+
+    async def _mark_handled(self, numbers: list[int], error: str | None = None) -> None:
+        if not numbers:
+            return
+        async with self.database.write() as connection:
+            await connection.execute(
+                update(outbox)
+                .where(outbox.c.seq.in_(numbers))
+                .values(
+                    attempts=outbox.c.attempts + 1,
+                    handled_at=self.clock.now(),
+                    last_error=error,
+                )
+            )
 
     async def _act(
         self, actions: Mapping[str, DueAction], kind: str, subject: str, payload: Payload

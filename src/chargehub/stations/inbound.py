@@ -16,7 +16,14 @@ from psycopg import AsyncConnection
 
 from chargehub.kit import jobs
 from chargehub.kit.events import EventBus
-from chargehub.kit.group_commit import BatchStatement, Decision, Item, Row, Writes
+from chargehub.kit.group_commit import (
+    BatchStatement,
+    Decision,
+    Item,
+    Row,
+    Writes,
+    array_parameter,
+)
 from chargehub.stations.events import ConnectorStatusChanged, StationOnline, StationWentOffline
 from chargehub.stations.reports import (
     BootReply,
@@ -64,7 +71,10 @@ class ConnectionFence:
             cursor = await connection.execute(
                 "SELECT u.station_id FROM unnest(%s::bigint[], %s::bigint[]) u(station_id, epoch)"
                 " JOIN station_connections c USING (station_id) WHERE c.epoch <> u.epoch",
-                ([key for key, _ in fenced], [fence for _, fence in fenced]),
+                (
+                    array_parameter([key for key, _ in fenced]),
+                    array_parameter([fence for _, fence in fenced]),
+                ),
             )
         return {row[0] for row in await cursor.fetchall()}
 

@@ -195,7 +195,8 @@ class Sheet:
     def _put(self, measurand: str, sample: dict[str, Any], value: float) -> None:
         phase = _word(sample.get("phase"))
         location = _word(sample.get("location"))
-        key = (measurand, phase, "" if location == "Outlet" else location)
+        at_home = location == "Outlet" or (measurand == SOC and location == "EV")
+        key = (measurand, phase, "" if at_home else location)
         if key in self.values:
             self.repeated[f"{_name(key)}#{len(self.repeated) + 2}"] = value
         else:

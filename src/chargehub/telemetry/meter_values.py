@@ -163,7 +163,9 @@ def _fill_slots(samples: Any, slots: list[float | None]) -> str | None:
     for sample in samples:
         if "phase" in sample or "signedMeterValue" in sample:
             raise _NotPlainError
-        if sample.get("location", "Outlet") != "Outlet" or sample.get("format", "Raw") != "Raw":
+        if sample.get("format", "Raw") != "Raw":
+            raise _NotPlainError
+        if sample.get("location", "Outlet") != "Outlet" and not _is_soc_of_ev(sample):
             raise _NotPlainError
         unit = sample.get("unit")
         if "unitOfMeasure" in sample:
@@ -184,6 +186,10 @@ def _fill_slots(samples: Any, slots: list[float | None]) -> str | None:
                 raise _NotPlainError
             context = stated
     return context or (PERIODIC if samples else None)
+
+
+def _is_soc_of_ev(sample: Any) -> bool:
+    return bool(sample["location"] == "EV" and sample.get("measurand") == SOC)
 
 
 # Everything else, value by value.

@@ -19,8 +19,9 @@ The rules, in the order they are tried:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from chargehub.telemetry.readings import Flag, Reading
 
@@ -31,8 +32,7 @@ TOLERANCE_WH = 500
 ROUNDING_WH = 2
 
 
-@dataclass(frozen=True, slots=True)
-class MeterTrack:
+class MeterTrack(NamedTuple):
     """Where the fold stands. `base_wh` is the register that counts as zero, in this stretch."""
 
     max_power_w: int
@@ -88,24 +88,23 @@ def advance(track: MeterTrack, reading: Reading) -> tuple[MeterTrack, Flag]:
         return _begin_late(track, register, at)
     rise = register - track.last_wh
     if -ROUNDING_WH <= rise < 0:
-        return replace(track, last_at=at), Flag.NONE
+        return track._replace(last_at=at), Flag.NONE
     if rise >= 0:
         return _rise(track, register, at)
     return _fall(track, register, at)
 
 
 def _marked(track: MeterTrack, flag: Flag) -> tuple[MeterTrack, Flag]:
-    return replace(track, flags=track.flags | flag), flag
+    return track._replace(flags=track.flags | flag), flag
 
 
 def _begin_late(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, Flag]:
-    begun = replace(track, base_wh=register, last_wh=register, last_at=at)
+    begun = track._replace(base_wh=register, last_wh=register, last_at=at)
     return _marked(begun, Flag.BEGIN_MISSING)
 
 
 def _accepted(track: MeterTrack, register: int, at: datetime) -> MeterTrack:
-    return replace(
-        track,
+    return track._replace(
         last_wh=register,
         last_at=at,
         before_fall=None,
@@ -125,7 +124,7 @@ def _rise(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, F
         return _accepted(track, register, at), Flag.NONE
     if track.begin_reported and track.base_wh == 0 and track.last_wh == 0:
         # Nothing was counted yet: what rose is the meter's life, not this transaction.
-        begun = replace(_accepted(track, register, at), base_wh=register, zero_begin_wh=register)
+        begun = _accepted(track, register, at)._replace(base_wh=register, zero_begin_wh=register)
         return _marked(begun, Flag.ZERO_BEGIN)
     return _slip(track, register, at) or _jump(track, register, at)
 
@@ -138,8 +137,8 @@ def _slip(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, F
         # It looked like a zero begin, but goes on like Wh labelled kWh since a true begin of 0.
         began = round(track.zero_begin_wh / 1000)
         if scaled >= began and track.can_rise(scaled - began, at):
-            slipped = replace(_accepted(track, scaled, at), base_wh=0)
-            slipped = replace(slipped, flags=slipped.flags & ~Flag.ZERO_BEGIN)
+            slipped = _accepted(track, scaled, at)._replace(base_wh=0)
+            slipped = slipped._replace(flags=slipped.flags & ~Flag.ZERO_BEGIN)
             return _marked(slipped, Flag.UNIT_SUSPECT)
     if scaled >= track.last_wh and track.can_rise(scaled - track.last_wh, at):
         return _marked(_accepted(track, scaled, at), Flag.UNIT_SUSPECT)
@@ -157,7 +156,7 @@ def _correct_zero_begin(track: MeterTrack, register: int, at: datetime) -> tuple
     assert track.previous_wh is not None
     fits = track.can_rise(register - track.previous_wh, at)
     base = track.previous_wh if fits else register
-    return _marked(replace(_accepted(track, register, at), base_wh=base), Flag.ZERO_BEGIN)
+    return _marked(_accepted(track, register, at)._replace(base_wh=base), Flag.ZERO_BEGIN)
 
 
 def _jump(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, Flag]:
@@ -168,11 +167,11 @@ def _jump(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, F
     )
     if confirmed:
         assert track.jumped_to_wh is not None
-        moved = replace(
-            _accepted(track, register, at), base_wh=track.jumped_to_wh, carried_wh=energy
+        moved = _accepted(track, register, at)._replace(
+            base_wh=track.jumped_to_wh, carried_wh=energy
         )
         return _marked(moved, Flag.IMPLAUSIBLE)
-    return _marked(replace(track, jumped_to_wh=register), Flag.IMPLAUSIBLE)
+    return _marked(track._replace(jumped_to_wh=register), Flag.IMPLAUSIBLE)
 
 
 def _fall(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, Flag]:
@@ -188,14 +187,13 @@ def _fall(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, F
     # A meter that restarted at 0 delivered what it shows; one that shows more than was possible
     # restarted from somewhere unknown.
     base = 0 if track.can_rise(register, at) else register
-    fallen = replace(
-        track,
+    fallen = track._replace(
         base_wh=base,
         carried_wh=energy,
         last_wh=register,
         last_at=at,
         jumped_to_wh=None,
-        before_fall=replace(track, before_fall=None),
+        before_fall=track._replace(before_fall=None),
     )
     return _marked(fallen, Flag.REGISTER_RESET)
 
@@ -211,7 +209,7 @@ def _returned_from_fall(track: MeterTrack, register: int, at: datetime) -> Meter
     if rise < 0 or not before.can_rise(rise, at):
         return None
     restored = _accepted(before, register, at)
-    return replace(restored, flags=track.flags)
+    return restored._replace(flags=track.flags)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from chargehub.authorization.decision import Authorization
 from chargehub.telemetry.readings import Reading
@@ -71,8 +71,7 @@ class TransactionReply:
     authorization: Authorization | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SamplesReported:
+class SamplesReported(NamedTuple):
     """MeterValues. Reply: None."""
 
     station_id: int

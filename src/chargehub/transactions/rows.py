@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -249,5 +248,5 @@ def fold(
         newer = track.last_at is None or reading.sampled_at >= track.last_at
         track, own = advance(track, reading)
         energy = track.energy_wh if newer and not own & Flag.IMPLAUSIBLE else None
-        rows.append((replace(reading, flags=reading.flags | own) if own else reading, energy))
+        rows.append((reading._replace(flags=reading.flags | own) if own else reading, energy))
     return track, rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from chargehub.kit.events import EventBus
@@ -111,7 +111,7 @@ class SamplesHandler:
         for reading in report.readings:
             kept = reading
             if unknown:
-                kept = replace(reading, flags=reading.flags | Flag.UNKNOWN_TRANSACTION)
+                kept = reading._replace(flags=reading.flags | Flag.UNKNOWN_TRANSACTION)
             number = stored.id if stored else 0
             writes.add(
                 INSERT_SAMPLES,

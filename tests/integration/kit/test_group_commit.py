@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Hashable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -21,6 +22,7 @@ from chargehub.kit.group_commit import (
     Item,
     StaleConnection,
     Writes,
+    array_parameter,
 )
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -175,3 +177,24 @@ async def test_stopping_commits_what_waits(notes: Database) -> None:
     waiting = [committer.submit("one", 1, handler, (number, f"n{number}")) for number in range(5)]
     await committer.stop()
     assert [future.result() for future in waiting] == [f"ok n{number}" for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "column"),
+    [
+        ("bigint", [1, None, -(2**63)]),
+        ("real", [1.5, None, -0.25]),
+        ("text", ["plain", None, "", "NULL", 'a"b', "a\\b", "{x,y}", "两 words", "a\nb", "'"]),
+        ("timestamptz", [datetime(2026, 1, 1, 1, 2, 3, 456789, tzinfo=UTC), None]),
+        ("boolean", [True, None, False]),
+    ],
+)
+async def test_a_column_arrives_as_it_was(
+    database: Database, kind: str, column: list[object]
+) -> None:
+    async with await database.open() as connection:
+        cursor = await connection.execute(
+            f"SELECT * FROM unnest(%s::{kind}[])".encode(),  # noqa: S608  The kinds above.
+            (array_parameter(column),),
+        )
+        assert [row[0] for row in await cursor.fetchall()] == column
