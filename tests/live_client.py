@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,46 @@ class Viewer:
             for evse in part.get("evses", ()):
                 self.evses.setdefault(evse["id"], {}).update(evse)
             self.hub.update(part.get("hub", {}))
+
+
+@dataclass
+class RawStream:
+    """A live stream on a bare socket, so that not reading it means just that."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def chunk(self) -> bytes:
+        """Return the next HTTP chunk; empty at the end."""
+        size = int(await self.reader.readline(), 16)
+        text = await self.reader.readexactly(size)
+        assert await self.reader.readexactly(2) == b"\r\n"
+        return text
+
+    async def close(self) -> None:
+        self.writer.transport.abort()
+        await asyncio.gather(self.writer.wait_closed(), return_exceptions=True)
+
+
+async def open_raw(
+    base_url: str, cookie: str, *, last_event_id: str | None = None, limit: int = 65536
+) -> RawStream:
+    """Connect and read the answer's head; `limit` bounds what this side buffers."""
+    address = urlsplit(base_url)
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, limit)
+    sock.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(sock, (address.hostname, address.port))
+    reader, writer = await asyncio.open_connection(sock=sock, limit=limit)
+    resume = "" if last_event_id is None else f"Last-Event-ID: {last_event_id}\r\n"
+    writer.write(
+        f"GET /api/v1/live HTTP/1.1\r\nHost: {address.netloc}\r\n"
+        f"Cookie: {cookie}=raw\r\n{resume}\r\n".encode()
+    )
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200"), head
+    return RawStream(reader, writer)
 
 
 def view_of(snapshot: bytes) -> Viewer:

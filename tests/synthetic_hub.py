@@ -107,6 +107,7 @@ class SyntheticHub:
     seed: int = 1
     rate: float = 1.0
     max_viewers: int = 100
+    flush_s: float = 0.2
     bus: EventBus = field(default_factory=EventBus)
     password: str = PASSWORD
     logged_out: set[str] = field(default_factory=set)
@@ -115,7 +116,9 @@ class SyntheticHub:
         self.random = random.Random(self.seed)  # noqa: S311 - a made-up hub.
         self.clock = HubClock(ClockPair(time.time(), START.timestamp(), self.rate))
         self.board = Board(FrameRing("test"), self.clock.now, self.rate)
-        self.feed = LiveFeed(self.board, self._load, max_viewers=self.max_viewers)
+        self.feed = LiveFeed(
+            self.board, self._load, max_viewers=self.max_viewers, flush_s=self.flush_s
+        )
         self.feed.listen(self.bus)
         self.charging: dict[tuple[int, int], dict[str, Any]] = {}
         self.next_transaction = 10_001
