@@ -69,8 +69,15 @@ class Listener:
     clock: HubClock
     translators: Mapping[OcppVersion, Translator]
     limits: ListenerLimits = field(default_factory=ListenerLimits)
+    _tolerant: dict[OcppVersion, frozenset[str]] = field(init=False)
     _server: Server | None = None
     _watchdog: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        # One set for all connections, not one each.
+        self._tolerant = {
+            version: translator.tolerant for version, translator in self.translators.items()
+        }
 
     async def start(self) -> None:
         self._server = await serve(
@@ -171,13 +178,10 @@ class Listener:
             await socket.close(CloseCode.TRY_AGAIN_LATER)
             return None
         translator = self.translators[version]
-        tolerant = frozenset(
-            action for action, message in translator.inbound.items() if message.tolerant
-        )
         session = OcppSession(
             version,
             supported=translator.inbound,
-            tolerant=tolerant,
+            tolerant=self._tolerant[version],
             accepted=granted.registration is RegistrationStatus.ACCEPTED,
             unlocked_by=translator.trigger_answers,
             queued_max=self.limits.outbound_waiting,

@@ -90,6 +90,10 @@ class Translator:
     )
     """Our request -> how its answer is read, where the answer itself reports something."""
 
+    @property
+    def tolerant(self) -> frozenset[str]:
+        return frozenset(action for action, message in self.inbound.items() if message.tolerant)
+
     def encode(self, command: Command) -> Request | None:
         encoder = self.encoders.get(type(command))
         return None if encoder is None else encoder(command)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -90,8 +91,11 @@ class Admission:
         location_id = await connection.scalar(select(locations.c.id).limit(1))
         if location_id is None:
             location_id = "demo"
+            # Many unknown stations may arrive at once.
             await connection.execute(
-                insert(locations).values(id="demo", name="Demo", latitude=0, longitude=0)
+                insert(locations)
+                .values(id="demo", name="Demo", latitude=0, longitude=0)
+                .on_conflict_do_nothing()
             )
         station_id = await connection.scalar(
             insert(charging_stations)

@@ -55,6 +55,14 @@ def begin_key(report: TransactionReported) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
+def unknown_name(report: TransactionReported) -> str:
+    """Return the name under which an event of a number we never gave is kept.
+
+    By content, so a repetition finds it; no number we give can collide with it.
+    """
+    return f"unknown-{report.content_hash & (2**64 - 1):016x}"
+
+
 async def read_event_facts(
     connection: Connection, reports: Collection[TransactionReported], known_refs: set[StationRef]
 ) -> EventFacts:
@@ -78,7 +86,8 @@ async def read_event_facts(
             (report.station_id, report.transaction_ref)
             for report in strangers
             if report.transaction_ref is not None
-        ],
+        ]
+        + [(report.station_id, unknown_name(report)) for report in strangers if report.ref_is_ours],
     )
     facts.begun = await _read_begun(connection, strangers)
     facts.evses = await _read_evses(connection, strangers)

@@ -37,6 +37,7 @@ from chargehub.transactions.facts import (
     StoredTransaction,
     begin_key,
     read_event_facts,
+    unknown_name,
 )
 from chargehub.transactions.meter import advance, begin_track
 from chargehub.transactions.reports import (
@@ -164,8 +165,7 @@ class TransactionHandler:
         """A transaction first heard of: begun, or a stub when its beginning was missed."""
         stub = Flag.NONE if report.kind is EventKind.STARTED else Flag.STUB
         if report.ref_is_ours:
-            # A number we never gave, or none: kept under a name that no number can collide with.
-            name = f"unknown-{report.content_hash & (2**64 - 1):016x}"
+            name = unknown_name(report)
             report = replace(report, transaction_ref=name)
             stub |= Flag.UNKNOWN_TRANSACTION
             stored = facts.stored.get((report.station_id, name))
