@@ -17,6 +17,7 @@ from rich.table import Table
 
 from chargehub.demo.seed import GUNS, HUB, HUB_STATIONS
 from chargehub.kit.clock import HubClock
+from chargehub.kit.errors import ChargeHubError
 
 EVSES = HUB_STATIONS * GUNS
 
@@ -29,9 +30,14 @@ SELECT
         WHERE disconnected_at IS NULL) AS stations_online,
     (SELECT count(DISTINCT (station_id, evse_no)) FROM connectors JOIN hub ON hub.id = station_id
         WHERE status_received_at IS NOT NULL) AS evses_reported,
-    (SELECT json_object_agg(status, many) FROM (
-        SELECT status, count(*) AS many FROM connectors JOIN hub ON hub.id = station_id
-        GROUP BY status) AS states) AS evse_states,
+    (SELECT json_object_agg(state, many) FROM (
+        -- A 2.x connector only says Occupied; its transaction knows more.
+        SELECT CASE WHEN c.status = 'Occupied' THEN coalesce(t.charging_state, c.status)
+            ELSE c.status END AS state, count(*) AS many
+        FROM connectors AS c JOIN hub ON hub.id = c.station_id
+        LEFT JOIN transactions AS t ON t.state = 'Active'
+            AND t.station_id = c.station_id AND t.evse_no = c.evse_no
+        GROUP BY 1) AS states) AS evse_states,
     (SELECT count(*) FROM transactions WHERE state = 'Active') AS active,
     (SELECT count(*) FROM transactions WHERE state = 'Ended') AS completed,
     (SELECT coalesce(sum(energy_wh), 0)::bigint FROM transactions) AS energy_wh,
@@ -100,6 +106,12 @@ class Traffic:
     p99_reply_s: float | None
 
 
+class MetricsUnreadable(ChargeHubError):
+    """The server's metrics cannot be read."""
+
+    code = "metrics-unreadable"
+
+
 class MetricsReader:
     """Reads `/metrics` as an operator, by plain HTTP."""
 
@@ -118,9 +130,12 @@ class MetricsReader:
             request.add_header("Content-Type", "application/json")
         else:
             request.add_header("Authorization", f"Bearer {self._token}")
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  Ours.
-            content: bytes = answer.read()
-            return content
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  Ours.
+                content: bytes = answer.read()
+                return content
+        except OSError as error:
+            raise MetricsUnreadable(f"{request.full_url}: {error}") from error
 
 
 ERROR_COUNTERS = {

@@ -56,7 +56,10 @@ def watch(stage: Stage) -> None:
                 stage.check()
                 live.update(stage.progress().table(), refresh=True)
                 time.sleep(TABLE_PERIOD_S)
+    said = -LINE_PERIOD_S
     while True:
         stage.check()
-        click.echo(stage.progress().line())
-        time.sleep(LINE_PERIOD_S)
+        if time.monotonic() - said >= LINE_PERIOD_S:
+            said = time.monotonic()
+            click.echo(stage.progress().line())
+        time.sleep(TABLE_PERIOD_S)

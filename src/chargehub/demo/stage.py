@@ -124,7 +124,7 @@ class Stage:
     def _fleet_arguments(self, pair: ClockPair) -> list[str]:
         options = {
             "--url": self.ocpp_url,
-            "--stations": str(self.files.stations_path),
+            "--credentials": str(self.files.stations_path),
             "--clock": str(pair),
             "--seed": str(FLEET_SEED),
         }

@@ -19,6 +19,9 @@ URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
 HIDDEN = "(hidden)"
 DEPTH_LIMIT = 6
 
+# Frames without their local variables: those hold passwords and tokens.
+_TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+
 Format = Literal["auto", "json", "console"]
 
 
@@ -64,9 +67,9 @@ def configure(level: str = "info", form: Format = "auto") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     ending: list[Any] = (
-        [redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [redact, _console_renderer()]
         if console
-        else [structlog.processors.dict_tracebacks, redact, _render_json]
+        else [structlog.processors.ExceptionRenderer(_TRACEBACK), redact, _render_json]
     )
     least = getattr(logging, level.upper())
     structlog.configure(
@@ -88,6 +91,12 @@ def configure(level: str = "info", form: Format = "auto") -> None:
     # Their INFO lines tell of single requests and sockets: ours say it with the station's name.
     for name in ("uvicorn.access", "websockets", "alembic", "httpx"):
         logging.getLogger(name).setLevel(max(least, logging.WARNING))
+
+
+def _console_renderer() -> structlog.dev.ConsoleRenderer:
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
 
 
 def _drop_colours(

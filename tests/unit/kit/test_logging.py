@@ -79,6 +79,23 @@ def test_console_lines_and_levels(capsys: pytest.CaptureFixture[str]) -> None:
     assert "hunter2" not in written
 
 
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.usefixtures("_restored")
+def test_a_traceback_shows_no_local_variables(
+    form: hub_logging.Format, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub_logging.configure("info", form)
+    password = "hunter-2"
+    try:
+        int("x" + password[:0])
+    except ValueError:
+        structlog.get_logger("a").exception("failed")
+        logging.getLogger("b").exception("failed")
+    written = capsys.readouterr().err
+    assert "ValueError" in written
+    assert password not in written
+
+
 @pytest.mark.usefixtures("_restored")
 def test_exceptions_are_written(capsys: pytest.CaptureFixture[str]) -> None:
     hub_logging.configure("info", "json")
