@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 
-from chargehub.kit.errors import ChargeHubError
 from chargehub.stations.commands import Command, CommandAnswer, StationOffline
 
-Outcome = CommandAnswer | ChargeHubError | asyncio.Event
-"""An answer, a refusal, or silence until the event is set (then it answers Accepted)."""
+Outcome = CommandAnswer | Exception | asyncio.Event
+"""An answer, an error, or silence until the event is set (then it answers Accepted)."""
 
 
 class FakeStationLink:
@@ -39,6 +38,6 @@ class FakeStationLink:
         if isinstance(outcome, asyncio.Event):
             await outcome.wait()
             return CommandAnswer("Accepted", {"status": "Accepted"})
-        if isinstance(outcome, ChargeHubError):
+        if isinstance(outcome, Exception):
             raise outcome
         return outcome

@@ -48,6 +48,8 @@ def storable_json(value: Any) -> Any:
             clean_text(item)
         elif isinstance(item, float) and not math.isfinite(item):
             raise ValueError("NaN and Infinity are not allowed")
+        elif isinstance(item, int) and abs(item) > MAX_INT64:
+            raise ValueError("Integers beyond 64 bits are not allowed")
         elif isinstance(item, dict):
             waiting.extend((key, depth) for key in item)
             waiting.extend((child, depth + 1) for child in item.values())

@@ -1,0 +1,71 @@
+"""idTokens through the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.integration.api.conftest import RunningApi, problem_of
+
+
+async def put(api: RunningApi, token: str, **body: Any) -> tuple[int, dict[str, Any]]:
+    response = await api.operator.put(f"/id-tokens/{token}", json=body)
+    found: dict[str, Any] = response.json()
+    return response.status_code, found
+
+
+async def test_created_then_replaced_in_any_case(api: RunningApi) -> None:
+    expiry = "2027-01-01T00:00:00+08:00"
+    status, made = await put(api, "AbC-1", group="Fleet", expires_at=expiry, holder="浙H·D1")
+    assert status == 201
+    assert made == {
+        "token": "AbC-1",
+        "kind": "ISO14443",
+        "group": "fleet",
+        "status": "Accepted",
+        "expires_at": "2026-12-31T16:00:00Z",
+        "holder": "浙H·D1",
+    }
+    assert (await api.operator.get("/id-tokens/aBc-1")).json() == made
+    status, replaced = await put(api, "ABC-1", kind="Central")
+    assert status == 200
+    assert (replaced["token"], replaced["group"], replaced["holder"]) == ("ABC-1", None, "")
+
+
+async def test_block_unblock_delete(api: RunningApi) -> None:
+    await put(api, "card", group="g")
+    blocked = (await api.operator.post("/id-tokens/CARD/block")).json()
+    assert (blocked["status"], blocked["group"]) == ("Blocked", "g")
+    assert (await api.operator.post("/id-tokens/card/unblock")).json()["status"] == "Accepted"
+    assert (await api.operator.delete("/id-tokens/Card")).status_code == 204
+    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/block"), ("POST", "/unblock")):
+        response = await api.operator.request(method, f"/id-tokens/card{path}")
+        problem_of(response, 404, "not-found")
+
+
+async def test_list_by_group_status_and_holder(api: RunningApi) -> None:
+    for number in range(5):
+        await put(
+            api,
+            f"list-{number}",
+            group="LISTED",
+            status="Blocked" if number == 3 else "Accepted",
+            holder=f"Driver {number}",
+        )
+
+    async def listed(**query: Any) -> list[str]:
+        response = await api.operator.get("/id-tokens", params={"group": "listed", **query})
+        return [item["token"] for item in response.json()["items"]]
+
+    assert await listed() == [f"list-{number}" for number in range(5)]
+    assert await listed(status="Blocked") == ["list-3"]
+    assert await listed(holder="driver 2") == ["list-2"]
+    first = (await api.operator.get("/id-tokens", params={"group": "LISTED", "limit": 3})).json()
+    assert await listed(limit=3, cursor=first["next_cursor"]) == ["list-3", "list-4"]
+
+
+async def test_key_codes_stay_out_of_the_audit_trail(api: RunningApi) -> None:
+    await put(api, "73519", kind="KeyCode")
+    await api.operator.delete("/id-tokens/73519")
+    trail = await api.admin.get("/audit")
+    assert "73519" not in trail.text
+    assert "id_token.deleted" in trail.text
