@@ -26,8 +26,10 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 
 from chargehub.access import api as access_api
+from chargehub.access.api import AccessParts
 from chargehub.access.principal import viewer
 from chargehub.access.service import AccessService
+from chargehub.drivers import api as drivers_api
 from chargehub.gateway.connections import Connections
 from chargehub.gateway.intake import Intake
 from chargehub.gateway.listener import Listener, ListenerLimits
@@ -50,7 +52,12 @@ from chargehub.live.page import page_router
 from chargehub.live.store import load_hub
 from chargehub.live.stream import prepare_listening_socket
 from chargehub.settings import Settings
+from chargehub.stations import api as stations_api
+from chargehub.stations import commissioning_api
 from chargehub.stations.admission import Admission, close_left_open_connections
+from chargehub.stations.api import StationParts
+from chargehub.stations.commissioning import Commissioning
+from chargehub.stations.control import StationControl
 from chargehub.stations.dispatch import CommandDesk, close_pending_as_unknown
 from chargehub.stations.inbound import (
     BootHandler,
@@ -69,7 +76,9 @@ from chargehub.stations.reports import (
     StatusReported,
     VariablesReported,
 )
+from chargehub.telemetry import api as telemetry_api
 from chargehub.telemetry.partitions import ensure_partitions
+from chargehub.transactions import api as transactions_api
 from chargehub.transactions.book import Book
 from chargehub.transactions.inbound import (
     AuthorizeHandler,
@@ -111,7 +120,15 @@ def build_api(checks: dict[str, Callable[[], Awaitable[bool]]], max_body_bytes: 
         description=DESCRIPTION,
         max_body_bytes=max_body_bytes,
     )
-    for router in (access_api.router, live_api.router):
+    for router in (
+        access_api.router,
+        stations_api.router,
+        commissioning_api.router,
+        drivers_api.router,
+        transactions_api.router,
+        telemetry_api.router,
+        live_api.router,
+    ):
         api.include_router(router)
     api.include_router(health_router(checks, metrics_access=[Depends(viewer)]))
     api.include_router(page_router())
@@ -176,13 +193,14 @@ class Hub:
             "ocpp_listener": _check(lambda: listener.listening),
             "worker": _check(lambda: worker.alive),
         }
-        api = build_api(checks, settings.limits.request_body_bytes)
-        provide(api, self.database, clock, desk, remote, feed, AccessService(self.database, clock))
-        api_port = await self._start_http(api, feed)
+        listening = socket.create_server((settings.api_host, settings.api_port), backlog=1024)
         addresses = Addresses(
-            f"http://{settings.api_host}:{api_port}",
+            f"http://{settings.api_host}:{listening.getsockname()[1]}",
             f"ws://{settings.ocpp_host}:{listener.bound_port}{settings.ocpp_path_prefix}",
         )
+        api = build_api(checks, settings.limits.request_body_bytes)
+        provide(api, *self._parts(clock, desk, remote, feed, addresses))
+        await self._start_http(api, feed, listening)
         log.info("server_started", api=addresses.api_url, ocpp=addresses.ocpp_url)
         return addresses
 
@@ -298,10 +316,36 @@ class Hub:
 
         return ensure
 
-    async def _start_http(self, api: FastAPI, feed: LiveFeed) -> int:
-        listening = socket.create_server(
-            (self.settings.api_host, self.settings.api_port), backlog=1024
+    def _parts(
+        self,
+        clock: HubClock,
+        desk: CommandDesk,
+        remote: RemoteControl,
+        feed: LiveFeed,
+        addresses: Addresses,
+    ) -> tuple[object, ...]:
+        """Return what the routers find by type."""
+        settings, database = self.settings, self.database
+        stations = StationParts(
+            database=database,
+            desk=desk,
+            control=StationControl(database, desk, clock, self.bus),
+            commissioning=Commissioning(
+                database, clock, station_key(settings), self.bus, self.connections
+            ),
+            public_url=settings.public_url or addresses.api_url,
         )
+        return (
+            database,
+            clock,
+            AccessService(database, clock),
+            AccessParts(database, settings.secure_cookies),
+            stations,
+            remote,
+            feed,
+        )
+
+    async def _start_http(self, api: FastAPI, feed: LiveFeed, listening: socket.socket) -> None:
         prepare_listening_socket(listening)
         config = uvicorn.Config(
             api,
@@ -324,8 +368,6 @@ class Hub:
             if serving.done():
                 serving.result()
             await asyncio.sleep(0.01)
-        port: int = listening.getsockname()[1]
-        return port
 
     async def _database_answers(self) -> bool:
         async with self.database.read() as connection:
