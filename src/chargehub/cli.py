@@ -81,13 +81,14 @@ def migrate_database() -> None:
 
 @main.command()
 @click.option("--speed", type=float, default=10.0, show_default=True, help="Rate of its clock.")
+@click.option("--every", type=float, default=10.0, help="Seconds between lines, off a terminal.")
 @with_parent_option
 @plain_errors
-def demo(speed: float, with_parent: bool) -> None:
+def demo(speed: float, every: float, with_parent: bool) -> None:
     """Run the demo hub: database, server and 91 simulated stations, until Ctrl-C."""
     loaded = settings.load(demo=True, clock_rate=speed)
     _prepare_stage(with_parent=with_parent)
-    run_demo(loaded)
+    run_demo(loaded, line_period_s=every)
 
 
 @main.command()

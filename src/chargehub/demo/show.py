@@ -12,17 +12,16 @@ from chargehub.demo.seed import LOGINS
 from chargehub.demo.stage import Stage
 from chargehub.settings import Settings
 
-TABLE_PERIOD_S = 1.0
-LINE_PERIOD_S = 10.0
+LOOK_PERIOD_S = 1.0
 
 
-def run_demo(settings: Settings) -> None:
+def run_demo(settings: Settings, *, line_period_s: float) -> None:
     """Run until interrupted or a part fails (DemoFailed)."""
     click.echo("Starting the database, the server and 91 simulated stations ...")
     try:
         with Stage(settings) as stage:
             click.echo(introduction(stage))
-            watch(stage)
+            watch(stage, line_period_s)
     except KeyboardInterrupt:
         pass
     click.echo("Stopped: fleet, server, database.")
@@ -48,18 +47,18 @@ def introduction(stage: Stage) -> str:
     )
 
 
-def watch(stage: Stage) -> None:
+def watch(stage: Stage, line_period_s: float) -> None:
     console = Console()
     if console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
             while True:
                 stage.check()
                 live.update(stage.progress().table(), refresh=True)
-                time.sleep(TABLE_PERIOD_S)
-    said = -LINE_PERIOD_S
+                time.sleep(LOOK_PERIOD_S)
+    said = -line_period_s
     while True:
         stage.check()
-        if time.monotonic() - said >= LINE_PERIOD_S:
+        if time.monotonic() - said >= line_period_s:
             said = time.monotonic()
             click.echo(stage.progress().line())
-        time.sleep(TABLE_PERIOD_S)
+        time.sleep(LOOK_PERIOD_S)
