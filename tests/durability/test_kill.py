@@ -1,0 +1,258 @@
+"""Invariant 1: acknowledged means committed. SIGKILL at any moment loses and doubles nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import sys
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.access.passwords import Passwords
+from chargehub.access.rules import Role
+from chargehub.access.service import create_operator
+from chargehub.kit.clock import wall_now
+from chargehub.kit.db import Database
+from tests.durability.stations import TrustlessStation
+
+STATIONS = 24
+LOGIN, PASSWORD = "killer", "a long enough pass phrase"
+
+
+class Server:
+    """The real server as a process of its own, on ports that stay the same over restarts."""
+
+    def __init__(self, database_url: str, log: Path) -> None:
+        self.api_port, self.ocpp_port = _free_port(), _free_port()
+        self._log = log
+        self._environment = {
+            **os.environ,
+            "CHARGEHUB_DATABASE_URL": database_url,
+            "CHARGEHUB_DEMO": "true",
+            "CHARGEHUB_API_PORT": str(self.api_port),
+            "CHARGEHUB_OCPP_PORT": str(self.ocpp_port),
+            "CHARGEHUB_LIMITS__MESSAGES_PER_S": "100000",
+            "CHARGEHUB_LIMITS__MESSAGES_BURST": "100000",
+        }
+        self._process: asyncio.subprocess.Process | None = None
+
+    def ocpp_url(self) -> str:
+        return f"ws://127.0.0.1:{self.ocpp_port}/ocpp"
+
+    @property
+    def api_url(self) -> str:
+        return f"http://127.0.0.1:{self.api_port}"
+
+    async def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "chargehub",
+                "serve",
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+            )
+        async with asyncio.timeout(60), httpx.AsyncClient() as client:
+            while not await self._ready(client):
+                assert self._process.returncode is None, self._log.read_text()
+                await asyncio.sleep(0.05)
+
+    async def _ready(self, client: httpx.AsyncClient) -> bool:
+        try:
+            return (await client.get(f"{self.api_url}/readyz")).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    async def end(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+        async with asyncio.timeout(60):
+            await self._process.wait()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize(
+    "kills", [3, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])]
+)
+async def test_killed_under_load_nothing_acknowledged_is_lost_or_doubled(
+    database: Database, database_url: str, tmp_path: Path, kills: int
+) -> None:
+    server = Server(database_url, tmp_path / "server.log")
+    await server.start()
+    await _create_killer(database)
+    stations = [
+        TrustlessStation(
+            f"K-{number:02}",
+            f"password-of-{number:02}-kill",
+            "ocpp2.0.1" if number % 3 == 0 else "ocpp1.6",
+            server.ocpp_url,
+        )
+        for number in range(STATIONS)
+    ]
+    chance = random.Random(kills)
+    stop = asyncio.Event()
+    commanded = CommandLog(server, [station.identity for station in stations])
+    try:
+        async with asyncio.TaskGroup() as group:
+            for station in stations:
+                group.create_task(station.run(stop))
+            commanding = group.create_task(commanded.run(stop))
+            for _ in range(kills):
+                # A moment somewhere in the load; the point of the test is that it does not matter.
+                await asyncio.sleep(chance.uniform(0.5, 2.0))
+                await server.end(signal.SIGKILL)
+                await server.start()
+            stop.set()
+            await commanding
+        await _settled(database)
+    finally:
+        await server.end(signal.SIGTERM)
+    await _check_stations(database, stations)
+    await _check_commands(database, commanded)
+
+
+class CommandLog:
+    """An operator who keeps commanding stations, and what they were told."""
+
+    def __init__(self, server: Server, identities: list[str]) -> None:
+        self._server = server
+        self._identities = identities
+        self.answered: dict[str, str] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        number = 0
+        token: str | None = None
+        async with httpx.AsyncClient(base_url=self._server.api_url, timeout=10) as client:
+            while not stop.is_set():
+                number += 1
+                try:
+                    token = token or await self._log_in(client)
+                    await self._command(client, token, number)
+                except httpx.HTTPError:
+                    await asyncio.sleep(0.1)
+
+    async def _log_in(self, client: httpx.AsyncClient) -> str:
+        answer = await client.post("/api/v1/login", json={"login": LOGIN, "password": PASSWORD})
+        answer.raise_for_status()
+        token: str = answer.json()["token"]
+        return token
+
+    async def _command(self, client: httpx.AsyncClient, token: str, number: int) -> None:
+        identity = self._identities[number % len(self._identities)]
+        answer = await client.post(
+            f"/api/v1/charging-stations/{identity}/commands/ClearCache",
+            json={},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        if answer.status_code == 200:
+            self.answered[answer.json()["command_id"]] = "answered"
+
+
+async def _create_killer(database: Database) -> None:
+    hashed = await Passwords().hash(PASSWORD)
+    async with database.write() as connection:
+        await create_operator(
+            connection,
+            wall_now(),
+            login=LOGIN,
+            role=Role.OPERATOR,
+            password_hash=hashed,
+            actor="test",
+        )
+
+
+async def _settled(database: Database) -> None:
+    """Wait until the worker has settled everything: no due action got lost on the way.
+
+    Settling falls due a minute after the end; the rows are brought forward instead of waiting.
+    """
+    async with asyncio.timeout(60):
+        while True:
+            async with database.write() as connection:
+                await connection.execute(
+                    text(
+                        "UPDATE due_actions SET due_at = now() - interval '1 hour'"
+                        " WHERE kind = 'transaction.settle'"
+                    )
+                )
+                left = await connection.scalar(
+                    text(
+                        "SELECT count(*) FROM transactions"
+                        " WHERE state = 'Ended' AND settled_at IS NULL"
+                    )
+                )
+            if left == 0:
+                return
+            await asyncio.sleep(0.2)
+
+
+async def _check_stations(database: Database, stations: list[TrustlessStation]) -> None:
+    assert sum(station.repeats for station in stations) > 0, "no kill was felt"
+    promised = Counter[str]()
+    async with database.read() as connection:
+        for station in stations:
+            promised += await _check_station(connection, station)
+    assert promised["starts"] > STATIONS
+    assert promised["samples"] > promised["starts"]
+
+
+async def _check_station(connection: AsyncConnection, station: TrustlessStation) -> Counter[str]:
+    promised = station.acknowledged
+    station_id = await connection.scalar(
+        text("SELECT id FROM charging_stations WHERE identity = :identity"),
+        {"identity": station.identity},
+    )
+    transactions = (
+        await connection.execute(
+            text(
+                "SELECT ref, end_register_wh, state, energy_wh FROM transactions"
+                " WHERE station_id = :id"
+            ),
+            {"id": station_id},
+        )
+    ).all()
+    stored = {row.ref: row for row in transactions}
+    assert sorted(stored) == sorted(promised.starts.values())
+    for ref, register in promised.stops.items():
+        assert (stored[ref].state, stored[ref].end_register_wh) == ("Ended", register)
+        assert stored[ref].energy_wh == 800
+    statuses = await connection.execute(
+        text("SELECT status, at FROM connector_status_events WHERE station_id = :id"),
+        {"id": station_id},
+    )
+    assert Counter((row.status, row.at) for row in statuses) == Counter(promised.statuses)
+    samples = await connection.execute(
+        text(
+            "SELECT t.ref, s.sampled_at, s.register_wh FROM samples s"
+            " JOIN transactions t ON t.id = s.transaction_id"
+            " WHERE s.station_id = :id AND s.context <> 'Transaction.Begin'"
+        ),
+        {"id": station_id},
+    )
+    found = Counter((row.ref, row.sampled_at, row.register_wh) for row in samples)
+    assert found == Counter(promised.samples)
+    return Counter(starts=len(promised.starts), samples=len(promised.samples))
+
+
+async def _check_commands(database: Database, commanded: CommandLog) -> None:
+    assert commanded.answered
+    async with database.read() as connection:
+        rows = await connection.execute(text("SELECT id, outcome FROM station_commands"))
+        outcomes = {str(row.id): row.outcome for row in rows}
+    assert "pending" not in outcomes.values()
+    assert {number: outcomes[number] for number in commanded.answered} == commanded.answered
