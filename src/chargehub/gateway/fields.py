@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from chargehub.gateway.translation import Context, Payload
-from chargehub.kit.clean import clean_json, clean_text
+from chargehub.kit.clean import clean_json
 from chargehub.stations.reports import NoticeReported
 from chargehub.telemetry.meter_values import read_timestamp
 from chargehub.telemetry.readings import Flag
@@ -48,10 +48,13 @@ class Fields:
         return number
 
     def text(self, name: str, limit: int = 255) -> str | None:
-        """Read a text, cut to `limit`; a number will do. Empty text stays empty."""
+        """Read a text, cut to `limit`; a number will do. Empty text stays empty.
+
+        Text is free of NUL and lone surrogates since the socket's JSON reader.
+        """
         value = self._values.get(name)
-        if value is None:
-            return None
+        if value is None or (type(value) is str and len(value) <= limit):
+            return value
         if not isinstance(value, str):
             number = _whole(value)
             if number is None or not abs(number) <= MAX_INT63:
@@ -61,7 +64,7 @@ class Fields:
         if len(value) > limit:
             self.dropped = True
             value = value[:limit]
-        return clean_text(value)
+        return value
 
     def filled(self, name: str, limit: int = 255) -> str | None:
         """Read a text; empty text means absent."""

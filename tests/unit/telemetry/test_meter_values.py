@@ -93,6 +93,12 @@ def test_clean_element_becomes_a_reading_without_flag_or_raw(clean: dict[str, An
             Flag.UNREADABLE,
             id="absurd multiplier",
         ),
+        pytest.param(
+            {"value": 1, "unitOfMeasure": {"unit": "Wh", "multiplier": True}},
+            None,
+            Flag.UNREADABLE,
+            id="multiplier that is no number",
+        ),
         pytest.param({"value": "7", "unit": "V"}, None, Flag.UNREADABLE, id="not an energy unit"),
         pytest.param({"value": "-3", "unit": "Wh"}, None, Flag.NEGATIVE, id="negative register"),
         pytest.param({"value": "-0.2", "unit": "Wh"}, 0, 0, id="noise below zero"),
@@ -278,6 +284,10 @@ def test_missing_context_is_periodic_and_one_stated_context_holds_for_all() -> N
             10,
             50.0,
         )
+
+
+def test_unknown_context_is_kept_cut() -> None:
+    assert read({"value": "5", "unit": "Wh", "context": "Own" * 100}).context == ("Own" * 100)[:50]
 
 
 def test_begin_and_end_in_one_element_are_two_readings() -> None:
