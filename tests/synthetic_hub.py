@@ -108,6 +108,7 @@ class SyntheticHub:
     rate: float = 1.0
     max_viewers: int = 100
     flush_s: float = 0.2
+    stall_s: float = 30.0
     bus: EventBus = field(default_factory=EventBus)
     password: str = PASSWORD
     logged_out: set[str] = field(default_factory=set)
@@ -117,11 +118,16 @@ class SyntheticHub:
         self.clock = HubClock(ClockPair(time.time(), START.timestamp(), self.rate))
         self.board = Board(FrameRing("test"), self.clock.now, self.rate)
         self.feed = LiveFeed(
-            self.board, self._load, max_viewers=self.max_viewers, flush_s=self.flush_s
+            self.board,
+            self._load,
+            max_viewers=self.max_viewers,
+            flush_s=self.flush_s,
+            stall_s=self.stall_s,
         )
         self.feed.listen(self.bus)
         self.charging: dict[tuple[int, int], dict[str, Any]] = {}
         self.next_transaction = 10_001
+        self.connections: set[Any] = set()
 
     async def _load(self) -> HubFacts:
         return hub_facts(self.stations, self.clock.now())
@@ -271,11 +277,12 @@ async def serving(hub: SyntheticHub, port: int = 0) -> AsyncIterator[str]:
     """Serve the hub on 127.0.0.1; yields its base URL."""
     await hub.feed.start()
     listener = socket.create_server(("127.0.0.1", port), backlog=512)
-    prepare_listening_socket(listener)
+    prepare_listening_socket(listener, hub.stall_s)
     config = uvicorn.Config(
         hub.api(), log_level="warning", lifespan="off", timeout_graceful_shutdown=2
     )
     server = uvicorn.Server(config)
+    hub.connections = server.server_state.connections
     task = asyncio.create_task(server.serve([listener]))
     while not server.started:  # noqa: ASYNC110 - uvicorn offers no event for it.
         await asyncio.sleep(0.01)

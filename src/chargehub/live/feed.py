@@ -59,12 +59,14 @@ class LiveFeed:
         max_viewers: int = 500,
         flush_s: float = 0.2,
         beat_s: float = 2.0,
+        stall_s: float = 30.0,
         reload_s: float = 5.0,
     ) -> None:
         self.board = board
         self.closed = False
         self.viewers = 0
         self.beat_s = beat_s
+        self.stall_s = stall_s
         self._load = load
         self._max_viewers = max_viewers
         self._flush_s = flush_s

@@ -27,7 +27,6 @@ LoginCheck = Callable[[], Awaitable[bool]]
 # The browser waits this long before it connects again by itself.
 RETRY_MS = 2000
 LOGIN_CHECK_S = 60.0
-STALL_S = 30.0
 SEND_BUFFER_BYTES = 32 * 1024
 
 VIEWERS_STALLED = Counter(
@@ -35,7 +34,7 @@ VIEWERS_STALLED = Counter(
 )
 
 
-def prepare_listening_socket(listener: socket.socket, stall_s: float = STALL_S) -> None:
+def prepare_listening_socket(listener: socket.socket, stall_s: float = 30.0) -> None:
     """Keep the kernel from hiding stale frames, and from keeping a reader that is gone.
 
     Accepted sockets inherit both. By default the kernel buffers megabytes, at our rate half an
@@ -75,16 +74,13 @@ async def frames(
 
 
 class LiveResponse(StreamingResponse):
-    """Counts its viewer while it streams and gives up on one that reads nothing for `stall_s`."""
+    """Counts its viewer while it streams and gives up on one that reads nothing for too long."""
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self, content: AsyncIterator[bytes], feed: LiveFeed, stall_s: float = STALL_S
-    ) -> None:
+    def __init__(self, content: AsyncIterator[bytes], feed: LiveFeed) -> None:
         super().__init__(content, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self._feed = feed
-        self._stall_s = stall_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._feed.attached():
@@ -92,7 +88,7 @@ class LiveResponse(StreamingResponse):
 
     async def stream_response(self, send: Send) -> None:
         async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(self._stall_s):
+            async with asyncio.timeout(self._feed.stall_s):
                 await send(message)
 
         try:
@@ -100,4 +96,4 @@ class LiveResponse(StreamingResponse):
         except TimeoutError:
             # The answer stays unfinished, at which the HTTP server closes the connection.
             VIEWERS_STALLED.inc()
-            log.info("live_viewer_stalled", stall_s=self._stall_s)
+            log.info("live_viewer_stalled", stall_s=self._feed.stall_s)

@@ -13,7 +13,7 @@ import pytest
 from chargehub.live.facts import HubFacts
 from chargehub.live.feed import LiveFeed
 from chargehub.live.frames import Topics
-from chargehub.live.stream import LiveResponse, frames
+from chargehub.live.stream import VIEWERS_STALLED, frames
 from tests.live_client import EventReader, StreamEvent, Viewer, open_raw, view_of
 from tests.synthetic_hub import COOKIE, SyntheticHub, hub_facts, serving
 
@@ -201,28 +201,26 @@ async def test_stopping_the_feed_ends_every_stream(
             assert [event.kind async for event in events if event.kind != "beat"] == []
 
 
-async def test_a_viewer_that_reads_nothing_is_let_go(hub: SyntheticHub) -> None:
-    """The server's side of it: a send that never completes ends the response in time."""
-    await hub.feed.start()
-    sent = []
+async def test_a_viewer_that_reads_nothing_is_let_go_and_its_connection_dropped() -> None:
+    hub = SyntheticHub(stations=91, flush_s=0.005, stall_s=0.5)
+    before = _stalled_viewers()
+    async with serving(hub) as base, asyncio.timeout(DEADLINE_S):
+        hub.open_up()
+        stalled = await open_raw(base, COOKIE, limit=4096)
+        while hub.feed.viewers:
+            for _ in range(60):
+                hub.step()
+            await asyncio.sleep(0.002)
+        assert _stalled_viewers() == before + 1
+        # Still nothing is read; yet the kernel does not wait for that for ever.
+        while hub.connections:  # noqa: ASYNC110 - nothing tells when the last has gone.
+            await asyncio.sleep(0.02)
+        await stalled.close()
 
-    async def send(message: object) -> None:
-        sent.append(message)
-        if len(sent) > 2:
-            await asyncio.Event().wait()
 
-    async def receive() -> dict[str, str]:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    async def login_good() -> bool:
-        return True
-
-    response = LiveResponse(frames(hub.feed, BOTH, None, login_good), hub.feed, stall_s=0.05)
-    async with asyncio.timeout(DEADLINE_S):
-        await response({"type": "http", "asgi": {"spec_version": "2.3"}}, receive, send)
-    await hub.feed.stop()
-    assert hub.feed.viewers == 0
+def _stalled_viewers() -> float:
+    (metric,) = VIEWERS_STALLED.collect()
+    return metric.samples[0].value
 
 
 async def test_a_stalled_reader_holds_little_and_wakes_to_a_snapshot() -> None:
