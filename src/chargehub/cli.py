@@ -179,7 +179,7 @@ def _database_url(loaded: Settings) -> Iterator[str]:
 
 def _prepare_stage(*, with_parent: bool) -> None:
     """Make every way to be ended an orderly one: Ctrl-C, kill, closed terminal, dead parent."""
-    logging.configure("warning", "auto")
+    logging.configure("warning", "console")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     if with_parent:

@@ -37,6 +37,7 @@ def introduction(stage: Stage) -> str:
             f"  API          {stage.api_url}/api/v1  (reference: {stage.api_url}/docs)",
             f"  OCPP         {stage.ocpp_url}/{{identity}}",
             f"  Data, logs   {stage.data_dir}",
+            f"  Database     {stage.database_place}",
             f"  Clock        {stage.settings.clock_rate:g} x",
             "  Demo logins (made up for this data directory)",
             *rows,

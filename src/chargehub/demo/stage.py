@@ -36,6 +36,7 @@ class Stage:
         self.ocpp_url = (
             f"ws://{_reachable(settings.ocpp_host)}:{settings.ocpp_port}{settings.ocpp_path_prefix}"
         )
+        self.database_place = "given by CHARGEHUB_DATABASE_URL"
         self.children: list[Child] = []
         self._ending = ExitStack()
 
@@ -91,6 +92,7 @@ class Stage:
         postgres = EmbeddedPostgres(self.data_dir)
         postgres.start()
         self._ending.callback(postgres.stop)
+        self.database_place = str(postgres.cluster_dir)
         return postgres.url
 
     async def _seed(self, url: str) -> None:
