@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +13,7 @@ from simulators.car import Car
 from simulators.client import ConnectionRefusedByHub
 from simulators.gun import StopCause
 from tests.unit.simulators.conftest import START, MakeStation, booted
-from tests.unit.simulators.fake_hub import V16, V201, CallError, FakeHub, Payload, Silence
+from tests.unit.simulators.fake_hub import V16, V201, Answer, CallError, FakeHub, Payload, Silence
 
 BOTH = pytest.mark.parametrize("version", [V16, V201])
 
@@ -233,7 +234,10 @@ async def test_a_waiting_token_is_forgotten_after_the_connection_time_out(
 async def test_only_ones_own_token_or_group_stops(hub: FakeHub, make_station: MakeStation) -> None:
     station = await booted(make_station())
     groups = {"TAXI-0001": "FLEET-1", "TAXI-0002": "FLEET-1", "TAXI-0003": "FLEET-2"}
-    info = lambda token: {"status": "Accepted", "parentIdTag": groups[token]}  # noqa: E731 - a table in words.
+
+    def info(token: str) -> Payload:
+        return {"status": "Accepted", "parentIdTag": groups[token]}
+
     hub.answers["Authorize"] = lambda p: {"idTagInfo": info(p["idTag"])}
     hub.answers["StartTransaction"] = lambda p: {
         "transactionId": 5,
@@ -279,7 +283,8 @@ async def test_an_outage_is_replayed_in_order_with_the_original_times(
     await station.stop(1)
     await station.unplug(1)
     assert hub.received == []
-    station.clock.set(START + 3600)  # type: ignore[attr-defined] - the fixture's clock is manual.
+    clock: Any = station.clock
+    clock.set(START + 3600)
     await station.come_back()
     assert "BootNotification" not in hub.actions()
     words = described(hub)
@@ -350,15 +355,17 @@ async def test_a_time_out_repeats_with_a_new_message_id(
     hub: FakeHub, make_station: MakeStation
 ) -> None:
     station = await booted(make_station(call_timeout_s=0.05))
-    answers = iter([Silence(), {"transactionId": 7, "idTagInfo": {"status": "Accepted"}}])
+    accepted = {"transactionId": 7, "idTagInfo": {"status": "Accepted"}}
+    answers: Iterator[Answer] = iter([Silence(), accepted])
     hub.answers["StartTransaction"] = lambda _: next(answers)
     await station.plug_in(1, Car())
     await station.present_token(1, "TAXI-0001")
     first, second = (r for r in hub.received if r.action == "StartTransaction")
     assert first.payload == second.payload
     assert first.message_id != second.message_id
-    assert station.gun(1).transaction is not None
-    assert station.gun(1).transaction.number == 7
+    transaction = station.gun(1).transaction
+    assert transaction is not None
+    assert transaction.number == 7
 
 
 async def test_a_callerror_is_tried_three_times_and_then_given_up(

@@ -43,9 +43,7 @@ def test_who_wants_more_is_at_most_one_module_behind(demands_w: list[float]) -> 
 
 @given(
     st.tuples(cars, cars),
-    st.lists(
-        st.tuples(st.floats(0.1, 900), st.booleans(), st.booleans()), min_size=1, max_size=12
-    ),
+    st.lists(st.tuples(st.floats(0.1, 900), st.booleans(), st.booleans()), min_size=1, max_size=12),
 )
 def test_the_cabinet_never_gives_more_than_it_has(
     pair: tuple[Car, Car], moves: list[tuple[float, bool, bool]]
@@ -92,7 +90,8 @@ def test_the_curve_is_flat_and_then_tapers() -> None:
 
 
 def test_cars_are_the_hubs_mix_and_the_seeds() -> None:
-    drawn = [draw_car(random.Random(number)) for number in range(2_000)]
+    seeds = range(2_000)
+    drawn = [draw_car(random.Random(seed)) for seed in seeds]
     assert draw_car(random.Random(7)) == drawn[7]
     assert all(50_000 <= car.capacity_wh <= 70_000 for car in drawn)
     assert all(0.85 <= car.target_soc <= 0.98 for car in drawn)

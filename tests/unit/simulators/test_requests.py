@@ -85,19 +85,19 @@ async def test_a_remote_start_is_authorized_where_so_configured(
     assert station.gun(1).transaction is None
 
 
-def reserve_call(version: str, token: str = "TAXI-0001") -> tuple[str, Payload]:
+def reserve_call(version: str, holder: str = "TAXI-0001") -> tuple[str, Payload]:
     expiry = "2026-11-23T04:15:00Z"
     if version == V16:
         return "ReserveNow", {
             "connectorId": 1,
             "expiryDate": expiry,
-            "idTag": token,
+            "idTag": holder,
             "reservationId": 5,
         }
     return "ReserveNow", {
         "id": 5,
         "expiryDateTime": expiry,
-        "idToken": {"idToken": token, "type": "Central"},
+        "idToken": {"idToken": holder, "type": "Central"},
         "evseId": 1,
     }
 
@@ -142,8 +142,9 @@ async def test_reservations_are_amended_refused_and_cancelled(
     station = await booted(make_station(version))
     assert await hub.call("QZ-001", *reserve_call(version)) == {"status": "Accepted"}
     assert await hub.call("QZ-001", *reserve_call(version, "TAXI-9")) == {"status": "Accepted"}
-    assert station.gun(1).reservation is not None
-    assert station.gun(1).reservation.token == "TAXI-9"
+    reservation = station.gun(1).reservation
+    assert reservation is not None
+    assert reservation.token == "TAXI-9"
     cancel = ("CancelReservation", {"reservationId": 5})
     assert await hub.call("QZ-001", *cancel) == {"status": "Accepted"}
     assert await hub.call("QZ-001", *cancel) == {"status": "Rejected"}
@@ -263,7 +264,7 @@ async def test_unknown_and_broken_calls_get_the_right_error(
     assert await code("SetChargingProfile", {}) == "NotSupported"
     missing = "FormationViolation" if version == V16 else "OccurrenceConstraintViolation"
     wrong = "FormationViolation" if version == V16 else "FormatViolation"
-    action, payload = start_call(version)
+    action, _payload = start_call(version)
     assert await code(action, {}) == missing
     assert await code("CancelReservation", {"reservationId": "x"}) == wrong
 
