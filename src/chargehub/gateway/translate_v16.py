@@ -46,6 +46,7 @@ from chargehub.stations.commands import (
     ChangeAvailability,
     ClearCache,
     InvalidCommand,
+    ReportInventory,
     RequestStartTransaction,
     RequestStopTransaction,
     ReserveNow,
@@ -382,6 +383,11 @@ def _encode_trigger(command: TriggerMessage) -> Request:
     return Request("TriggerMessage", payload)
 
 
+def _encode_inventory(_command: ReportInventory) -> Request:
+    # 16 5.8: an empty key list asks for all keys; the answer itself is the report.
+    return Request("GetConfiguration", {})
+
+
 TRANSLATOR = Translator(
     inbound=_INBOUND,
     encoders={
@@ -394,6 +400,7 @@ TRANSLATOR = Translator(
         CancelReservation: encode_cancel_reservation,
         ClearCache: encode_clear_cache,
         TriggerMessage: _encode_trigger,
+        ReportInventory: _encode_inventory,
     },
     trigger_answers={
         "TriggerMessage": frozenset(_TRIGGERS.values()),

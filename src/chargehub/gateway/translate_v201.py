@@ -47,6 +47,7 @@ from chargehub.stations.commands import (
     ClearCache,
     GetTransactionStatus,
     InvalidCommand,
+    ReportInventory,
     RequestStartTransaction,
     RequestStopTransaction,
     ReserveNow,
@@ -447,6 +448,13 @@ def _encode_transaction_status(command: GetTransactionStatus) -> Request:
     return Request("GetTransactionStatus", {} if ref is None else {"transactionId": ref})
 
 
+def _encode_inventory(command: ReportInventory) -> Request:
+    # B07.FR.14: the full inventory; NotifyReport messages follow.
+    return Request(
+        "GetBaseReport", {"requestId": command.request_id, "reportBase": "FullInventory"}
+    )
+
+
 TRANSLATOR = Translator(
     inbound=_INBOUND,
     encoders={
@@ -460,6 +468,7 @@ TRANSLATOR = Translator(
         ClearCache: encode_clear_cache,
         TriggerMessage: _encode_trigger,
         GetTransactionStatus: _encode_transaction_status,
+        ReportInventory: _encode_inventory,
     },
     trigger_answers={
         "GetBaseReport": frozenset(("NotifyReport",)),

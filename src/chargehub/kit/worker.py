@@ -1,4 +1,4 @@
-"""The one worker: acts on due rows when their time has come, and on outbox rows in their order.
+"""The one worker: acts on due rows when their time has come, and on outbox rows as they come.
 
 At least once each: a row goes only after its action succeeded, so actions must be repeatable. An
 action that keeps failing is tried again later and later and never dropped.
@@ -28,6 +28,8 @@ DueAction = Callable[[str, Payload], Awaitable[None]]
 OutboxAction = Callable[[str, Payload], Awaitable[None]]
 
 BATCH = 200
+CONCURRENT = 4
+"""Actions on events under way at once: below what the database pool and the stations can take."""
 OUTBOX_ATTEMPTS = 5
 IDLE_S = 0.5
 RETRY_AFTER = (timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=1))
@@ -44,24 +46,29 @@ class Worker:
     clock: HubClock
     due: Mapping[str, DueAction]
     topics: Mapping[str, OutboxAction]
-    _task: asyncio.Task[None] | None = field(default=None)
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT))
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="worker")
+        # Apart, so that a station that is slow to answer an event's command delays no due action.
+        self._tasks = [
+            asyncio.create_task(self._run(self._run_due), name="worker-due"),
+            asyncio.create_task(self._run(self._run_outbox), name="worker-outbox"),
+        ]
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property
     def alive(self) -> bool:
-        return self._task is not None and not self._task.done()
+        return bool(self._tasks) and not any(task.done() for task in self._tasks)
 
-    async def _run(self) -> None:
+    async def _run(self, work: Callable[[], Awaitable[int]]) -> None:
         while True:
             try:
-                worked = await self.run_once()
+                worked = await work()
             except Exception:
                 log.exception("worker_round_failed")
                 worked = 0
@@ -115,13 +122,12 @@ class Worker:
             ).all()
         # Most topics have no action here: they are the event feed's.
         await self._mark_handled([row.seq for row in rows if row.topic not in self.topics])
-        for row in rows:
-            if row.topic in self.topics:
-                await self._act_on_event(row)
+        await asyncio.gather(*(self._act_on_event(row) for row in rows if row.topic in self.topics))
         return len(rows)
 
     async def _act_on_event(self, row: Any) -> None:
-        error = await self._act(self.topics, row.topic, row.subject, row.payload)
+        async with self._turns:
+            error = await self._act(self.topics, row.topic, row.subject, row.payload)
         if error is None or row.attempts + 1 >= OUTBOX_ATTEMPTS:
             await self._mark_handled([row.seq], error)
             return

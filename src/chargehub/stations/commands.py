@@ -129,6 +129,13 @@ class GetTransactionStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportInventory:
+    """Ask for every variable or configuration key; the reports arrive by themselves."""
+
+    request_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class RawCommand:
     """An OCPP request as the caller wrote it; validated against the station's own schema."""
 
@@ -147,6 +154,7 @@ Command = (
     | ClearCache
     | TriggerMessage
     | GetTransactionStatus
+    | ReportInventory
     | RawCommand
 )
 

@@ -165,12 +165,18 @@ class StationChange(Input):
 
 
 class CredentialRequest(Input):
-    credential: Credential | None = Field(None, description="Left out: one is made.")
+    credential: Credential | None = Field(
+        None, description="Left out: one is made.", examples=[None]
+    )
 
 
 class ReplacementRequest(Input):
-    identity: Identity = Field(description="Of the new station; may be the old one's.")
-    credential: Credential | None = Field(None, description="Left out: one is made.")
+    identity: Identity = Field(
+        description="Of the new station; may be the old one's.", examples=["CS001"]
+    )
+    credential: Credential | None = Field(
+        None, description="Left out: one is made.", examples=[None]
+    )
 
 
 class CommissionedStation(BaseModel):

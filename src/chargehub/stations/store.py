@@ -15,6 +15,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    Sequence,
     SmallInteger,
     Table,
     Text,
@@ -41,6 +42,10 @@ locations = Table(
     CheckConstraint("longitude BETWEEN -180 AND 180", name="longitude"),
 )
 
+inventory_request_ids = Sequence(
+    "inventory_request_ids", minvalue=1, maxvalue=2**31 - 1, metadata=metadata
+)
+
 charging_stations = Table(
     "charging_stations",
     metadata,
@@ -59,6 +64,8 @@ charging_stations = Table(
     Column("firmware_version", Text),
     Column("boot_facts", JSONB),
     Column("booted_at", DateTime(timezone=True)),
+    # The firmware whose inventory we asked for last; NULL before the first contact.
+    Column("inventoried_firmware", Text),
     # What the operator wants; what the station says is on connectors.
     Column("wanted_operative", Boolean, nullable=False, server_default=text("true")),
     Column("status", Text, nullable=False, server_default="Unknown"),
@@ -154,7 +161,7 @@ station_variables = Table(
     "station_variables",
     metadata,
     Column("station_id", BigInteger, ForeignKey(charging_stations.c.id), primary_key=True),
-    # The variable's full name: Component[/instance][@evse[.connector]].Variable[/instance]#Attribute
+    # Component[/instance][@evse[.connector]].Variable[/instance]#Attribute
     Column("path", Text, primary_key=True),
     Column("value", Text),
     Column("facts", JSONB, nullable=False),
