@@ -113,10 +113,17 @@ def problems(*kinds: type[ChargeHubError]) -> dict[int | str, dict[str, Any]]:
             },
         )
         response["content"][PROBLEM_MEDIA_TYPE]["examples"][kind.code] = {
-            "summary": kind.title(),
-            "value": _document(kind(), "3f0e9d6c5b7a"),
+            "$ref": f"#/components/examples/{kind.code}"
         }
     return responses
+
+
+def _problem_examples(base: type[ChargeHubError] = ChargeHubError) -> dict[str, Any]:
+    """Build one example per problem code there is."""
+    found = {base.code: {"summary": base.title(), "value": _document(base(), "3f0e9d6c5b7a")}}
+    for kind in base.__subclasses__():
+        found |= _problem_examples(kind)
+    return found
 
 
 def _document(error: ChargeHubError, request_id: str) -> dict[str, Any]:
@@ -293,7 +300,11 @@ def create_api(*, title: str, version: str, description: str, max_body_bytes: in
 
     def openapi() -> dict[str, Any]:
         document = build()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        components = document.setdefault("components", {})
+        used = set(re.findall(r'"#/components/examples/([^"]+)"', json.dumps(document["paths"])))
+        examples = _problem_examples()
+        components["examples"] = {code: examples[code] for code in sorted(used)}
+        schemas = components.setdefault("schemas", {})
         for model in (FieldError, Problem):
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schema.pop("$defs", None)

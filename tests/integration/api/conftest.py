@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 import time
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import httpx
@@ -19,26 +21,25 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 from sqlalchemy import select
 
-from chargehub.access import api as access_api
 from chargehub.access.api import AccessParts
 from chargehub.access.passwords import Passwords
 from chargehub.access.rules import LoginGuard, Role
 from chargehub.access.service import AccessService
-from chargehub.drivers import api as drivers_api
+from chargehub.app import build_api, create_openapi
 from chargehub.kit.clock import ClockPair, HubClock, wall_now
 from chargehub.kit.db import Database
 from chargehub.kit.events import EventBus
-from chargehub.kit.http import API_PREFIX, create_api, provide
-from chargehub.stations import api as stations_api
-from chargehub.stations import commissioning_api
+from chargehub.kit.http import API_PREFIX, PROBLEM_MEDIA_TYPE, provide
+from chargehub.live.board import Board
+from chargehub.live.facts import HubFacts
+from chargehub.live.feed import LiveFeed
+from chargehub.live.frames import FrameRing
 from chargehub.stations.api import StationParts
 from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.control import StationControl
 from chargehub.stations.dispatch import CommandDesk
 from chargehub.stations.store import charging_stations
-from chargehub.telemetry import api as telemetry_api
 from chargehub.telemetry.partitions import ensure_partitions
-from chargehub.transactions import api as transactions_api
 from chargehub.transactions.book import Book
 from chargehub.transactions.remote import RemoteControl
 from tests.fakes.station_link import FakeStationLink
@@ -49,14 +50,6 @@ PUBLIC_URL = "https://hub.example"
 MAX_BODY_BYTES = 262_144
 # No client here speaks TLS; one shared context saves each the loading of all authorities.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-ROUTERS = (
-    access_api.router,
-    stations_api.router,
-    commissioning_api.router,
-    telemetry_api.router,
-    transactions_api.router,
-    drivers_api.router,
-)
 
 
 @dataclass
@@ -121,18 +114,6 @@ class RunningApi:
             return station_id
 
 
-def build_app(database: Database | None = None) -> FastAPI:
-    """Assemble the routers; without a database only to be looked at."""
-    api = create_api(
-        title="ChargeHub", version="0", description="Under test.", max_body_bytes=MAX_BODY_BYTES
-    )
-    for router in ROUTERS:
-        api.include_router(router)
-    if database is not None:
-        provide(api, database)
-    return api
-
-
 @asynccontextmanager
 async def serving(app: FastAPI) -> AsyncIterator[str]:
     """Run the application on a free port of this machine."""
@@ -151,6 +132,11 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
         await task
 
 
+async def no_hub() -> HubFacts:
+    """The live board has tests of its own; here its routes are only guarded."""
+    raise AssertionError("nobody may reach the board")
+
+
 @asynccontextmanager
 async def running(database_url: str) -> AsyncIterator[RunningApi]:
     database = Database(database_url)
@@ -165,12 +151,14 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         wall=wall,
     )
     desk = CommandDesk(database, link, clock)
-    app = build_app(database)
+    app = build_api({}, MAX_BODY_BYTES)
     provide(
         app,
+        database,
         clock,
         access,
         RemoteControl(database, clock, desk, Book()),
+        LiveFeed(Board(FrameRing("test"), clock.now, 1.0), no_hub, max_viewers=1),
         AccessParts(database, secure_cookies=False),
         StationParts(
             database,
@@ -211,7 +199,39 @@ def problem_of(response: httpx.Response, status: int, code: str) -> dict[str, An
     assert document["status"] == status
     assert document["title"]
     assert document["request_id"] == response.headers["x-request-id"]
+    documented = documented_codes(response.request.method, response.request.url.path)
+    if documented is not None:
+        assert code in documented, f"{response.request.method} {response.request.url.path}: {code}"
     return document
+
+
+@cache
+def _documented() -> list[tuple[str, re.Pattern[str], set[str]]]:
+    found = []
+    for path, methods in create_openapi()["paths"].items():
+        if not path.startswith(API_PREFIX):
+            continue
+        pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", path))
+        for method, operation in methods.items():
+            codes = {
+                code
+                for answer in operation["responses"].values()
+                for code in answer.get("content", {})
+                .get(PROBLEM_MEDIA_TYPE, {})
+                .get("examples", ())
+            }
+            found.append((method.upper(), pattern, codes))
+    return found
+
+
+def documented_codes(method: str, path: str) -> set[str] | None:
+    """Return the problem codes OpenAPI promises for a request; None where there is no route."""
+    matches = [
+        codes
+        for verb, pattern, codes in _documented()
+        if verb == method and pattern.fullmatch(path)
+    ]
+    return set().union(*matches) if matches else None
 
 
 async def make_location(api: RunningApi, location_id: str) -> None:

@@ -9,10 +9,22 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from chargehub.app import build_api
 from chargehub.kit.http import API_PREFIX
-from tests.integration.api.conftest import RunningApi, build_app, problem_of
+from tests.integration.api.conftest import RunningApi, problem_of
 
-OPEN = {("POST", "/login"), ("GET", "/openapi.json"), ("HEAD", "/openapi.json")}
+OPEN = {
+    ("POST", "/api/v1/login"),
+    ("GET", "/api/v1/openapi.json"),
+    ("HEAD", "/api/v1/openapi.json"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    # The board page's files hold no data; what they show comes from guarded routes.
+    ("GET", "/"),
+    ("GET", "/console"),
+    ("GET", "/console/"),
+    ("GET", "/console/{name}"),
+}
 ROLES = ("viewer", "operator", "admin")
 # Who may do what, said a second time and independently of the code. A new route must be added.
 LEAST_ROLE = {
@@ -32,6 +44,9 @@ LEAST_ROLE = {
         GET /transactions/{transaction_id}
         GET /transactions/{transaction_id}/samples
         GET /transactions/{transaction_id}/events
+        GET /live
+        GET /live/snapshot
+        GET //metrics
     """,
     "operator": """
         POST /charging-stations/{identity}/commands/{action}
@@ -65,6 +80,8 @@ LEAST_ROLE = {
         POST /charging-stations/{identity}/decommission
     """,
 }
+# No answer to look at: a login that is revoked, and what the live board's own tests start.
+NOT_TRIED_ALLOWED = {"/api/v1/logout", "/api/v1/live", "/api/v1/live/snapshot"}
 DUMMIES = {
     "operator_id": "00000000-0000-4000-8000-000000000000",
     "evse_no": "1",
@@ -75,7 +92,7 @@ Operation = tuple[str, str]
 
 def least_roles() -> dict[Operation, str]:
     return {
-        (method, path): role
+        (method, path[1:] if path.startswith("//") else API_PREFIX + path): role
         for role, lines in LEAST_ROLE.items()
         for method, path in (line.split() for line in lines.split("\n") if line.strip())
     }
@@ -83,38 +100,36 @@ def least_roles() -> dict[Operation, str]:
 
 def operations(app: FastAPI) -> Iterator[Operation]:
     for context in iter_route_contexts(app.routes):
-        path = str(context.path)
-        assert path.startswith(API_PREFIX), f"{path} is outside {API_PREFIX}"
         for method in sorted(context.methods or ()):
-            yield method, path.removeprefix(API_PREFIX)
+            yield method, str(context.path)
 
 
-ALL = sorted(operations(build_app()))
+ALL = sorted(operations(build_api({}, 1)))
 
 
 def test_the_table_names_every_route_and_no_other() -> None:
     assert set(ALL) - OPEN == set(least_roles())
 
 
-def url_of(path: str) -> str:
-    return re.sub(r"\{(\w+)\}", lambda match: DUMMIES.get(match[1], "nothing-here"), path)
+def url_of(api: RunningApi, path: str) -> str:
+    return api.url + re.sub(r"\{(\w+)\}", lambda match: DUMMIES.get(match[1], "nothing-here"), path)
 
 
 @pytest.mark.parametrize(("method", "path"), [item for item in ALL if item not in OPEN])
 async def test_route_is_guarded(api: RunningApi, method: str, path: str) -> None:
-    url = url_of(path)
+    url = url_of(api, path)
     problem_of(await api.anonymous.request(method, url), 401, "unauthenticated")
     wrong = await api.anonymous.request(method, url, headers={"Authorization": "Bearer wrong"})
     problem_of(wrong, 401, "unauthenticated")
     least = least_roles()[method, path]
     for role in ROLES[: ROLES.index(least)]:
         problem_of(await api.clients[role].request(method, url), 403, "forbidden")
-    if path != "/logout":
+    if path not in NOT_TRIED_ALLOWED:
         allowed = await api.clients[least].request(method, url)
         assert allowed.status_code in {200, 404, 415, 422}, allowed.text
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(OPEN))
 async def test_open_route_needs_no_login(api: RunningApi, method: str, path: str) -> None:
-    response = await api.anonymous.request(method, path)
-    assert response.status_code in {200, 405, 422}
+    response = await api.anonymous.request(method, url_of(api, path))
+    assert response.status_code in {200, 307, 404, 405, 422}
