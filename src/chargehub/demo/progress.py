@@ -152,10 +152,14 @@ def parse_metrics(text: str) -> Traffic:
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             kind = sample.labels.get("kind", "")
-            if sample.name == "chargehub_ocpp_messages_total":
+            if sample.name == "chargehub_ocpp_reply_seconds_count":
+                messages += sample.value
+            elif sample.name == "chargehub_ocpp_messages_total":
                 messages += sample.value
                 if kind in REFUSED_KINDS:
                     errors[REFUSED_KINDS[kind]] = sample.value
+            elif sample.name == "chargehub_ocpp_reply_seconds_count":
+                messages += sample.value
             elif sample.name in ERROR_COUNTERS:
                 name = ERROR_COUNTERS[sample.name]
                 errors[name] = errors.get(name, 0) + sample.value
