@@ -40,9 +40,9 @@ log = structlog.get_logger(__name__)
 
 HANDSHAKES = Counter("chargehub_ocpp_handshakes_total", "Handshakes by HTTP status", ["status"])
 
-# identifierString with room for 1.6: printable, at most 48 characters, no colon (it would split
-# the Basic user name) and no slash (it would be another path).
-IDENTITY = re.compile(r"[^\x00-\x20\x7f:/]{1,48}")
+# identifierString with room for 1.6, whose own examples have a space inside (16J 3.1.1): printable,
+# at most 48 characters, no colon, which would split the Basic user name.
+IDENTITY = re.compile(r"(?! )[^\x00-\x1f\x7f:]{1,48}(?<! )")
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,18 +244,13 @@ def read_identity(path: str, prefix: str) -> str | None:
     if not path.startswith(f"{prefix}/"):
         return None
     encoded = path[len(prefix) + 1 :]
-    if "/" in encoded:
+    if "/" in encoded:  # An encoded slash is part of the identity, unlike a literal one.
         return None
     try:
         identity = unquote_to_bytes(encoded).decode()
     except UnicodeDecodeError:
         return None
-    return identity if _acceptable(identity) else None
-
-
-def _acceptable(identity: str) -> bool:
-    # An encoded slash is part of the identity on the wire (16J 3.1.1), unlike a literal one.
-    return IDENTITY.fullmatch(identity.replace("/", "-")) is not None
+    return identity if IDENTITY.fullmatch(identity) else None
 
 
 def read_basic_auth(header: str | None) -> tuple[str | None, bytes | None]:

@@ -1,0 +1,229 @@
+"""The life of a socket: statements 6, 7 and 10, and what a restart of ours leaves standing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from chargehub.stations.commands import ClearCache, StationOffline
+from tests.hub_fixtures import (
+    BOOTS,
+    TOKEN,
+    V16,
+    V201,
+    VERSIONS,
+    RunningHub,
+    at,
+    eventually,
+    running_hub,
+    status,
+)
+
+POLICY_VIOLATION, MESSAGE_TOO_BIG = 1008, 1009
+FRAME_CAP = 262_144
+ONLINE = "SELECT disconnected_at IS NULL FROM station_connections WHERE station_id = :station"
+
+
+def transfer_of(size: int, message_id: str = "big") -> str:
+    """Return a DataTransfer CALL of so many bytes."""
+    frame = json.dumps([2, message_id, "DataTransfer", {"vendorId": "made-up", "data": ""}])
+    return frame.replace('""', '"' + "x" * (size - len(frame)) + '"')
+
+
+# Statement 6: the newest socket wins --------------------------------------------------------------
+
+
+async def test_statement_6_commands_go_to_the_new_socket(hub: RunningHub) -> None:
+    identity = await hub.new_station()
+    old = await hub.connect(identity)
+    new = await hub.connect(identity, V201)
+    command = hub.send(identity, ClearCache())
+    asked = await new.asked()
+    assert asked[2] == "ClearCache"
+    await new.reply(asked, {"status": "Accepted"})
+    assert (await command).status == "Accepted"
+    assert await old.closed() == POLICY_VIOLATION
+    assert not old.inbox
+    await new.leave()
+
+
+async def test_statement_6_a_call_pending_on_the_old_socket_fails_at_once(hub: RunningHub) -> None:
+    identity = await hub.new_station()
+    old = await hub.connect(identity)
+    commands = [hub.send(identity, ClearCache()) for _ in range(3)]
+    asked = await old.asked()
+    new = await hub.connect(identity)
+    # The call time-out of this hub is longer than any deadline here.
+    async with asyncio.timeout(5):
+        outcomes = await asyncio.gather(*commands, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [StationOffline] * 3
+    # Only the first had left: about the others nobody need wonder.
+    sent = [outcome.facts["sent"] for outcome in outcomes if isinstance(outcome, StationOffline)]
+    assert sent == [True, False, False]
+    # The late answer, on either socket, is nobody's.
+    for station in (old, new):
+        with suppress(ConnectionClosed):
+            await station.reply(asked, {"status": "Accepted"})
+    assert await new.call("Heartbeat", {})
+    await new.leave()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("end", ["superseded", "vanished"])
+async def test_statement_6_the_late_end_of_the_old_socket_touches_nothing(
+    hub: RunningHub, version: str, end: str
+) -> None:
+    identity = await hub.new_station()
+    station_id = hub.station_ids[identity]
+    old = await hub.connect(identity, version)
+    new = await hub.connect(identity, version)
+    if end == "vanished":
+        await old.vanish()
+    else:
+        await old.closed()
+    # Every message of the new socket is decided after whatever the old one's end submitted.
+    await new.call("StatusNotification", status(version))
+    assert hub.is_online(identity)
+    assert await hub.value(ONLINE, station=station_id) is True
+    command = hub.send(identity, ClearCache())
+    await new.reply(await new.asked(), {"status": "Accepted"})
+    assert (await command).status == "Accepted"
+    await new.leave()
+    await hub.until(ONLINE, False, station=station_id)
+    assert not hub.is_online(identity)
+
+
+async def test_statement_6_many_sockets_at_once_leave_one(hub: RunningHub) -> None:
+    identity = await hub.new_station()
+    sockets = await asyncio.gather(*(hub.connect(identity) for _ in range(12)))
+    await eventually(lambda: sum(s.socket.close_code is None for s in sockets) == 1)
+    (last,) = [station for station in sockets if station.socket.close_code is None]
+    assert (await last.boot())["status"] == "Accepted"
+    assert hub.is_online(identity)
+    epoch = await hub.value(
+        "SELECT epoch FROM station_connections WHERE station_id = :station",
+        station=hub.station_ids[identity],
+    )
+    assert epoch == 12
+    await last.leave()
+
+
+# Statement 7: registration is durable -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_statement_7_served_without_boot_after_a_reconnect(
+    hub: RunningHub, version: str
+) -> None:
+    identity = await hub.new_station()
+    first = await hub.connect(identity, version)
+    await first.boot()
+    await first.vanish()
+    second = await hub.connect(identity, version)
+    assert await second.call("StatusNotification", status(version, "Faulted")) == {}
+    assert await hub.count("connectors", identity, evse_no=1, status="Faulted") == 1
+    await second.leave()
+
+
+async def test_statement_7_served_without_boot_after_our_restart(database_url: str) -> None:
+    async with running_hub(database_url) as own:
+        identity = await own.new_station()
+        before = await own.connect(identity)
+        await before.boot()
+        start = {"connectorId": 1, "idTag": TOKEN, "meterStart": 1_000, "timestamp": at(60)}
+        begun = await before.call("StartTransaction", start)
+        await own.restart()
+        assert await before.closed() is not None
+        assert not own.is_online(identity)
+        after = await own.connect(identity)
+        stop = {"transactionId": begun["transactionId"], "meterStop": 4_000, "timestamp": at()}
+        assert await after.call("StopTransaction", stop) == {}
+        # The start is known too: a station that heard no answer says it again.
+        assert await after.call("StartTransaction", start) == begun
+        (row,) = await own.rows("SELECT id, state, energy_wh FROM transactions")
+        assert tuple(row) == (begun["transactionId"], "Ended", 3_000)
+        await after.leave()
+
+
+async def test_a_dead_servers_sockets_are_marked_closed_at_the_next_start(
+    database_url: str,
+) -> None:
+    async with running_hub(database_url) as own:
+        identity = await own.new_station()
+        station = await own.connect(identity)
+        station_id = own.station_ids[identity]
+        epoch = "SELECT epoch FROM station_connections WHERE station_id = :station"
+        before = await own.value(epoch, station=station_id)
+        assert await own.value(ONLINE, station=station_id) is True
+        async with running_hub(database_url):
+            assert await own.value(ONLINE, station=station_id) is False
+            # What the first server still holds of it may write no more.
+            assert await own.value(epoch, station=station_id) > before
+            await station.send([2, "1", "StatusNotification", status(V16)])
+            assert await station.closed() is not None
+            assert await own.count("connector_status_events", identity) == 0
+
+
+# Statement 10: sizes and fragments ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [131_072, FRAME_CAP])
+@pytest.mark.parametrize("compression", [None, "deflate"])
+async def test_statement_10_large_frames_are_served(
+    hub: RunningHub, size: int, compression: str | None
+) -> None:
+    async with hub.station(compression=compression) as station:
+        await station.send(transfer_of(size))
+        assert await station.answer_to("big") == [3, "big", {"status": "UnknownVendorId"}]
+        kept = await hub.value(
+            "SELECT length(payload->>'data') FROM station_notices WHERE station_id = :station",
+            station=hub.station_ids[station.identity],
+        )
+        assert kept > size - 100
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("step", [1, 7, 20_000])
+async def test_statement_10_fragmented_frames_are_one(
+    hub: RunningHub, version: str, step: int
+) -> None:
+    async with hub.station(version, boots=False) as station:
+        frame = json.dumps([2, "parts", "BootNotification", BOOTS[version]])
+        if step > len(frame):
+            frame = transfer_of(100_000, "parts")
+        await station.socket.send(frame[i : i + step] for i in range(0, len(frame), step))
+        assert (await station.answer_to("parts"))[0] == 3
+
+
+def too_big_at_once() -> str:
+    return transfer_of(FRAME_CAP + 1)
+
+
+def too_big_in_parts() -> list[str]:
+    return [transfer_of(FRAME_CAP), *["x" * 1_000] * 10]
+
+
+def too_big_after_inflating() -> str:
+    return transfer_of(8 * FRAME_CAP)
+
+
+@pytest.mark.parametrize("flood", [too_big_at_once, too_big_in_parts, too_big_after_inflating])
+async def test_statement_10_beyond_the_cap_only_this_socket_ends(
+    hub: RunningHub, flood: Callable[[], str | list[str]]
+) -> None:
+    compression = "deflate" if flood is too_big_after_inflating else None
+    async with hub.station(V201) as other:
+        identity = await hub.new_station()
+        station = await hub.connect(identity, compression=compression)
+        with suppress(ConnectionClosed):  # It may learn while it still sends.
+            await station.socket.send(flood())
+        assert await station.closed() == MESSAGE_TOO_BIG
+        assert await other.call("StatusNotification", status(V201)) == {}
+        again = await hub.connect(identity)
+        assert await again.call("StatusNotification", status(V16)) == {}
+        await again.leave()

@@ -1,0 +1,246 @@
+"""How a station gets in: statements 1-5, 13 and 15, each over a real socket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+
+from chargehub.kit.clock import wall_now
+from chargehub.stations.store import charging_stations
+from tests.hub_fixtures import PASSWORD, V16, V201, RunningHub
+
+HEX_KEY = "00fF80C3289aBc41424344454647484950515253"  # Its bytes are no UTF-8.
+PROTOCOL_ERROR = 1002
+
+
+async def status_of(hub: RunningHub, identity: str, **how: Any) -> int:
+    """Try to connect and return the HTTP status of the answer."""
+    try:
+        station = await hub.connect(identity, **how)
+    except InvalidStatus as refused:
+        return refused.response.status_code
+    await station.leave()
+    return 101
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "CS-UNKNOWN",
+        "",
+        "CS-KNOWN/more",
+        "CS-KNOWN%00",
+        "CS-KNOWN%FF",
+        "CS-KNOWN%0A",
+        "x" * 49,
+        "x" * 4_000,
+        "..",
+    ],
+)
+async def test_statement_1_an_unknown_identity_is_404(hub: RunningHub, path: str) -> None:
+    assert await status_of(hub, "CS-KNOWN", path=path) == 404
+
+
+async def test_statement_1_another_path_is_404(hub: RunningHub) -> None:
+    identity = await hub.new_station()
+    outside = hub.addresses.ocpp_url
+    hub.addresses = type(hub.addresses)(hub.addresses.api_url, outside.removesuffix("/ocpp"))
+    try:
+        assert await status_of(hub, identity) == 404
+    finally:
+        hub.addresses = type(hub.addresses)(hub.addresses.api_url, outside)
+
+
+@pytest.mark.parametrize("offers", [["ocpp1.5"], ["ocpp2.1", "ocpp2.0"], ["mqtt", "OCPP1.6"]])
+async def test_statement_2_only_unsupported_versions_are_101_and_closed(
+    hub: RunningHub, offers: list[str]
+) -> None:
+    identity = await hub.new_station()
+    station = await hub.connect(identity, offers=offers)
+    assert station.socket.subprotocol is None
+    assert await station.closed() == PROTOCOL_ERROR
+    assert not hub.is_online(identity)
+    assert await hub.count("station_connections", identity) == 0
+
+
+async def test_statement_2_no_version_at_all_is_400(hub: RunningHub) -> None:
+    assert await status_of(hub, await hub.new_station(), offers=[]) == 400
+
+
+@pytest.mark.parametrize(
+    ("offers", "chosen"),
+    [
+        ([V16, V201], V16),
+        ([V201, V16], V201),
+        (["ocpp2.1", "ocpp2.0", V16, V201], V16),
+        (["ocpp1.5", V201], V201),
+    ],
+)
+async def test_statement_3_the_stations_first_version_that_we_speak_wins(
+    hub: RunningHub, offers: list[str], chosen: str
+) -> None:
+    station = await hub.connect(await hub.new_station(), offers=offers)
+    assert station.socket.subprotocol == chosen
+    assert (await station.boot())["status"] == "Accepted"
+    await station.leave()
+
+
+async def test_statement_3_a_version_in_the_url_decides_nothing(hub: RunningHub) -> None:
+    identity = await hub.new_station()
+    station = await hub.connect(identity, V201, path=f"{identity}?version=ocpp1.6")
+    assert (await station.boot())["status"] == "Accepted"
+    await station.leave()
+
+
+@pytest.mark.parametrize(
+    ("identity", "path"),
+    [
+        ("RDAM 123", "RDAM%20123"),
+        ("a|b", "a%7Cb"),
+        ("a|c", "a|c"),
+        ("a/b", "a%2Fb"),
+        ("a/c", "a%2fc"),
+        ("plus+minus", "plus+minus"),
+        ("plus+more", "plus%2Bmore"),
+        ("per%20cent", "per%2520cent"),
+        ("x" * 48, "x" * 48),
+        ("衢州-01", "%E8%A1%A2%E5%B7%9E-01"),
+        ("MixedCase", "mIXEDcASE"),
+        ("star*_-.~@", "star*_-.~@"),
+    ],
+)
+async def test_statement_4_the_identity_is_the_decoded_path(
+    hub: RunningHub, identity: str, path: str
+) -> None:
+    await hub.new_station(identity)
+    station = await hub.connect(identity, path=path)
+    await station.boot()
+    assert hub.is_online(identity)
+    await station.leave()
+
+
+@pytest.mark.parametrize(
+    ("identity", "path"),
+    [
+        ("once%41", "once%41"),
+        ("twice", "%2574wice"),
+        ("space left", "space+left"),
+        ("colon:inside", "colon%3Ainside"),
+    ],
+)
+async def test_statement_4_decoded_once_and_plus_is_plus(
+    hub: RunningHub, identity: str, path: str
+) -> None:
+    await hub.new_station(identity)
+    assert await status_of(hub, identity, path=path) == 404
+
+
+async def test_statement_4_in_any_case_it_is_one_station(hub: RunningHub) -> None:
+    identity = await hub.new_station("cs-case")
+    first = await hub.connect(identity)
+    second = await hub.connect(identity, path="CS-CASE", user="Cs-Case")
+    await second.boot()
+    assert await first.closed() is not None
+    await second.leave()
+    assert (
+        await hub.value("SELECT count(*) FROM charging_stations WHERE identity ~* '^cs-case$'") == 1
+    )
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+async def test_statement_5_deflate_is_accepted_and_not_required(
+    hub: RunningHub, compression: str | None
+) -> None:
+    station = await hub.connect(await hub.new_station(), compression=compression)
+    names = [extension.name for extension in station.socket.protocol.extensions]
+    assert names == ([] if compression is None else ["permessage-deflate"])
+    long_text = "x" * 40 + " " * 2_000
+    answer = await station.call("DataTransfer", {"vendorId": "made-up", "data": long_text})
+    assert answer == {"status": "UnknownVendorId"}
+    await station.leave()
+
+
+async def test_statement_5_an_unknown_extension_is_no_reason_to_refuse(hub: RunningHub) -> None:
+    class Unknown(ClientPerMessageDeflateFactory):
+        name = "permessage-imaginary"  # type: ignore[assignment]  # A name that nobody knows.
+
+    identity = await hub.new_station()
+    assert await status_of(hub, identity, compression=None, extensions=[Unknown()]) == 101
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"password": None},
+        {"password": ""},
+        {"password": "another-password-of-24-letters"},
+        {"password": PASSWORD + " "},
+        {"password": PASSWORD.upper()},
+        {"user": "CS-SOMEBODY-ELSE"},
+        {"user": ""},
+        {"headers": {"Authorization": "Basic ?"}},
+        {"headers": {"Authorization": "Basic"}},
+        {"headers": {"Authorization": "Basic bm9jb2xvbg=="}},
+        {"headers": {"Authorization": f"Bearer {PASSWORD}"}},
+    ],
+)
+async def test_statement_13_wrong_credentials_are_401(hub: RunningHub, how: dict[str, Any]) -> None:
+    assert await status_of(hub, await hub.new_station(), **how) == 401
+
+
+async def test_statement_13_anothers_credentials_are_401(hub: RunningHub) -> None:
+    one = await hub.new_station(secret="the-password-of-station-one")
+    other = await hub.new_station(secret="the-password-of-the-other-")
+    foreign = {"user": other, "password": "the-password-of-the-other-"}
+    assert await status_of(hub, one, **foreign) == 401
+    assert await status_of(hub, one, user=one, password="the-password-of-the-other-") == 401
+    assert await status_of(hub, other, **foreign) == 101
+
+
+async def test_statement_13_the_password_begins_after_the_first_colon(hub: RunningHub) -> None:
+    secret = "colons:are:part:of:the:password"
+    assert await status_of(hub, await hub.new_station(secret=secret), password=secret) == 101
+
+
+async def test_statement_13_a_station_without_credential_stays_outside(hub: RunningHub) -> None:
+    identity = await hub.new_station(secret=None)
+    assert await status_of(hub, identity) == 401
+    assert await status_of(hub, identity, password=None) == 401
+
+
+async def test_statement_13_a_decommissioned_station_is_unknown(hub: RunningHub) -> None:
+    identity = await hub.new_station()
+    async with hub.database.write() as connection:
+        await connection.execute(
+            charging_stations.update()
+            .where(charging_stations.c.identity == identity)
+            .values(decommissioned_at=wall_now())
+        )
+    assert await status_of(hub, identity) == 404
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        HEX_KEY,
+        HEX_KEY.lower(),
+        HEX_KEY.upper(),
+        bytes.fromhex(HEX_KEY),
+    ],
+)
+async def test_statement_15_a_hex_key_is_taken_as_bytes_and_as_text(
+    hub: RunningHub, sent: str | bytes
+) -> None:
+    identity = await hub.new_station(secret=HEX_KEY)
+    assert await status_of(hub, identity, password=sent) == 101
+
+
+@pytest.mark.parametrize(
+    "sent", [HEX_KEY[:-2], HEX_KEY + "00", bytes.fromhex(HEX_KEY)[:-1], b"\xff" * 20]
+)
+async def test_statement_15_another_hex_key_is_401(hub: RunningHub, sent: str | bytes) -> None:
+    identity = await hub.new_station(secret=HEX_KEY)
+    assert await status_of(hub, identity, password=sent) == 401

@@ -1,0 +1,103 @@
+"""Who is alive: statements 8 and 9, on a hub that loses its patience within half a second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from websockets.frames import Frame, Opcode
+
+from tests.hub_fixtures import V16, V201, RunningHub, Station, eventually, status
+
+LIMITS = {"ping_interval_s": 0.1, "ping_timeout_s": 0.4}
+GOING_AWAY = 1001
+ROUNDS = 5  # So many pings of ours take longer than the hub's patience.
+
+
+class Ears:
+    """Counts the pings a station hears, and can keep it from answering them."""
+
+    def __init__(self, station: Station, *, answering: bool) -> None:
+        self.heard = 0
+        protocol = station.socket.protocol
+        send_frame = protocol.send_frame
+
+        def send(frame: Frame) -> None:
+            if frame.opcode is not Opcode.PONG:
+                send_frame(frame)
+                return
+            self.heard += 1
+            if answering:
+                send_frame(frame)
+
+        protocol.send_frame = send  # type: ignore[method-assign]  # The defect under test.
+
+    async def hear(self, count: int) -> None:
+        await eventually(lambda: self.heard >= count)
+
+
+async def test_statement_8_a_stations_ping_is_answered(hub: RunningHub) -> None:
+    async with hub.station(boots=False) as station, asyncio.timeout(5):
+        await (await station.socket.ping())
+
+
+async def test_statement_8_a_silent_station_that_answers_pings_stays(hub: RunningHub) -> None:
+    async with hub.station() as station:
+        await Ears(station, answering=True).hear(ROUNDS)
+        assert hub.is_online(station.identity)
+        assert await station.call("Heartbeat", {})
+
+
+async def test_statement_8_a_silent_station_that_answers_none_is_given_up(hub: RunningHub) -> None:
+    async with hub.station() as station:
+        Ears(station, answering=False)
+        assert await station.closed() == GOING_AWAY
+        await eventually(lambda: not hub.is_online(station.identity))
+        await hub.until(
+            "SELECT disconnected_at IS NOT NULL FROM station_connections WHERE station_id = :id",
+            True,
+            id=hub.station_ids[station.identity],
+        )
+
+
+async def say_heartbeat(station: Station) -> None:
+    await station.call("Heartbeat", {})
+
+
+async def say_status(station: Station) -> None:
+    await station.call("StatusNotification", status(station.version))
+
+
+async def say_nonsense(station: Station) -> None:
+    await station.send("{}")
+
+
+async def answer_nobody(station: Station) -> None:
+    await station.send([3, "nobody-asked", {}])
+
+
+async def ping_only(station: Station) -> None:
+    await station.socket.ping()
+
+
+@pytest.mark.parametrize(
+    ("version", "sign"),
+    [
+        (V16, say_heartbeat),
+        (V201, say_status),
+        (V16, say_nonsense),
+        (V201, answer_nobody),
+        (V16, ping_only),
+    ],
+)
+async def test_statement_9_whatever_it_sends_a_station_that_ignores_our_pings_stays(
+    hub: RunningHub, version: str, sign: Callable[[Station], Awaitable[None]]
+) -> None:
+    async with hub.station(version) as station:
+        ears = Ears(station, answering=False)
+        for heard in range(1, ROUNDS + 1):
+            await ears.hear(heard)
+            await sign(station)
+        assert station.socket.close_code is None
+        assert hub.is_online(station.identity)
