@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from chargehub.access.store import login_sessions, operators
 from tests.integration.api.conftest import PASSWORD, RunningApi, problem_of
@@ -167,6 +169,32 @@ async def test_last_admin_stays(api: RunningApi) -> None:
         refused = await api.admin.patch(f"/operators/{me['operator_id']}", json=change)
         problem_of(refused, 409, "last-admin")
     assert (await api.admin.get("/me")).status_code == 200
+
+
+async def test_two_admins_cannot_demote_each_other_at_once(api: RunningApi) -> None:
+    second_id = await make_operator(api, "second.admin", "admin")
+    second, response = await log_in(api, "second.admin")
+    first_id = (await api.admin.get("/me")).json()["operator_id"]
+    demotion = {"role": "operator"}
+    async with second, api.new_client(response.json()["token"]) as other:
+        results = await asyncio.gather(
+            api.admin.patch(f"/operators/{second_id}", json=demotion),
+            other.patch(f"/operators/{first_id}", json=demotion),
+        )
+    assert min(item.status_code for item in results) == 200
+    assert any(item.status_code in {401, 409} for item in results)
+    async with api.database.write() as connection:
+        admins = list(
+            await connection.scalars(select(operators.c.login).where(operators.c.role == "admin"))
+        )
+        assert len(admins) == 1
+        # Whoever won: the other tests go on with the first admin.
+        await connection.execute(
+            update(operators).where(operators.c.id == UUID(first_id)).values(role="admin")
+        )
+    issued = await api.access.log_in("admin", PASSWORD, address="test")
+    api.admin.headers["Authorization"] = f"Bearer {issued.token}"
+    await api.admin.patch(f"/operators/{second_id}", json=demotion)
 
 
 async def test_login_names_are_unique_in_any_case(api: RunningApi) -> None:
