@@ -66,7 +66,7 @@ class Cabinet:
             step_s = min(STEP_S, now - self.at)
             self._step(step_s)
             self.at += step_s
-        self.share()
+            self.share()
 
     def share(self) -> None:
         """Divide the cabinet's power anew; call it after a contactor has moved."""
@@ -76,7 +76,6 @@ class Cabinet:
             outlet.power_w = min(demand, modules * self.module_w)
 
     def _step(self, step_s: float) -> None:
-        self.share()
         for outlet in self.outlets:
             if outlet.car is None or not outlet.power_w:
                 continue

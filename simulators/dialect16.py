@@ -31,6 +31,9 @@ REASONS = {
     StopCause.UNLOCK: "UnlockCommand",
 }
 
+TOLERATED = frozenset({"StartTransaction", "StatusNotification"})
+"""Where a hub must bear what no schema knows, since an error would only bring a repetition."""
+
 NOT_SUPPORTED = frozenset(
     {
         "SetChargingProfile",
@@ -214,7 +217,7 @@ class Dialect16:
         return {"timestamp": self._stamp(sample.at), "sampledValue": [sampled]}
 
     def _message(self, action: str, payload: Payload, *, durable: bool = False) -> Message:
-        if Misbehaviour.EXTRA_FIELDS in self._quirks and action != "BootNotification":
+        if Misbehaviour.EXTRA_FIELDS in self._quirks and action in TOLERATED:
             payload = {**payload, "vendorExtra": {"depth": 1}}
         return Message(action, lambda: payload, durable=durable)
 
