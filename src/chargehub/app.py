@@ -151,9 +151,12 @@ def station_key(settings: Settings) -> bytes:
 class Hub:
     """One running server on one database."""
 
-    def __init__(self, settings: Settings, database_url: str) -> None:
+    def __init__(
+        self, settings: Settings, database_url: str, wall: Callable[[], float] = time.time
+    ) -> None:
         limits = settings.limits
         self.settings = settings
+        self._wall = wall
         self.database = Database(database_url, pool_size=limits.database_connections)
         self.bus = EventBus()
         self.committer = GroupCommitter(
@@ -209,8 +212,8 @@ class Hub:
     async def _take_over(self) -> tuple[HubClock, Book]:
         """Continue the clock, close what a dead server left open, rebuild the book."""
         async with self.database.write() as connection:
-            pair = await continue_clock(connection, time.time(), self.settings.clock_rate)
-        clock = HubClock(pair)
+            pair = await continue_clock(connection, self._wall(), self.settings.clock_rate)
+        clock = HubClock(pair, self._wall)
         keeper = ClockKeeper(self.database, pair)
         keeper.start()
         self._stack.push_async_callback(keeper.stop)

@@ -1,0 +1,322 @@
+"""The stage of the scenarios: the real server in this process, its database, stations, one clock.
+
+Hub and stations share a manual clock, so hours pass in no time and nothing sleeps. What a scenario
+asserts on are the rows; this module reads them and decides nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy import Row, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from chargehub.app import Addresses, Hub, station_key
+from chargehub.drivers.store import id_tokens
+from chargehub.kit.clock import HubClock
+from chargehub.kit.db import Database
+from chargehub.kit.jobs import due_actions
+from chargehub.kit.worker import Worker
+from chargehub.settings import Settings
+from chargehub.stations.credentials import hash_credential
+from chargehub.stations.dispatch import CommandDesk
+from chargehub.stations.store import charging_stations, connectors, evses, locations
+from chargehub.telemetry.readings import Flag
+from chargehub.telemetry.store import samples
+from chargehub.transactions.book import Book
+from chargehub.transactions.remote import RemoteControl
+from chargehub.transactions.store import transaction_events, transactions
+from simulators.client import Account, Refusal, Reply, SocketWire, WireOptions
+from simulators.clock import ManualClock
+from simulators.misbehaviour import Misbehaviour
+from simulators.outbox import OutboxOptions
+from simulators.station import SimulatedStation, StationOptions
+from simulators.uplink import UplinkOptions
+from tests.scenarios.speech import SPEECHES, Message, Payload, Session, Speech, Verdict
+
+START = 1_795_406_400.0
+"""2026-11-23T04:00:00Z, noon in Quzhou."""
+SECRET = "K7q2mZ4xV9bT1nR8cW5yL3hJ6pD0sFgA"
+PASSWORD = "a-password-of-24-letters"
+MAX_POWER_W = 120_000
+
+
+class StageClock(ManualClock):
+    """The time of hub and stations alike."""
+
+    def date(self) -> datetime:
+        return datetime.fromtimestamp(self.now(), UTC)
+
+
+class StagedHub(Hub):
+    """The real server, with the parts a scenario drives or looks at in reach."""
+
+    worker: Worker
+    book: Book
+    remote: RemoteControl
+
+    def _start_worker(
+        self, clock: HubClock, book: Book, desk: CommandDesk, remote: RemoteControl
+    ) -> Worker:
+        self.worker = super()._start_worker(clock, book, desk, remote)
+        self.book, self.remote = book, remote
+        return self.worker
+
+
+@dataclass
+class RawStation:
+    """A station that says exactly what a scenario tells it to, on the simulators' wire."""
+
+    stage: Stage
+    identity: str
+    station_id: int
+    speech: Speech
+    wire: SocketWire
+    asked: list[tuple[str, Payload]] = field(default_factory=list)
+    """What the hub asked, oldest first."""
+    answers: dict[str, Payload] = field(default_factory=dict)
+    """How the hub's calls are answered, by action; any other is refused."""
+
+    @property
+    def now(self) -> float:
+        return self.stage.clock.now()
+
+    def reply(self, action: str, payload: Payload) -> Reply:
+        self.asked.append((action, payload))
+        if action not in self.answers:
+            raise Refusal("NotSupported")
+        return Reply(self.answers[action])
+
+    async def say(self, message: Message) -> Payload:
+        """Send one CALL and return its answer."""
+        return await self.wire.call(message.action, message.payload)
+
+    async def reconnect(self) -> None:
+        await self.wire.close(abruptly=True)
+        await self.wire.open()
+
+    async def boot(self) -> None:
+        assert (await self.say(self.speech.boot()))["status"] == "Accepted"
+
+    async def authorize(self, token: str) -> Verdict:
+        return self.speech.verdict(await self.say(self.speech.authorize(token)))
+
+    async def report(self, evse_no: int, word: str, at: float | None) -> None:
+        await self.say(self.speech.status(evse_no, word, at))
+
+    async def begin(
+        self, token: str, register_wh: int = 5_000, *, evse_no: int = 1, **more: Any
+    ) -> Session:
+        """Start a transaction now; how the hub judged the token is in the rows."""
+        session = Session(evse_no, token)
+        answer = await self.say(self.speech.started(session, self.now, register_wh, **more))
+        self.speech.learn(session, answer)
+        return session
+
+    async def sample(self, session: Session, register_wh: float, **more: Any) -> None:
+        value = self.speech.value(register_wh, **more)
+        await self.say(self.speech.sampled(session, self.now, [value]))
+
+    async def end(self, session: Session, register_wh: int | None, **more: Any) -> Payload:
+        return await self.say(self.speech.ended(session, self.now, register_wh, **more))
+
+
+@dataclass
+class Stage:
+    """One hub on one database, and everything that plays on it."""
+
+    database_url: str
+    clock: StageClock
+    settings: Settings
+    database: Database
+    hub: StagedHub
+    addresses: Addresses
+    numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    simulated_stations: list[SimulatedStation] = field(default_factory=list)
+    wires: list[SocketWire] = field(default_factory=list)
+
+    # The hub.
+
+    async def restart(self) -> None:
+        """Stop the server and start another on the same database."""
+        await self.hub.stop()
+        self.hub = StagedHub(self.settings, self.database_url, self.clock.now)
+        self.addresses = await self.hub.start()
+        for wire in self.wires:
+            wire.account.url = self.addresses.ocpp_url
+
+    async def work(self) -> None:
+        """Do all that is due by now."""
+        while True:
+            async with self.database.read() as connection:
+                due = await connection.scalar(
+                    select(func.count()).where(due_actions.c.due_at <= self.clock.date())
+                )
+            if not due:
+                return
+            await self.hub.worker.run_once()
+
+    async def settle(self) -> None:
+        """Let the time pass after which late messages no longer wait, and settle."""
+        self.pass_time(61)
+        await self.work()
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.set(self.clock.now() + seconds)
+
+    # Who plays.
+
+    async def new_station(self) -> tuple[str, int]:
+        """Commission a dual-gun station; return its identity and id."""
+        identity = f"QZ-{next(self.numbers):03d}"
+        secret = hash_credential(station_key(self.settings), PASSWORD.encode())
+        async with self.database.write() as connection:
+            station_id: int = (
+                await connection.execute(
+                    insert(charging_stations)
+                    .values(
+                        identity=identity,
+                        location_id="hub",
+                        max_power_w=MAX_POWER_W,
+                        credential_hash=secret,
+                        commissioned_at=self.clock.date(),
+                    )
+                    .returning(charging_stations.c.id)
+                )
+            ).scalar_one()
+            guns = [{"station_id": station_id, "evse_no": number} for number in (1, 2)]
+            await connection.execute(
+                insert(evses),
+                [
+                    {**gun, "gun_code": f"{identity}-{gun['evse_no']}", "max_power_w": MAX_POWER_W}
+                    for gun in guns
+                ],
+            )
+            await connection.execute(
+                insert(connectors), [{**gun, "connector_no": 1} for gun in guns]
+            )
+        return identity, station_id
+
+    async def raw(self, version: str) -> RawStation:
+        """A connected and booted station under a scenario's word-by-word control."""
+        identity, station_id = await self.new_station()
+        account = Account(self.addresses.ocpp_url, identity, PASSWORD, version)
+        station: RawStation
+
+        async def settled() -> None:
+            """A raw station does nothing by itself."""
+
+        wire = SocketWire(
+            account,
+            answer=lambda action, payload: station.reply(action, payload),
+            settled=settled,
+            options=WireOptions(call_timeout_s=10),
+        )
+        station = RawStation(self, identity, station_id, SPEECHES[version](), wire)
+        self.wires.append(wire)
+        await wire.open()
+        await station.boot()
+        return station
+
+    async def simulated(
+        self, version: str, *quirks: Misbehaviour, call_timeout_s: float = 10.0
+    ) -> SimulatedStation:
+        """A booted simulated station with two guns."""
+        identity, _ = await self.new_station()
+        station = SimulatedStation(
+            identity,
+            self.addresses.ocpp_url,
+            PASSWORD,
+            version,
+            clock=self.clock,
+            quirks=frozenset(quirks),
+            options=StationOptions(
+                wire=WireOptions(call_timeout_s=call_timeout_s),
+                outbox=OutboxOptions(retry_s=0.01),
+                uplink=UplinkOptions(reboot_s=0.01, reconnect_min_s=0.01),
+                register_wh=12_345_678.0,
+            ),
+        )
+        self.simulated_stations.append(station)
+        await station.connect()
+        assert await station.boot() == "Accepted"
+        return station
+
+    async def new_token(self, **columns: Any) -> str:
+        """Return a new idToken that may charge, unless the columns say otherwise."""
+        token = f"TAXI-{next(self.numbers):04d}"
+        async with self.database.write() as connection:
+            await connection.execute(
+                insert(id_tokens).values(token=token.lower(), display=token, **columns)
+            )
+        return token
+
+    async def send_home(self) -> None:
+        """Close all sockets that a scenario has opened."""
+        for station in self.simulated_stations:
+            await station.close()
+        for wire in self.wires:
+            await wire.close()
+        self.simulated_stations.clear()
+        self.wires.clear()
+
+    # What is stored.
+
+    async def transactions_of(self, identity: str) -> Sequence[Row[Any]]:
+        """Return a station's transactions in the order in which they began."""
+        query = (
+            select(transactions)
+            .join(charging_stations, charging_stations.c.id == transactions.c.station_id)
+            .where(charging_stations.c.identity == identity)
+            .order_by(transactions.c.started_at, transactions.c.id)
+        )
+        return await self._rows(query)
+
+    async def the_transaction(self, identity: str) -> Row[Any]:
+        """Return the station's only transaction."""
+        (row,) = await self.transactions_of(identity)
+        return row
+
+    async def samples_of(self, transaction_id: int) -> Sequence[Row[Any]]:
+        return await self._rows(
+            select(samples)
+            .where(samples.c.transaction_id == transaction_id)
+            .order_by(samples.c.sampled_at, samples.c.context)
+        )
+
+    async def events_of(self, transaction_id: int) -> Sequence[Row[Any]]:
+        return await self._rows(
+            select(transaction_events)
+            .where(transaction_events.c.transaction_id == transaction_id)
+            .order_by(transaction_events.c.at, transaction_events.c.seq_no)
+        )
+
+    async def rows(self, query: str, **values: Any) -> Sequence[Row[Any]]:
+        return await self._rows(text(query).bindparams(**values))
+
+    async def _rows(self, query: Any) -> Sequence[Row[Any]]:
+        async with self.database.read() as connection:
+            return (await connection.execute(query)).all()
+
+
+async def open_stage(database_url: str) -> Stage:
+    clock = StageClock(START)
+    settings = Settings(_env_file=None, api_port=0, ocpp_port=0, secret_key=SecretStr(SECRET))
+    database = Database(database_url)
+    async with database.write() as connection:
+        await connection.execute(
+            insert(locations)
+            .values(id="hub", name="Hub", latitude=28.97, longitude=118.87)
+            .on_conflict_do_nothing()
+        )
+    hub = StagedHub(settings, database_url, clock.now)
+    return Stage(database_url, clock, settings, database, hub, await hub.start())
+
+
+def flags_of(row: Row[Any]) -> Flag:
+    return Flag(row.flags)
