@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec
 
 import click
@@ -25,6 +26,7 @@ from chargehub.kit.child_process import die_with_parent
 from chargehub.kit.clock import HubClock, wall_now
 from chargehub.kit.db import Database, read_clock
 from chargehub.kit.errors import ChargeHubError
+from chargehub.kit.openapi import breaking_changes
 from chargehub.kit.postgres import EmbeddedPostgres
 from chargehub.settings import Settings
 
@@ -103,9 +105,31 @@ def smoke(speed: float, with_parent: bool) -> None:
 
 
 @main.command()
-def openapi() -> None:
+@click.option(
+    "--check",
+    "committed",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Compare with this file instead: exit 1 when clients would break, or it is out of date.",
+)
+def openapi(committed: Path | None) -> None:
     """Print the OpenAPI document of the API."""
+    if committed is not None:
+        check_openapi(json.loads(committed.read_text()), app.create_openapi())
+        return
     click.echo(json.dumps(app.create_openapi(), indent=2, ensure_ascii=False, sort_keys=True))
+
+
+def check_openapi(promised: dict[str, Any], now: dict[str, Any]) -> None:
+    broken = breaking_changes(promised, now)
+    if broken:
+        lines = "\n".join(f"  - {line}" for line in broken)
+        raise click.ClickException(
+            f"The API breaks what it promised:\n{lines}\n"
+            "On purpose? `make openapi`, and say so in CHANGELOG.md."
+        )
+    # Through JSON once, as the committed one went.
+    if json.loads(json.dumps(now)) != promised:
+        raise click.ClickException("openapi.json is out of date: `make openapi`.")
 
 
 @main.command(name="doctor")

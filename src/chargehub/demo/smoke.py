@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from chargehub.demo.processes import DemoFailed, free_ports
+from chargehub.demo.processes import DemoFailed
 from chargehub.demo.progress import EVSES, Progress, Traffic
 from chargehub.demo.seed import HUB_STATIONS
 from chargehub.demo.stage import Stage
@@ -43,10 +43,8 @@ def run_smoke(base: Settings, *, time_limit_s: float = TIME_LIMIT_S) -> None:
     started = time.monotonic()
     place = Path(tempfile.mkdtemp(prefix="chargehub-smoke-"))
     place.chmod(0o711)
-    api_port, ocpp_port = free_ports(base.api_host, 2)
-    changes = {"data_dir": place, "database_url": None, "secret_key": None}
-    ports = {"api_port": api_port, "ocpp_port": ocpp_port}
-    settings = base.model_copy(update={**changes, **ports})
+    own = {"data_dir": place, "database_url": None, "secret_key": None}
+    settings = base.model_copy(update={**own, "api_port": 0, "ocpp_port": 0})
     try:
         with Stage(settings) as stage:
             progress = wait_for(stage, Goal(), started + time_limit_s)

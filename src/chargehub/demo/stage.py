@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from chargehub.app import station_key
 from chargehub.demo.files import DemoFiles
-from chargehub.demo.processes import Child, DemoFailed, check_port_free
+from chargehub.demo.processes import Child, DemoFailed, check_port_free, free_ports
 from chargehub.demo.progress import MetricsReader, Progress, read_progress
 from chargehub.demo.seed import seed
 from chargehub.kit import migrate
@@ -29,6 +29,7 @@ class Stage:
     """The running demo. Entering builds it up, leaving takes it down, also half built."""
 
     def __init__(self, settings: Settings) -> None:
+        settings = _with_ports(settings)
         self.settings = settings
         self.data_dir = settings.data_dir.resolve()
         self.files = DemoFiles(self.data_dir)
@@ -143,6 +144,16 @@ async def _read_clock(url: str) -> ClockPair:
     if pair is None:
         raise DemoFailed("The server is ready but keeps no clock.")
     return pair
+
+
+def _with_ports(settings: Settings) -> Settings:
+    """Choose where the settings leave it open: the fleet must know before the server runs."""
+    api_port, ocpp_port = free_ports("127.0.0.1", 2)
+    chosen = {
+        "api_port": settings.api_port or api_port,
+        "ocpp_port": settings.ocpp_port or ocpp_port,
+    }
+    return settings.model_copy(update=chosen)
 
 
 def _reachable(host: str) -> str:

@@ -1,0 +1,138 @@
+"""The command line as somebody types it: plain errors, right exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+
+from chargehub import app, settings
+from chargehub.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith(settings.PREFIX):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def database_variable(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The database as an administrator writes it: without the driver's name."""
+    plain = database_url.replace("+psycopg", "")
+    monkeypatch.setenv("CHARGEHUB_DATABASE_URL", plain)
+    return plain
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield int(server.getsockname()[1])
+
+
+def run(*arguments: str, typed: str | None = None) -> Result:
+    return CliRunner().invoke(main, list(arguments), input=typed)
+
+
+def test_serve_without_a_secret_says_what_is_missing() -> None:
+    result = run("serve")
+    assert result.exit_code == 1
+    assert "CHARGEHUB_SECRET_KEY: is required" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_migrate_says_where_the_schema_is(database_variable: str) -> None:
+    result = run("migrate")
+    assert result.exit_code == 0, result.output
+    with psycopg.connect(database_variable) as connection:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    assert row is not None
+    assert f"revision {row[0]}" in result.output
+
+
+def test_admin_create_asks_for_the_password_and_keeps_only_its_hash(database_variable: str) -> None:
+    typed = "correct horse 9\ncorrect horse 9\n"
+    result = run("admin", "create", "wang.fang", "--role", "operator", typed=typed)
+    assert result.exit_code == 0, result.output
+    assert "correct horse 9" not in result.output
+    with psycopg.connect(database_variable) as connection:
+        rows = connection.execute("SELECT login, role, password_hash FROM operators").fetchall()
+        audits = connection.execute("SELECT actor, action FROM audit_entries").fetchall()
+    assert [row[:2] for row in rows] == [("wang.fang", "operator")]
+    assert rows[0][2].startswith("$argon2id$")
+    assert audits == [("command line", "operator.created")]
+
+
+@pytest.mark.usefixtures("database_variable")
+def test_admin_create_refuses_a_taken_login_and_a_weak_password() -> None:
+    good = ("admin", "create", "wang.fang", "--password", "correct horse 9")
+    assert run(*good).exit_code == 0
+    again = run(*good)
+    assert again.exit_code == 1
+    assert "exists" in again.output
+    weak = run("admin", "create", "li.na", "--password", "short")
+    assert weak.exit_code == 1
+    assert "characters" in weak.output
+
+
+def test_openapi_prints_the_document() -> None:
+    result = run("openapi")
+    assert result.exit_code == 0
+    assert json.loads(result.output)["info"]["title"] == "ChargeHub"
+
+
+def changed(document: dict[str, Any], how: str) -> dict[str, Any]:
+    """Return what an older commit may have promised."""
+    older = json.loads(json.dumps(document))
+    if how == "an operation more":
+        older["paths"]["/api/v1/gone"] = {"get": older["paths"]["/healthz"]["get"]}
+    elif how == "an operation less":
+        del older["paths"]["/healthz"]
+    return dict(older)
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "said"),
+    [
+        ("the same", 0, ""),
+        ("an operation more", 1, "GET /api/v1/gone: is gone"),
+        ("an operation less", 1, "out of date"),
+    ],
+)
+def test_openapi_check(how: str, code: int, said: str, tmp_path: Path) -> None:
+    committed = tmp_path / "openapi.json"
+    committed.write_text(json.dumps(changed(app.create_openapi(), how)))
+    result = run("openapi", "--check", str(committed))
+    assert result.exit_code == code
+    assert said in result.output
+
+
+@pytest.mark.usefixtures("database_variable")
+def test_doctor_finds_a_taken_port(taken_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARGEHUB_DEMO", "true")
+    monkeypatch.setenv("CHARGEHUB_API_PORT", str(taken_port))
+    monkeypatch.setenv("CHARGEHUB_OCPP_PORT", "0")
+    result = run("doctor")
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert [line for line in lines if line.startswith("FAIL")] == [
+        f"FAIL  API port: 127.0.0.1:{taken_port}: Address already in use"
+    ]
+    assert any("PostgreSQL" in line for line in lines)
+
+
+def test_demo_refuses_a_taken_port(taken_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARGEHUB_OCPP_PORT", str(taken_port))
+    monkeypatch.setenv("CHARGEHUB_API_PORT", "0")
+    result = run("demo")
+    assert result.exit_code == 1
+    assert "CHARGEHUB_OCPP_PORT" in result.output
