@@ -134,7 +134,7 @@ class Dialect16:
             transaction.number = answer.get("transactionId")
         return self.verdict(answer)
 
-    def charging(self, transaction: Transaction, at: float) -> Message | None:  # noqa: ARG002
+    def charging(self, transaction: Transaction, at: float) -> Message | None:  # noqa: ARG002 - part of the protocol.
         return None  # StatusNotification says it.
 
     def sampled(self, transaction: Transaction, sample: Sample) -> Message:
@@ -178,7 +178,7 @@ class Dialect16:
         }
         return self._message("MeterValues", payload)
 
-    def reservation_over(self, reservation_id: int, word: str) -> Message | None:  # noqa: ARG002
+    def reservation_over(self, reservation_id: int, word: str) -> Message | None:  # noqa: ARG002 - as above.
         return None  # 16 5.13: nothing but the status tells of it.
 
     def _number(self, transaction: Transaction) -> int:

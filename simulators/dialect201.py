@@ -106,7 +106,7 @@ class Dialect201:
         }
         return _message("StatusNotification", payload)
 
-    def station_status(self, at: float) -> Message | None:  # noqa: ARG002
+    def station_status(self, at: float) -> Message | None:  # noqa: ARG002 - part of the protocol.
         return None
 
     def authorize(self, token: str) -> Message:
@@ -135,7 +135,7 @@ class Dialect201:
             payload["reservationId"] = transaction.reservation_id
         return _message("TransactionEvent", payload, durable=True)
 
-    def start_verdict(self, transaction: Transaction, answer: Payload) -> Verdict:  # noqa: ARG002
+    def start_verdict(self, transaction: Transaction, answer: Payload) -> Verdict:  # noqa: ARG002 - as above.
         return self.verdict(answer)
 
     def charging(self, transaction: Transaction, at: float) -> Message | None:

@@ -23,7 +23,7 @@ from simulators.statistics import Statistics
 @dataclass(frozen=True, slots=True)
 class UplinkOptions:
     reconnect_min_s: float = 1.0
-    reconnect_max_s: float = 30.0
+    reconnect_max_s: float = 10.0
     reboot_s: float = 2.0
     """Wall time from a reset to the next connection."""
 

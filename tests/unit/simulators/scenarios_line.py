@@ -49,7 +49,7 @@ async def _(scene: Scene) -> None:
     start = {"connectorId": 1, "idTag": "TAXI-0001"}
     await scene.hub.call("QZ-001", "RemoteStartTransaction", start)
     async with asyncio.timeout(5):
-        while scene.hub.outstanding < 2:  # noqa: ASYNC110 - the station is another party.
+        while scene.hub.outstanding < 2:
             await asyncio.sleep(0.005)
     scene.hub.held.set()
     scene.hub.held = None
@@ -203,11 +203,11 @@ async def _(scene: Scene) -> None:
 async def _(scene: Scene) -> None:
     running = asyncio.create_task(scene.station.run())
     async with asyncio.timeout(5):
-        while not scene.station.online:  # noqa: ASYNC110 - the station is another party.
+        while not scene.station.online:
             await asyncio.sleep(0.005)
         change = {"key": "HeartbeatInterval", "value": "abc"}
         await scene.hub.call("QZ-001", "ChangeConfiguration", change)
-        while scene.hub.actions().count("Heartbeat") < 20:  # noqa: ASYNC110 - as above.
+        while scene.hub.actions().count("Heartbeat") < 20:
             await asyncio.sleep(0.005)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

@@ -39,7 +39,7 @@ async def test_a_small_fleet_charges_at_speed_and_leaves_nothing_open(hub: FakeH
     stop = asyncio.Event()
     running = asyncio.create_task(fleet.run(stop))
     async with asyncio.timeout(30):
-        while fleet.statistics.transactions_completed < 5:  # noqa: ASYNC110 - drivers take their time.
+        while fleet.statistics.transactions_completed < 5:
             await asyncio.sleep(0.02)
     progress = Progress.of(fleet)
     assert progress.online == 6
@@ -65,11 +65,11 @@ async def test_a_remote_start_brings_a_car(hub: FakeHub) -> None:
     stop = asyncio.Event()
     running = asyncio.create_task(fleet.run(stop))
     async with asyncio.timeout(10):
-        while not fleet.online:  # noqa: ASYNC110 - the station is another party.
+        while not fleet.online:
             await asyncio.sleep(0.01)
         start = {"connectorId": 2, "idTag": "APP-1"}
         await hub.call("QZ-001", "RemoteStartTransaction", start)
-        while "StartTransaction" not in hub.actions():  # noqa: ASYNC110 - a driver is on the way.
+        while "StartTransaction" not in hub.actions():
             await asyncio.sleep(0.01)
     assert hub.payloads("StartTransaction")[0]["connectorId"] == 2
     stop.set()

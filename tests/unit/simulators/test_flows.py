@@ -496,5 +496,5 @@ def _acknowledged(station: Any) -> list[tuple[str, Payload, Payload]]:
 
 async def _until(condition: Any) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - the hub is another party; it signals nothing.
+        while not condition():
             await asyncio.sleep(0.005)
