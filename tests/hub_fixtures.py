@@ -11,8 +11,8 @@ import base64
 import itertools
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Self
@@ -186,6 +186,7 @@ class RunningHub:
         *,
         secret: str | bytes | None = PASSWORD,
         registration: str = "Accepted",
+        inventoried: bool = True,
     ) -> str:
         """Commission a dual-gun station and return its identity."""
         identity = identity or f"CS-{next(self._names):04}"
@@ -204,6 +205,8 @@ class RunningHub:
                     max_power_w=120_000,
                     registration=registration,
                     credential_hash=raw and hash_credential(station_key(self.settings), raw),
+                    # As its boot says: so no inventory is asked for among a test's own commands.
+                    inventoried_firmware="" if inventoried else None,
                     commissioned_at=wall_now(),
                 )
                 .returning(charging_stations.c.id)
@@ -278,6 +281,25 @@ class RunningHub:
     def send(self, identity: str, command: Command) -> asyncio.Task[CommandAnswer]:
         """Begin a command; it ends when the station has answered, or not."""
         return asyncio.create_task(self.hub.connections.send(self.station_ids[identity], command))
+
+    @contextmanager
+    def patience(self, seconds: float) -> Iterator[None]:
+        """Give stations so long to answer the commands that are sent meanwhile."""
+        connections = self.hub.connections
+        usual, connections.call_timeout_s = connections.call_timeout_s, seconds
+        try:
+            yield
+        finally:
+            connections.call_timeout_s = usual
+
+    async def register(self, identity: str, registration: str) -> None:
+        """Decide about a station as an operator does."""
+        async with self.database.write() as connection:
+            await connection.execute(
+                charging_stations.update()
+                .where(charging_stations.c.id == self.station_ids[identity])
+                .values(registration=registration)
+            )
 
     def is_online(self, identity: str) -> bool:
         return self.station_ids[identity] in self.hub.connections.online_ids()
