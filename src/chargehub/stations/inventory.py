@@ -15,8 +15,11 @@ from sqlalchemy import select, update
 from chargehub.kit.db import Database
 from chargehub.stations.commands import (
     ReportInventory,
+    StationAnswerError,
+    StationBusy,
     StationNotAccepted,
     StationOffline,
+    StationTimeout,
     UnsupportedByStation,
 )
 from chargehub.stations.dispatch import CommandDesk
@@ -50,8 +53,12 @@ class Inventory:
             number = (await connection.execute(inventory_request_ids.next_value())).scalar_one()
         try:
             await self.desk.send(station_id, ReportInventory(number), REQUESTED_BY)
-        except (StationOffline, StationNotAccepted):
+        except (StationOffline, StationNotAccepted, StationTimeout, StationBusy) as error:
+            log.info("inventory_postponed", station_id=station_id, why=error.code)
             return  # It will boot again, and be asked then.
+        except StationAnswerError as error:
+            log.warning("inventory_refused", station_id=station_id, why=error.detail)
+            return
         except UnsupportedByStation:
             log.info("inventory_unsupported", station_id=station_id)
         async with self.database.write() as connection:
