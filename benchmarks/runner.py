@@ -58,9 +58,6 @@ class Bench:
             record, kept = self._drive(run, process.pid, port)
         if run.subject == CHARGEHUB:
             self._verify(record, kept, since_ms)
-        if run.scenario == "idle":
-            grown_mb = record["server_rss_mb"] - record["server_rss_at_start_mb"]
-            record["rss_kb_per_connection"] = round(grown_mb * 1024 / run.stations, 1)
         self.records.append(record)
         print(one_line(record), flush=True)
 
@@ -101,6 +98,7 @@ class Bench:
     def _drive(self, run: Run, pid: int, port: int) -> tuple[Record, dict[str, dict[str, int]]]:
         first = last = self._snapshot(pid, run)
         memory = {"server_rss_at_start_mb": resident_mb(pid)}
+        some, some_mb = 0, 0.0
         command = [
             *(sys.executable, "-m", "benchmarks.load", "--scenario", run.scenario),
             *("--port", str(port), "--stations", str(run.stations)),
@@ -113,11 +111,17 @@ class Bench:
             for line in generator.stdout:
                 told = json.loads(line)
                 match told["event"]:
+                    case "some_connected":
+                        some, some_mb = told["stations"], resident_mb(pid)
                     case "window_begin":
                         first = self._snapshot(pid, run)
                     case "window_end":
                         last = self._snapshot(pid, run)
                         memory |= self._memory(pid, run)
+                        if some:
+                            grown_mb = memory["server_rss_mb"] - some_mb
+                            price_kb = grown_mb * 1024 / (run.stations - some)
+                            memory["rss_kb_per_connection"] = round(price_kb, 1)
                     case "done":
                         done = told
                     case _:
