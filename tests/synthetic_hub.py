@@ -71,8 +71,8 @@ AFTERNOON = {
 }
 
 
-def hub_facts(stations: int = 91, now: datetime = START) -> HubFacts:
-    """An empty hub of dual-gun stations, all offline, plus four Locations without stations."""
+def hub_facts(stations: int = 91, now: datetime = START, elsewhere: int = 0) -> HubFacts:
+    """A hub of dual-gun stations, all offline; `elsewhere` more stand at a small Location."""
     unknown = ConnectorFacts(Status.UNKNOWN, None)
     return HubFacts(
         locations=(
@@ -84,7 +84,7 @@ def hub_facts(stations: int = 91, now: datetime = START) -> HubFacts:
                 station_id=number,
                 identity=f"QZ-{number:03d}",
                 name="",
-                location_id="quzhou-hub",
+                location_id="quzhou-hub" if number <= stations else "small-1",
                 max_power_w=120_000,
                 online=False,
                 since=None,
@@ -93,9 +93,9 @@ def hub_facts(stations: int = 91, now: datetime = START) -> HubFacts:
                     EvseFacts(gun, f"QZ{number:03d}{gun}", 120_000, {1: unknown}) for gun in (1, 2)
                 ),
             )
-            for number in range(1, stations + 1)
+            for number in range(1, stations + elsewhere + 1)
         ),
-        today=TodayFacts(now - timedelta(hours=14), now + timedelta(hours=10), {}),
+        today=TodayFacts(now - timedelta(hours=14), now + timedelta(hours=10), ()),
     )
 
 
@@ -104,6 +104,7 @@ class SyntheticHub:
     """A seeded random hub that publishes what the real features publish."""
 
     stations: int = 91
+    elsewhere: int = 0
     seed: int = 1
     rate: float = 1.0
     max_viewers: int = 100
@@ -114,7 +115,7 @@ class SyntheticHub:
     logged_out: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.random = random.Random(self.seed)  # noqa: S311 - a made-up hub.
+        self.random = random.Random(self.seed)
         self.clock = HubClock(ClockPair(time.time(), START.timestamp(), self.rate))
         self.board = Board(FrameRing("test"), self.clock.now, self.rate)
         self.feed = LiveFeed(
@@ -130,7 +131,7 @@ class SyntheticHub:
         self.connections: set[Any] = set()
 
     async def _load(self) -> HubFacts:
-        return hub_facts(self.stations, self.clock.now())
+        return hub_facts(self.stations, self.clock.now(), self.elsewhere)
 
     def open_up(self) -> None:
         """Put every gun into a state of the afternoon; station 88 is offline."""
@@ -301,7 +302,7 @@ async def _main() -> None:
     parser.add_argument("--stations", type=int, default=91)
     parser.add_argument("--events-per-s", type=float, default=20)
     options = parser.parse_args()
-    hub = SyntheticHub(stations=options.stations)
+    hub = SyntheticHub(stations=options.stations, elsewhere=4)
     async with serving(hub, options.port) as url:
         hub.open_up()
         print(f"{url}/console/  {LOGIN} / {PASSWORD}")  # noqa: T201 - a tool for people.

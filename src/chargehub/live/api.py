@@ -101,7 +101,9 @@ class LiveHub(BaseModel):
         examples=[{"Available": 80, "Charging": 100, "Offline": 2}],
     )
     transactions_active: int
-    transactions_today: int = Field(description="Started in the hub's local day.")
+    transactions_today: dict[str, int] = Field(
+        description="Started in the hub's local day, by Location.", examples=[{"quzhou-hub": 412}]
+    )
 
 
 class LiveBoard(BaseModel):
@@ -119,7 +121,10 @@ class LiveEvsePower(BaseModel):
 
 class LiveHubPower(BaseModel):
     power_w: int = Field(description="Sum over EVSEs of online stations.")
-    energy_today_wh: int = Field(description="Of the transactions that started today.")
+    energy_today_wh: dict[str, int] = Field(
+        description="Of the transactions that started today, by Location.",
+        examples=[{"quzhou-hub": 9_876_543}],
+    )
 
 
 class LivePower(BaseModel):

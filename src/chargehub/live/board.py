@@ -125,6 +125,27 @@ class _Station:
     evses: dict[int, _Evse] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Today:
+    """Transactions that started in the local day: their number and energy, by Location."""
+
+    transactions: Counter[str] = field(default_factory=Counter)
+    energy_wh: Counter[str] = field(default_factory=Counter)
+    _known: dict[int, tuple[str, int]] = field(default_factory=dict)
+
+    def start(self, transaction_id: int, location_id: str) -> None:
+        if transaction_id not in self._known:
+            self._known[transaction_id] = (location_id, 0)
+            self.transactions[location_id] += 1
+
+    def count_energy(self, transaction_id: int, energy_wh: int) -> None:
+        known = self._known.get(transaction_id)
+        if known is not None:
+            location_id, before = known
+            self._known[transaction_id] = (location_id, energy_wh)
+            self.energy_wh[location_id] += energy_wh - before
+
+
 class Board:
     """Events in, frames out. `tick` counts flushes; a snapshot is encoded once per tick."""
 
@@ -139,8 +160,7 @@ class Board:
         self._by_transaction: dict[int, _Evse] = {}
         self._day_starts_at: datetime | None = None
         self._day_ends_at: datetime | None = None
-        self._today: dict[int, int] = {}
-        self._today_wh = 0
+        self._today = _Today()
         self._changed_stations: set[_Station] = set()
         self._changed_evses: set[_Evse] = set()
         self._changed_power: set[_Evse] = set()
@@ -152,6 +172,10 @@ class Board:
     def load(self, facts: HubFacts) -> None:
         """Replace everything; every viewer gets a snapshot next."""
         self._locations = facts.locations
+        self._today = _Today()
+        for started in facts.today.transactions:
+            self._today.start(started.transaction_id, started.location_id)
+            self._today.count_energy(started.transaction_id, started.energy_wh)
         self._stations = {}
         self._by_transaction = {}
         for station_facts in facts.stations:
@@ -161,14 +185,14 @@ class Board:
             for evse_facts in station_facts.evses:
                 evse = _Evse(station, evse_facts, dict(evse_facts.connectors))
                 station.evses[evse_facts.evse_no] = evse
-                if evse_facts.transaction is not None:
-                    evse.begin(evse_facts.transaction)
-                    self._by_transaction[evse_facts.transaction.transaction_id] = evse
+                running = evse_facts.transaction
+                if running is not None:
+                    evse.begin(running)
+                    self._by_transaction[running.transaction_id] = evse
+                    self._today.count_energy(running.transaction_id, running.energy_wh or 0)
             self._stations[station_facts.station_id] = station
         self._day_starts_at = facts.today.starts_at
         self._day_ends_at = facts.today.ends_at
-        self._today = dict(facts.today.energy_wh_by_transaction)
-        self._today_wh = sum(self._today.values())
         self._forget_changes()
         self._snapshots.clear()
         self.outdated = False
@@ -200,8 +224,9 @@ class Board:
         self._changed_evses.add(evse)
 
     def transaction_started(self, event: TransactionStarted) -> None:
-        if self._day_starts_at is not None and event.at >= self._day_starts_at:
-            self._today.setdefault(event.transaction_id, 0)
+        station = self._stations.get(event.station_id)
+        if station is not None and self._is_today(event.at):
+            self._today.start(event.transaction_id, station.facts.location_id)
             self._hub_changed = True
         evse = self._find_evse(event.station_id, event.evse_no)
         if evse is None:
@@ -223,7 +248,7 @@ class Board:
             evse.power_w = event.power_w
         if event.energy_wh is not None:
             evse.energy_wh = event.energy_wh
-            self._count_energy(event.transaction_id, event.energy_wh)
+            self._today.count_energy(event.transaction_id, event.energy_wh)
         if event.soc_percent is not None:
             evse.soc_percent = event.soc_percent
         self._changed_power.add(evse)
@@ -233,7 +258,7 @@ class Board:
 
     def transaction_ended(self, event: TransactionEnded) -> None:
         if event.energy_wh is not None:
-            self._count_energy(event.transaction_id, event.energy_wh)
+            self._today.count_energy(event.transaction_id, event.energy_wh)
             self._hub_changed = True
         evse = self._by_transaction.pop(event.transaction_id, None)
         if evse is not None:
@@ -281,11 +306,8 @@ class Board:
         self._changed_evses.add(evse)
         self._changed_power.add(evse)
 
-    def _count_energy(self, transaction_id: int, energy_wh: int) -> None:
-        before = self._today.get(transaction_id)
-        if before is not None:
-            self._today[transaction_id] = energy_wh
-            self._today_wh += energy_wh - before
+    def _is_today(self, at: datetime) -> bool:
+        return self._day_starts_at is not None and at >= self._day_starts_at
 
     # Frames
 
@@ -428,7 +450,7 @@ class Board:
                 }
                 for evse in evses
             ],
-            "hub": {"power_w": power_w, "energy_today_wh": self._today_wh},
+            "hub": {"power_w": power_w, "energy_today_wh": dict(self._today.energy_wh)},
         }
 
     def _hub(self) -> dict[str, Any]:
@@ -441,7 +463,7 @@ class Board:
             "stations_online": sum(station.online for station in self._stations.values()),
             "evses_by_state": dict(sorted(states.items())),
             "transactions_active": len(self._by_transaction),
-            "transactions_today": len(self._today),
+            "transactions_today": dict(self._today.transactions),
         }
 
 

@@ -56,12 +56,19 @@ class StationFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class TodayFacts:
-    """The hub's local day, and the energy so far of each transaction that started in it."""
+class TodayTransaction:
+    """A transaction that started in the local day, and its energy so far."""
 
+    transaction_id: int
+    location_id: str
+    energy_wh: int
+
+
+@dataclass(frozen=True, slots=True)
+class TodayFacts:
     starts_at: datetime
     ends_at: datetime
-    energy_wh_by_transaction: dict[int, int]
+    transactions: tuple[TodayTransaction, ...]
 
 
 @dataclass(frozen=True, slots=True)

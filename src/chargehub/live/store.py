@@ -16,6 +16,7 @@ from chargehub.live.facts import (
     LocationFacts,
     StationFacts,
     TodayFacts,
+    TodayTransaction,
     TransactionFacts,
 )
 from chargehub.stations.reports import ConnectorStatus
@@ -90,8 +91,11 @@ _DAY = text(
     """
 )
 _TODAY = text(
-    "SELECT id, coalesce(energy_wh, 0) AS energy_wh FROM transactions "
-    "WHERE started_at >= :starts_at"
+    """
+    SELECT t.id, s.location_id, coalesce(t.energy_wh, 0) AS energy_wh
+    FROM transactions t JOIN charging_stations s ON s.id = t.station_id
+    WHERE t.started_at >= :starts_at
+    """
 )
 
 EvseKey = tuple[int, int]
@@ -143,7 +147,8 @@ async def load_hub(connection: AsyncConnection, now: datetime) -> HubFacts:
 async def _today(connection: AsyncConnection, now: datetime) -> TodayFacts:
     day = (await connection.execute(_DAY, {"now": now})).one()
     rows = await connection.execute(_TODAY, {"starts_at": day.starts_at})
-    return TodayFacts(day.starts_at, day.ends_at, {row.id: row.energy_wh for row in rows})
+    started = tuple(TodayTransaction(row.id, row.location_id, row.energy_wh) for row in rows)
+    return TodayFacts(day.starts_at, day.ends_at, started)
 
 
 def _station(row: Row[Any], evses: tuple[EvseFacts, ...]) -> StationFacts:

@@ -73,7 +73,7 @@ async def _run(steady: int, restless: int, resumes: int, stalled: int, seconds: 
             for _ in range(steady):
                 tasks.create_task(crowd.steady())
             for seed in range(restless):
-                tasks.create_task(crowd.restless(random.Random(seed), resumes))  # noqa: S311
+                tasks.create_task(crowd.restless(random.Random(seed), resumes))
             began = time.monotonic()
             await asyncio.sleep(seconds)
             await crowd.enough.wait()

@@ -1,3 +1,5 @@
+"""The board: what events make of it, and what its frames say."""
+
 from __future__ import annotations
 
 import json
@@ -73,8 +75,8 @@ def test_a_transaction_from_its_start_to_its_end(board: Board) -> None:
     assert shown["transaction_id"] is None
     assert [shown[key] for key in ("power_w", "energy_wh", "soc_percent")] == [None, None, None]
     assert hub(board)["power_w"] == 0
-    assert hub(board)["transactions_today"] == 1
-    assert hub(board)["energy_today_wh"] == 1500
+    assert hub(board)["transactions_today"] == {"quzhou-hub": 1}
+    assert hub(board)["energy_today_wh"] == {"quzhou-hub": 1500}
 
 
 def test_a_value_not_told_keeps_the_last_one(board: Board) -> None:
@@ -105,13 +107,13 @@ def test_a_start_told_twice_is_one(board: Board) -> None:
     progress(board, power_w=60_000)
     start(board)
     assert evse(board, "1-2")["power_w"] == 60_000
-    assert hub(board)["transactions_today"] == 1
+    assert hub(board)["transactions_today"] == {"quzhou-hub": 1}
 
 
 def test_only_transactions_of_the_local_day_count_as_today(board: Board) -> None:
     start(board, 7, START - timedelta(hours=15))
     end(board, 7, energy_wh=900)
-    assert (hub(board)["transactions_today"], hub(board)["energy_today_wh"]) == (0, 0)
+    assert (hub(board)["transactions_today"], hub(board)["energy_today_wh"]) == ({}, {})
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+"""The ring: what a viewer at any cursor gets, and that it never grows."""
+
 from __future__ import annotations
 
 import pytest

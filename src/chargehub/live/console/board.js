@@ -35,17 +35,10 @@ export class BoardView {
     this.hub = hub;
     this.cells.clear();
     this.cards.clear();
-    const parts = [];
-    const places = hub.locations
-      .map((location) => [location, stationsOf(hub, location.id)])
-      .filter(([, stations]) => stations.length > 0);
-    for (const [location, stations] of places) {
-      if (places.length > 1) parts.push(element("h3", "place-name", location.name));
-      const labels = shortLabels(stations);
-      const cards = stations.map((station) => this.card(station, labels.get(station.id)));
-      parts.push(element("div", "cards", ...cards));
-    }
-    this.root.replaceChildren(...parts);
+    const stations = hub.stationsHere();
+    const labels = shortLabels(stations);
+    const cards = stations.map((station) => this.card(station, labels.get(station.id)));
+    this.root.replaceChildren(...cards);
     this.renderAll();
     const cell = this.cells.get(kept) ?? this.cells.values().next().value;
     if (cell) {
@@ -90,8 +83,8 @@ export class BoardView {
   }
 
   renderAll() {
-    for (const gun of this.hub.guns.values()) this.render(gun);
-    for (const station of this.hub.stations.values()) this.renderStation(station);
+    for (const id of this.cells.keys()) this.render(this.hub.guns.get(id));
+    for (const id of this.cards.keys()) this.renderStation(this.hub.stations.get(id));
     this.applyFilter();
   }
 
@@ -185,7 +178,7 @@ export class BoardView {
     }
     this.nothing.hidden = shown > 0;
     if (shown === 0) {
-      setText(this.nothing, this.hub.guns.size === 0
+      setText(this.nothing, this.cells.size === 0
         ? say("nothing.at_all")
         : say("nothing.filtered", { state: say(this.filter) }));
     }
@@ -260,10 +253,6 @@ function nearest(cell, candidates, direction) {
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;
-}
-
-function stationsOf(hub, locationId) {
-  return [...hub.stations.values()].filter((station) => station.location_id === locationId);
 }
 
 /** What tells stations apart: their names without the beginning that all share. */

@@ -11,6 +11,7 @@ export class Hub {
     this.stations = new Map();
     this.guns = new Map();
     this.totals = {};
+    this.place = null;
     this.rate = 1;
     this.heard = { hub: 0, here: 0 };
   }
@@ -32,7 +33,20 @@ export class Hub {
       }
       this.stations.set(station.id, station);
     }
+    const places = this.places().map(({ id }) => id);
+    if (!places.includes(this.place)) this.place = places[0] ?? null;
     this.applyChanges(data);
+  }
+
+  /** Locations that have stations; the server lists the largest first. */
+  places() {
+    const used = new Set([...this.stations.values()].map((station) => station.location_id));
+    return this.locations.filter(({ id }) => used.has(id));
+  }
+
+  /** What stands at the Location that is looked at. */
+  stationsHere() {
+    return [...this.stations.values()].filter((station) => station.location_id === this.place);
   }
 
   /** Take in what changed; returns the guns that look different now. */
@@ -64,10 +78,22 @@ export class Hub {
     return this.heard.hub + (performance.now() - this.heard.here) * this.rate;
   }
 
-  counts() {
-    const counts = Object.fromEntries(STATES.map((state) => [state, 0]));
-    for (const gun of this.guns.values()) counts[stateOf(gun)] += 1;
-    return counts;
+  /** The figures of that Location. */
+  figures() {
+    const stations = this.stationsHere();
+    const guns = stations.flatMap((station) => station.guns);
+    const byState = Object.fromEntries(STATES.map((state) => [state, 0]));
+    for (const gun of guns) byState[stateOf(gun)] += 1;
+    const live = guns.filter((gun) => gun.station.online);
+    return {
+      byState,
+      guns: guns.length,
+      stations: stations.length,
+      online: stations.filter((station) => station.online).length,
+      powerW: live.reduce((sum, gun) => sum + (gun.power_w ?? 0), 0),
+      transactions: this.totals.transactions_today?.[this.place] ?? 0,
+      energyWh: this.totals.energy_today_wh?.[this.place] ?? 0,
+    };
   }
 }
 

@@ -10,10 +10,12 @@ import { currentLanguage, say, sayAll, switchLanguage } from "./words.js";
 
 const STALE_MS = 5000;
 const THEME = "chargehub.theme";
+const PLACE = "chargehub.place";
 
 const byId = (id) => document.getElementById(id);
 const page = document.documentElement;
 const hub = new Hub();
+hub.place = localStorage.getItem(PLACE);
 const board = new BoardView(byId("board"), byId("nothing"), openDetails);
 const details = new Details(byId("details"));
 const totals = new Totals(
@@ -48,7 +50,7 @@ function draw() {
     pending.scheduled = false;
     if (pending.rebuild) {
       board.build(hub);
-      byId("place").textContent = hub.locations[0]?.name ?? "";
+      renderPlaces();
       page.dataset.view = "board";
     } else {
       board.renderGuns(pending.guns);
@@ -60,6 +62,20 @@ function draw() {
     renderFreshness();
   });
 }
+
+function renderPlaces() {
+  const options = hub.places().map(({ id, name }) => new Option(name, id, false, id === hub.place));
+  byId("place").replaceChildren(...options);
+  byId("place").disabled = options.length < 2;
+}
+
+byId("place").addEventListener("change", (event) => {
+  hub.place = event.target.value;
+  localStorage.setItem(PLACE, hub.place);
+  closeDetails({ refocus: false });
+  board.build(hub);
+  totals.render(hub);
+});
 
 // An operator must never trust a frozen board.
 
@@ -79,7 +95,7 @@ function renderClock() {
   if (stream.ageMs() === null) return;
   clockFormat ??= new Intl.DateTimeFormat(currentLanguage(), {
     hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
-    timeZone: hub.locations[0]?.time_zone,
+    timeZone: hub.locations.find(({ id }) => id === hub.place)?.time_zone,
   });
   setText(byId("clock"), clockFormat.format(hub.now()));
 }

@@ -63,14 +63,11 @@ export class Totals {
   }
 
   render(hub) {
-    const counts = hub.counts();
-    const guns = hub.guns.size;
+    const { byState: counts, guns, stations, online, ...sums } = hub.figures();
     this.figure("charging", `${counts.Charging}`, `/ ${guns} ${say("unit.guns")}`);
-    this.figure("power", ...scaled(hub.totals.power_w ?? 0, "W"));
-    const sessions = hub.totals.transactions_today ?? 0;
-    this.figure("transactions", `${sessions}`, say("unit.transactions"));
-    this.figure("energy", ...scaled(hub.totals.energy_today_wh ?? 0, "Wh"));
-    const { stations = 0, stations_online: online = 0 } = hub.totals;
+    this.figure("power", ...scaled(sums.powerW, "W"));
+    this.figure("transactions", `${sums.transactions}`, say("unit.transactions"));
+    this.figure("energy", ...scaled(sums.energyWh, "Wh"));
     this.figure("online", `${online}`, `/ ${stations}`);
     this.figure("faults", `${counts.Faulted}`, `/ ${counts.Offline}`);
     this.figures.get("faults").root.classList.toggle("is-bad", counts.Faulted > 0);

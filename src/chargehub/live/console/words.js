@@ -24,6 +24,7 @@ const zh = {
   "live.connecting": "连接中…",
   "live.stale": "数据已 {seconds} 秒未更新",
 
+  "place": "场站",
   "totals": "场站总览",
   "total.charging": "充电中",
   "total.power": "当前功率",
@@ -114,6 +115,7 @@ const en = {
   "live.connecting": "Connecting…",
   "live.stale": "Data is {seconds} s old",
 
+  "place": "Location",
   "totals": "The hub in figures",
   "total.charging": "Charging",
   "total.power": "Power now",

@@ -1,0 +1,183 @@
+"""The board of a real hub: what stations do over OCPP shows, and a restart shows the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from chargehub.access.passwords import Passwords
+from chargehub.access.rules import Role
+from chargehub.access.service import create_operator
+from chargehub.kit.clock import wall_now
+from tests.hub_fixtures import TOKEN, V16, V201, RunningHub, Station, at, running_hub, status
+from tests.live_client import EventReader, Viewer, view_of
+
+PASSWORD = "a password for tests"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def hub(module_database_url: str) -> AsyncIterator[RunningHub]:
+    async with running_hub(module_database_url) as running:
+        password_hash = await Passwords().hash(PASSWORD)
+        async with running.database.write() as connection:
+            await create_operator(
+                connection,
+                wall_now(),
+                login="watcher",
+                role=Role.VIEWER,
+                password_hash=password_hash,
+                actor="test",
+            )
+        yield running
+
+
+@pytest.fixture
+async def client(hub: RunningHub) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=hub.addresses.api_url, timeout=20) as client:
+        login = {"login": "watcher", "password": PASSWORD}
+        answer = await client.post("/api/v1/login", json=login)
+        assert answer.status_code == HTTPStatus.OK
+        yield client
+
+
+async def board(client: httpx.AsyncClient) -> Viewer:
+    answer = await client.get("/api/v1/live/snapshot")
+    assert answer.status_code == HTTPStatus.OK
+    return view_of(answer.content)
+
+
+async def shown(
+    client: httpx.AsyncClient, hub: RunningHub, station: Station, **expected: Any
+) -> None:
+    """Watch the stream until gun 1 of the station is as expected."""
+    key = f"{hub.station_ids[station.identity]}-1"
+    viewer, reader = Viewer(), EventReader()
+    gun: dict[str, Any] = {}
+    async with client.stream("GET", "/api/v1/live") as response, asyncio.timeout(10):
+        assert response.status_code == HTTPStatus.OK
+        async for chunk in response.aiter_bytes():
+            for event in reader.feed(chunk):
+                viewer.apply(event)
+            gun = viewer.evses.get(key, {})
+            if expected.items() <= gun.items():
+                return
+    raise AssertionError(gun)
+
+
+def sample(power_kw: float, register_wh: int, soc: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "timestamp": at(),
+            "sampledValue": [
+                {"measurand": "Energy.Active.Import.Register", "value": str(register_wh)},
+                {"measurand": "Power.Active.Import", "value": str(power_kw), "unit": "kW"},
+                {"measurand": "SoC", "value": str(soc), "unit": "Percent"},
+            ],
+        }
+    ]
+
+
+async def begin_v16(station: Station) -> int:
+    await station.call("StatusNotification", status(V16, "Charging"))
+    started = await station.call(
+        "StartTransaction",
+        {"connectorId": 1, "idTag": TOKEN, "meterStart": 1000, "timestamp": at()},
+    )
+    number: int = started["transactionId"]
+    await station.call(
+        "MeterValues",
+        {"connectorId": 1, "transactionId": number, "meterValue": sample(88.5, 3500, 47)},
+    )
+    return number
+
+
+async def test_a_transaction_shows_from_start_to_stop(
+    hub: RunningHub, client: httpx.AsyncClient
+) -> None:
+    async with hub.station(V16) as station:
+        number = await begin_v16(station)
+        await shown(
+            client,
+            hub,
+            station,
+            status="Charging",
+            transaction_id=number,
+            power_w=88_500,
+            energy_wh=2500,
+            soc_percent=47.0,
+        )
+        await station.call(
+            "StopTransaction", {"transactionId": number, "meterStop": 9000, "timestamp": at()}
+        )
+        await station.call("StatusNotification", status(V16, "Finishing"))
+        await shown(client, hub, station, status="Finishing", transaction_id=None, power_w=None)
+        seen = await board(client)
+        assert seen.hub["energy_today_wh"]["hub"] >= 8000
+
+
+async def test_a_connector_that_says_occupied_shows_what_its_transaction_says(
+    hub: RunningHub, client: httpx.AsyncClient
+) -> None:
+    async with hub.station(V201) as station:
+        await station.call("StatusNotification", status(V201, "Occupied"))
+        await shown(client, hub, station, status="Occupied")
+        event: dict[str, Any] = {
+            "eventType": "Started",
+            "timestamp": at(),
+            "triggerReason": "CablePluggedIn",
+            "seqNo": 0,
+            "transactionInfo": {"transactionId": "T-1", "chargingState": "EVConnected"},
+            "evse": {"id": 1, "connectorId": 1},
+            "idToken": {"idToken": TOKEN, "type": "ISO14443"},
+        }
+        await station.call("TransactionEvent", event)
+        await shown(client, hub, station, status="Preparing")
+        event |= {"eventType": "Updated", "triggerReason": "ChargingStateChanged", "seqNo": 1}
+        event["timestamp"] = at()
+        event["transactionInfo"]["chargingState"] = "Charging"
+        await station.call("TransactionEvent", event)
+        await shown(client, hub, station, status="Charging")
+
+
+async def test_a_restart_shows_what_was_shown(hub: RunningHub, client: httpx.AsyncClient) -> None:
+    async with hub.station(V16) as station:
+        number = await begin_v16(station)
+        await shown(client, hub, station, transaction_id=number, energy_wh=2500)
+        await station.call("StatusNotification", status(V16, "Faulted", evse=2))
+        before = await board(client)
+    await hub.until(
+        "SELECT disconnected_at IS NOT NULL FROM station_connections WHERE station_id = :id",
+        expected=True,
+        id=hub.station_ids[station.identity],
+    )
+    while (await board(client)).hub["stations_online"]:
+        pass
+    before = await board(client)
+    await hub.restart()
+    client.base_url = httpx.URL(hub.addresses.api_url)
+    after = await board(client)
+    assert before.evses
+    assert (after.stations, after.evses) == (before.stations, before.evses)
+    assert after.hub == before.hub
+
+
+async def test_a_new_station_appears_without_a_restart(
+    hub: RunningHub, client: httpx.AsyncClient
+) -> None:
+    async with hub.station(V16) as station:
+        await station.call("StatusNotification", status(V16, "Available"))
+        await shown(client, hub, station, status="Available")
+
+
+async def test_after_the_logout_there_is_nothing_to_see(client: httpx.AsyncClient) -> None:
+    csrf = client.cookies["chargehub_csrf"]
+    answer = await client.post("/api/v1/logout", headers={"X-CSRF-Token": csrf})
+    assert answer.status_code == HTTPStatus.NO_CONTENT
+    for path in ("/api/v1/live", "/api/v1/live/snapshot"):
+        assert (await client.get(path)).status_code == HTTPStatus.UNAUTHORIZED
