@@ -254,11 +254,9 @@ class StationConnection:
         done: asyncio.Future[CommandAnswer] = self.loop.create_future()
         self._calls[message_id] = done
         self._arm()
-        try:
-            await self._flush()
-        except ConnectionClosed as error:
-            self._calls.pop(message_id, None)
-            raise StationOffline from error
+        # Apart: a station that reads nothing blocks the writing, not the time-out. The end of the
+        # socket fails the call through `abandon`.
+        self.spawn(self._flush_quietly())
         return await done
 
     def _arm(self) -> None:

@@ -41,7 +41,7 @@ def transaction_started(version: str) -> tuple[str, dict[str, Any]]:
 
 async def refused(station: Station, action: str, payload: Any) -> bool:
     answer = await station.ask(action, payload)
-    return answer[0] == 4 and answer[2] == "SecurityError"
+    return [answer[0], answer[2]] == [4, "SecurityError"]
 
 
 async def unaccepted(hub: RunningHub, version: str, registration: str) -> Station:
