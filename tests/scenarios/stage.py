@@ -76,7 +76,7 @@ class RawStation:
     identity: str
     station_id: int
     speech: Speech
-    wire: SocketWire
+    wire: SocketWire = field(init=False)
     asked: list[tuple[str, Payload]] = field(default_factory=list)
     """What the hub asked, oldest first."""
     answers: dict[str, Payload] = field(default_factory=dict)
@@ -206,20 +206,15 @@ class Stage:
         """A connected and booted station under a scenario's word-by-word control."""
         identity, station_id = await self.new_station()
         account = Account(self.addresses.ocpp_url, identity, PASSWORD, version)
-        station: RawStation
+        station = RawStation(self, identity, station_id, SPEECHES[version]())
 
         async def settled() -> None:
             """A raw station does nothing by itself."""
 
-        wire = SocketWire(
-            account,
-            answer=lambda action, payload: station.reply(action, payload),
-            settled=settled,
-            options=WireOptions(call_timeout_s=10),
-        )
-        station = RawStation(self, identity, station_id, SPEECHES[version](), wire)
-        self.wires.append(wire)
-        await wire.open()
+        options = WireOptions(call_timeout_s=10)
+        station.wire = SocketWire(account, answer=station.reply, settled=settled, options=options)
+        self.wires.append(station.wire)
+        await station.wire.open()
         await station.boot()
         return station
 

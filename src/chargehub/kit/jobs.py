@@ -69,6 +69,19 @@ SCHEDULE = BatchStatement(
 )
 """Columns: kind, subject, due_at, payload (JSON text)."""
 
+SCHEDULE_ONCE = BatchStatement(
+    "due_actions.schedule_once",
+    """
+    INSERT INTO due_actions (kind, subject, due_at, payload)
+    SELECT kind, subject, due_at, payload::jsonb
+    FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[])
+         AS u(kind, subject, due_at, payload)
+    ON CONFLICT (kind, subject) DO NOTHING
+    """,
+    order=80,
+)
+"""As SCHEDULE, but what waits already keeps its time."""
+
 POST = BatchStatement(
     "outbox.post",
     """

@@ -30,6 +30,7 @@ from chargehub.stations.reports import (
     BootReported,
     Connected,
     ConnectionGranted,
+    ConnectorStatus,
     Disconnected,
     NoticeReported,
     RegistrationStatus,
@@ -277,6 +278,11 @@ UPDATE_STATION_STATUS = BatchStatement(
 
 StatusKey = tuple[int, int, int]
 
+WHOLE_STATION = frozenset(
+    (ConnectorStatus.AVAILABLE, ConnectorStatus.UNAVAILABLE, ConnectorStatus.FAULTED)
+)
+"""All that can be true of a station as a whole (16 4.9)."""
+
 
 @dataclass(slots=True, eq=False)
 class StatusHandler:
@@ -329,6 +335,8 @@ class StatusHandler:
             observer(report, writes)
         known_at = facts.get(key)
         if key not in facts or (known_at is not None and at < known_at):
+            return Decision(None)
+        if report.evse_no == 0 and report.status not in WHOLE_STATION:
             return Decision(None)
         if report.evse_no == 0:
             writes.add(UPDATE_STATION_STATUS, (report.station_id, status, at, report.error_code))

@@ -28,8 +28,12 @@ class OpenTransaction:
     authorized: bool
     started_at: datetime
     track: MeterTrack
+    heard_at: datetime
+    """When its station last spoke of it, by our clock."""
     flags: Flag = Flag.NONE
     charging_state: str | None = None
+    told_at: datetime | None = None
+    """The station's time of the newest event."""
     remote_start_id: int | None = None
     reservation_id: int | None = None
 
@@ -52,9 +56,11 @@ class Book:
         return self._by_ref.get((station_id, ref))
 
     def at_evse(self, station_id: int, evse_no: int) -> OpenTransaction | None:
-        """Return the newest open transaction of the EVSE."""
+        """Return the open transaction of the EVSE that began last; an old one may be told late."""
         found = self._by_evse.get((station_id, evse_no))
-        return found[max(found)] if found else None
+        if not found:
+            return None
+        return max(found.values(), key=lambda opened: (opened.started_at, opened.id))
 
     def all_at_station(self, station_id: int) -> list[OpenTransaction]:
         return [found for found in self._by_id.values() if found.station_id == station_id]

@@ -11,6 +11,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from chargehub.authorization import TokenFact, read_token_facts
+from chargehub.telemetry.readings import Flag
 from chargehub.transactions.reports import IdToken, TransactionReported
 
 Connection = AsyncConnection[tuple[Any, ...]]
@@ -26,6 +27,7 @@ class StoredTransaction:
     ref: str
     state: str
     evse_no: int | None
+    id_token: str | None
     authorization_status: str | None
     group_id_token: str | None
     ended_by_policy: bool
@@ -41,6 +43,8 @@ class EvseFact:
 class EventFacts:
     stored: dict[StationRef, StoredTransaction] = field(default_factory=dict)
     begun: dict[tuple[int, int], StoredTransaction] = field(default_factory=dict)
+    booked: dict[tuple[int, int], StoredTransaction] = field(default_factory=dict)
+    """By content: what events without a number were booked to before."""
     tokens: dict[str, TokenFact] = field(default_factory=dict)
     evses: dict[StationEvse, EvseFact] = field(default_factory=dict)
     remote_tokens: dict[tuple[int, int], IdToken] = field(default_factory=dict)
@@ -49,6 +53,9 @@ class EventFacts:
 
 def begin_key(report: TransactionReported) -> int:
     """Return the content by which a repeated start without a reference is known (16 3.7.1)."""
+    if report.flags & Flag.CLOCK_SKEW:
+        # The time may be our own, another at each repetition.
+        return report.content_hash
     token = report.id_token.text.lower() if report.id_token else ""
     text = f"{report.evse_no}|{token}|{report.at.isoformat()}|{report.register_wh}"
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
@@ -90,6 +97,7 @@ async def read_event_facts(
         + [(report.station_id, unknown_name(report)) for report in strangers if report.ref_is_ours],
     )
     facts.begun = await _read_begun(connection, strangers)
+    facts.booked = await _read_booked(connection, strangers)
     facts.evses = await _read_evses(connection, strangers)
     cursor = await connection.execute(
         "SELECT nextval('transaction_ids') FROM generate_series(1, %s)", (len(strangers),)
@@ -99,7 +107,7 @@ async def read_event_facts(
 
 
 _STORED = (
-    "t.id, t.ref, t.state, t.evse_no, t.authorization_status, t.group_id_token,"
+    "t.id, t.ref, t.state, t.evse_no, t.id_token, t.authorization_status, t.group_id_token,"
     " t.state = 'Ended' AND t.end_received_at IS NULL"
 )
 
@@ -110,7 +118,7 @@ async def read_stored(
     if not refs:
         return {}
     cursor = await connection.execute(
-        f"SELECT t.station_id, {_STORED} FROM unnest(%s::bigint[], %s::text[]) u(station_id, ref)"
+        f"SELECT t.station_id, {_STORED} FROM unnest(%s::bigint[], %s::text[]) u(station_id, ref)"  # noqa: S608  The columns are ours.
         " JOIN transactions t USING (station_id, ref)".encode(),
         ([station_id for station_id, _ in refs], [ref for _, ref in refs]),
     )
@@ -124,10 +132,32 @@ async def _read_begun(
     if not keys:
         return {}
     cursor = await connection.execute(
-        f"SELECT t.station_id, t.begin_key, {_STORED}"
+        f"SELECT t.station_id, t.begin_key, {_STORED}"  # noqa: S608  The columns are ours.
         " FROM unnest(%s::bigint[], %s::bigint[]) u(station_id, begin_key)"
         " JOIN transactions t USING (station_id, begin_key)".encode(),
         ([station_id for station_id, _ in keys], [key for _, key in keys]),
+    )
+    return {(row[0], row[1]): StoredTransaction(*row[2:]) for row in await cursor.fetchall()}
+
+
+async def _read_booked(
+    connection: Connection, reports: Iterable[TransactionReported]
+) -> dict[tuple[int, int], StoredTransaction]:
+    """Find the events without a number (E16 3.18) that are told again."""
+    asked = [
+        (report.station_id, report.content_hash)
+        for report in reports
+        if report.ref_is_ours and report.transaction_ref is None and not report.assigns_ref
+    ]
+    if not asked:
+        return {}
+    cursor = await connection.execute(
+        f"SELECT t.station_id, e.content_hash, {_STORED}"  # noqa: S608  The columns are ours.
+        " FROM unnest(%s::bigint[], %s::bigint[]) u(station_id, content_hash)"
+        " JOIN transactions t USING (station_id)"
+        " JOIN transaction_events e ON e.transaction_id = t.id"
+        " AND e.content_hash = u.content_hash".encode(),
+        ([station_id for station_id, _ in asked], [content for _, content in asked]),
     )
     return {(row[0], row[1]): StoredTransaction(*row[2:]) for row in await cursor.fetchall()}
 
@@ -186,7 +216,7 @@ async def read_transaction_at(
             WHERE t.station_id = u.station_id AND t.evse_no = u.evse_no
               AND t.started_at <= u.at AND t.ended_at >= u.at
             ORDER BY t.started_at DESC LIMIT 1) t ON true
-        """.encode(),
+        """.encode(),  # noqa: S608  The columns are ours.
         (
             [station_id for station_id, _, _ in places],
             [evse_no for _, evse_no, _ in places],

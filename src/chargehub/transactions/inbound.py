@@ -25,6 +25,13 @@ from chargehub.kit.group_commit import Decision, Item, Writes
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import INSERT_SAMPLES
 from chargehub.transactions.book import Book, OpenTransaction
+from chargehub.transactions.changes import (
+    amends,
+    event_flags,
+    fill,
+    placed,
+    with_remote_token,
+)
 from chargehub.transactions.events import (
     TransactionEnded,
     TransactionProgressed,
@@ -50,6 +57,7 @@ from chargehub.transactions.reports import (
 from chargehub.transactions.rows import (
     amendment,
     begin_register,
+    end_register,
     ending,
     fold,
     insertion,
@@ -59,6 +67,7 @@ from chargehub.transactions.rows import (
     sample_row,
     schedule_orphan_check,
     schedule_settlement,
+    suspicion,
     write_event,
     write_samples,
 )
@@ -117,15 +126,28 @@ class TransactionHandler:
         known = {
             (report.station_id, report.transaction_ref)
             for report in reports
-            if report.transaction_ref is not None
-            and self.book.by_ref(report.station_id, report.transaction_ref) is not None
+            if report.transaction_ref is not None and self._knows(report)
         }
         return await read_event_facts(connection, reports, known)
+
+    def _knows(self, report: TransactionReported) -> bool:
+        """Tell whether the book alone says enough: the facts of its EVSE too."""
+        assert report.transaction_ref is not None
+        found = self.book.by_ref(report.station_id, report.transaction_ref)
+        return found is not None and (found.evse_no is not None or report.evse_no is None)
 
     def decide(
         self, item: Item[TransactionReported], facts: EventFacts, writes: Writes
     ) -> Decision[TransactionReply]:
-        report = _with_remote_token(item.report, facts)
+        decision = self._decide(with_remote_token(item.report, facts), facts, writes)
+        if item.report.id_token is None:
+            # E01.FR.11/12: no token, no answer to it, even where we know whose it is.
+            decision.reply = replace(decision.reply, authorization=None)
+        return decision
+
+    def _decide(
+        self, report: TransactionReported, facts: EventFacts, writes: Writes
+    ) -> Decision[TransactionReply]:
         if report.assigns_ref:
             return self._decide_begin(report, facts, writes)
         ref = report.transaction_ref
@@ -136,6 +158,9 @@ class TransactionHandler:
             if found is None and stored is not None:
                 return self._decide_late(report, stored, facts, writes)
         elif report.ref_is_ours:
+            stored = facts.booked.get((report.station_id, report.content_hash))
+            if stored is not None and self.book.by_id(stored.id) is None:
+                return self._decide_late(report, stored, facts, writes)
             found = self._reconcile(report)
             if found is not None:
                 report = replace(report, flags=report.flags | Flag.UNKNOWN_TRANSACTION)
@@ -170,7 +195,7 @@ class TransactionHandler:
             stub |= Flag.UNKNOWN_TRANSACTION
             stored = facts.stored.get((report.station_id, name))
             if stored is not None:
-                return Decision(TransactionReply(stored.id, self._answer(report, None, facts)))
+                return Decision(TransactionReply(stored.id, self._answer_late(report, facts)))
         begun, authorization = self._begin(report, facts, writes, flags=stub)
         self._suspect_predecessor(report, begun, writes)
         if report.kind is EventKind.ENDED:
@@ -188,14 +213,19 @@ class TransactionHandler:
         facts: EventFacts,
         writes: Writes,
     ) -> Decision[TransactionReply]:
-        changed = replace(found)
+        changed = replace(found, heard_at=report.received_at)
         authorization = self._answer(report, found, facts)
-        _fill(changed, report, authorization)
+        fill(changed, report, authorization)
+        evse = None
+        if found.evse_no is None and changed.evse_no is not None:
+            evse = facts.evses.get((report.station_id, changed.evse_no))
+            changed.track = placed(changed.track, evse)
+            self._suspect_predecessor(report, changed, writes)
         track, rows = fold(changed.track, report.readings)
         changed.track = track
-        changed.flags |= Flag(report.flags) | track.flags
-        if _amends(report, found, changed):
-            writes.add(AMEND_TRANSACTION, amendment(report, changed, authorization))
+        changed.flags |= event_flags(report) | track.flags
+        if amends(report, found, changed):
+            writes.add(AMEND_TRANSACTION, amendment(report, changed, authorization, evse))
         if report.remote_start_id is not None and found.remote_start_id is None:
             writes.add(LINK_REMOTE_START, (found.station_id, report.remote_start_id, found.id))
         write_event(writes, report, found.id)
@@ -218,9 +248,13 @@ class TransactionHandler:
         if not report.offline:
             late = replace(report, flags=report.flags | Flag.UNKNOWN_TRANSACTION)
         if stored.ended_by_policy and report.kind is EventKind.ENDED:
-            writes.add(END_TRANSACTION, ending(report, stored.id, report.register_wh, None, 0))
-        if report.kind is EventKind.STARTED:
-            writes.add(AMEND_TRANSACTION, late_amendment(report, stored.id))
+            writes.add(END_TRANSACTION, ending(report, stored.id, end_register(report), None, 0))
+        authorization = self._answer_late(report, facts)
+        evse = facts.evses.get((report.station_id, report.evse_no or 0))
+        writes.add(AMEND_TRANSACTION, late_amendment(report, stored, authorization, evse))
+        if report.remote_start_id is not None:
+            link = (report.station_id, report.remote_start_id, stored.id)
+            writes.add(LINK_REMOTE_START, link)
         write_event(writes, late, stored.id)
         evse_no = report.evse_no or stored.evse_no or 0
         for reading in report.readings:
@@ -229,7 +263,7 @@ class TransactionHandler:
                 sample_row(reading, evse_no, stored.id, None, report),
             )
         schedule_settlement(writes, stored.id, report.received_at)
-        return Decision(TransactionReply(stored.id, self._answer(report, None, facts)))
+        return Decision(TransactionReply(stored.id, authorization))
 
     def _begin(
         self, report: TransactionReported, facts: EventFacts, writes: Writes, *, flags: Flag
@@ -239,21 +273,28 @@ class TransactionHandler:
         evse = evse or EvseFact(UNRATED_POWER_W, None)
         authorization = self._answer(report, None, facts)
         register = begin_register(report)
-        flags |= Flag(report.flags) | (Flag.OFFLINE if report.offline else Flag.NONE)
+        flags |= event_flags(report)
         refused = authorization is not None and not authorization.accepted
         if refused:
             flags |= Flag.REFUSED_TOKEN
+        # A start that must be answered is refused when it names no token.
+        refused = refused or (authorization is None and report.assigns_ref)
+        token = report.id_token
+        if report.kind is EventKind.ENDED:
+            token = None  # Who stops need not be who started.
         begun = OpenTransaction(
             id=number,
             station_id=report.station_id,
             ref=report.transaction_ref or str(number),
             evse_no=report.evse_no,
             connector_no=report.connector_no,
-            id_token=report.id_token.text.lower() if report.id_token else None,
-            group_id_token=authorization.group_id_token if authorization else None,
+            id_token=token.text.lower() if token else None,
+            group_id_token=authorization.group_id_token if authorization and token else None,
             authorized=authorization is not None and authorization.accepted,
             started_at=report.at,
             track=begin_track(register, report.at, evse.max_power_w, evse.previous_register_wh),
+            heard_at=report.received_at,
+            told_at=report.at,
             flags=flags,
             charging_state=report.charging_state,
             remote_start_id=report.remote_start_id,
@@ -264,7 +305,7 @@ class TransactionHandler:
         begun.flags |= track.flags
         writes.add(
             INSERT_TRANSACTION,
-            insertion(report, begun, authorization, register, evse),
+            insertion(report, begun, authorization if token else None, register, evse),
         )
         write_event(writes, report, number)
         write_samples(writes, report, begun, rows)
@@ -277,10 +318,8 @@ class TransactionHandler:
     def _end(
         self, report: TransactionReported, ended: OpenTransaction, writes: Writes
     ) -> TransactionEnded:
-        register = report.register_wh
-        if register is None:
-            register = _end_register(report)
-        else:
+        register = end_register(report)
+        if report.register_wh is not None:
             final = Reading(report.at, "Transaction.End", register_wh=register)
             ended.track, _ = advance(ended.track, final)
         energy = ended.track.energy_wh
@@ -308,6 +347,14 @@ class TransactionHandler:
             charging_elsewhere=elsewhere,
         )
 
+    def _answer_late(self, report: TransactionReported, facts: EventFacts) -> Authorization | None:
+        """Answer a token of what is over: where else it charges now matters no more."""
+        if report.id_token is None:
+            return None
+        token = report.id_token.text.lower()
+        kind, fact = report.id_token.kind, facts.tokens.get(token)
+        return decide(token, kind, fact, now=report.received_at)
+
     def _reconcile(self, report: TransactionReported) -> OpenTransaction | None:
         """Find the one transaction that an event without a number can only mean (E16 3.18)."""
         candidates = [
@@ -327,16 +374,16 @@ class TransactionHandler:
         if report.evse_no is None:
             return
         before = self.book.at_evse(report.station_id, report.evse_no)
-        if before is None or before.started_at > begun.started_at:
+        if before is None or before.id == begun.id or before.started_at > begun.started_at:
             return
-        row = (before.id, *[None] * 8, None, False, None, None, int(Flag.SUSPECT))
-        writes.add(AMEND_TRANSACTION, row)
+        writes.add(AMEND_TRANSACTION, suspicion(before.id))
         schedule_orphan_check(writes, before.id, report.received_at)
 
     def _opened(
         self, opened: OpenTransaction, report: TransactionReported, *, known: bool = False
     ) -> None:
-        if opened.evse_no is not None and not known:
+        listed = self.book.by_id(opened.id)
+        if opened.evse_no is not None and (listed is None or listed.evse_no is None):
             before = self.book.at_evse(opened.station_id, opened.evse_no)
             if before is not None and before.started_at <= opened.started_at:
                 before.flags |= Flag.SUSPECT
@@ -395,51 +442,3 @@ class ReservationStatusHandler:
             ),
         )
         return Decision(None)
-
-
-def _with_remote_token(report: TransactionReported, facts: EventFacts) -> TransactionReported:
-    """Use the token of the remote start where the station does not repeat it."""
-    if report.remote_start_id is None or report.id_token is not None:
-        return report
-    token = facts.remote_tokens.get((report.station_id, report.remote_start_id))
-    return report if token is None else replace(report, id_token=token)
-
-
-def _end_register(report: TransactionReported) -> int | None:
-    registers = [
-        reading.register_wh
-        for reading in sorted(report.readings, key=lambda reading: reading.sampled_at)
-        if reading.register_wh is not None
-    ]
-    return registers[-1] if registers else None
-
-
-def _fill(
-    changed: OpenTransaction, report: TransactionReported, authorization: Authorization | None
-) -> None:
-    """Facts may arrive on any event; what is known already stays (E01.FR.13/16)."""
-    changed.evse_no = changed.evse_no if changed.evse_no is not None else report.evse_no
-    changed.connector_no = changed.connector_no or report.connector_no
-    changed.charging_state = report.charging_state or changed.charging_state
-    changed.remote_start_id = changed.remote_start_id or report.remote_start_id
-    changed.reservation_id = changed.reservation_id or report.reservation_id
-    if authorization is not None and not changed.authorized and report.id_token is not None:
-        changed.id_token = report.id_token.text.lower()
-        changed.authorized = authorization.accepted
-        changed.group_id_token = authorization.group_id_token
-
-
-def _amends(report: TransactionReported, found: OpenTransaction, changed: OpenTransaction) -> bool:
-    return report.kind is EventKind.STARTED or any(
-        getattr(found, name) != getattr(changed, name)
-        for name in (
-            "evse_no",
-            "connector_no",
-            "id_token",
-            "authorized",
-            "charging_state",
-            "remote_start_id",
-            "reservation_id",
-            "flags",
-        )
-    )

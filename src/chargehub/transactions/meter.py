@@ -9,7 +9,8 @@ The rules, in the order they are tried:
   zero begin      begin 0 while the meter was not at 0: count from the register the previous
                   transaction of this EVSE ended at when that fits, else from the first register.
                   A lifetime register is never billed (the 910 kWh case).
-  unit slip       a register 1,000 times off that fits when scaled is scaled.
+  unit slip       a register 1,000 times off that fits when scaled is scaled; so is one that
+                  has risen 1,000 times too fast twice in a row.
   glitch          a single fall that returns to where it was is left out.
   reset           a fall that stays: energy goes on from before the fall.
   implausible     a rise no EVSE of this power can deliver is left out; when the next reading
@@ -47,6 +48,9 @@ class MeterTrack(NamedTuple):
     flags: Flag = Flag.NONE
     before_fall: MeterTrack | None = None
     jumped_to_wh: int | None = None
+    jumped_at: datetime | None = None
+    scale: int = 1
+    """1000 where Wh have been labelled kWh since the begin."""
     zero_begin_wh: int | None = None
     """The first register after a begin of 0, while nothing has been counted since."""
 
@@ -54,12 +58,14 @@ class MeterTrack(NamedTuple):
     def energy_wh(self) -> int | None:
         if self.base_wh is None or self.last_wh is None:
             return None
-        return self.carried_wh + self.last_wh - self.base_wh
+        return self.carried_wh + round((self.last_wh - self.base_wh) / self.scale)
 
-    def can_rise(self, by_wh: float, at: datetime) -> bool:
+    def can_rise(self, by_wh: float, at: datetime, since: datetime | None = None) -> bool:
         """Tell whether this EVSE could deliver `by_wh` between the last reading and `at`."""
-        seconds = 0.0 if self.last_at is None else max(0.0, (at - self.last_at).total_seconds())
-        return by_wh <= self.max_power_w * POWER_MARGIN * seconds / 3600 + TOLERANCE_WH
+        since = since or self.last_at
+        seconds = 0.0 if since is None else max(0.0, (at - since).total_seconds())
+        shown = by_wh / self.scale
+        return shown <= self.max_power_w * POWER_MARGIN * seconds / 3600 + TOLERANCE_WH
 
 
 def begin_track(
@@ -109,6 +115,7 @@ def _accepted(track: MeterTrack, register: int, at: datetime) -> MeterTrack:
         last_at=at,
         before_fall=None,
         jumped_to_wh=None,
+        jumped_at=None,
         zero_begin_wh=None,
     )
 
@@ -126,7 +133,8 @@ def _rise(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, F
         # Nothing was counted yet: what rose is the meter's life, not this transaction.
         begun = _accepted(track, register, at)._replace(base_wh=register, zero_begin_wh=register)
         return _marked(begun, Flag.ZERO_BEGIN)
-    return _slip(track, register, at) or _jump(track, register, at)
+    slipped = _slip(track, register, at) or _slipped_since_begin(track, register, at)
+    return slipped or _jump(track, register, at)
 
 
 def _slip(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, Flag] | None:
@@ -143,6 +151,29 @@ def _slip(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, F
     if scaled >= track.last_wh and track.can_rise(scaled - track.last_wh, at):
         return _marked(_accepted(track, scaled, at), Flag.UNIT_SUSPECT)
     return None
+
+
+def _slipped_since_begin(
+    track: MeterTrack, register: int, at: datetime
+) -> tuple[MeterTrack, Flag] | None:
+    """Read a register that rises 1,000 times too fast twice in a row as Wh labelled kWh.
+
+    Begin and samples are all mislabelled then: only the rises tell.
+    """
+    if track.jumped_to_wh is None or track.jumped_at is None or track.scale != 1:
+        return None
+    assert track.last_wh is not None
+    first, second = track.jumped_to_wh - track.last_wh, register - track.jumped_to_wh
+    as_told = track.can_rise(second, at, track.jumped_at)
+    scaled = track._replace(scale=1000)
+    if as_told or not scaled.can_rise(first, track.jumped_at):
+        return None
+    if not scaled.can_rise(second, at, track.jumped_at):
+        return None
+    energy = track.energy_wh
+    assert energy is not None
+    scaled = _accepted(scaled, register, at)._replace(carried_wh=energy, base_wh=track.last_wh)
+    return _marked(scaled._replace(flags=scaled.flags & ~Flag.IMPLAUSIBLE), Flag.UNIT_SUSPECT)
 
 
 def _is_zero_begin(track: MeterTrack, register: int) -> bool:
@@ -171,7 +202,7 @@ def _jump(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, F
             base_wh=track.jumped_to_wh, carried_wh=energy
         )
         return _marked(moved, Flag.IMPLAUSIBLE)
-    return _marked(track._replace(jumped_to_wh=register), Flag.IMPLAUSIBLE)
+    return _marked(track._replace(jumped_to_wh=register, jumped_at=at), Flag.IMPLAUSIBLE)
 
 
 def _fall(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, Flag]:
@@ -193,6 +224,8 @@ def _fall(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, F
         last_wh=register,
         last_at=at,
         jumped_to_wh=None,
+        jumped_at=None,
+        scale=1,
         before_fall=track._replace(before_fall=None),
     )
     return _marked(fallen, Flag.REGISTER_RESET)
@@ -224,6 +257,11 @@ class MeterTruth:
     """Where the fold ended, to go on from."""
 
 
+def moment(reading: Reading) -> tuple[datetime, int]:
+    """Order readings by time; of one moment's the smaller register came first."""
+    return reading.sampled_at, -1 if reading.register_wh is None else reading.register_wh
+
+
 def find_truth(
     begin: MeterTrack, readings: Iterable[Reading], end: Reading | None = None
 ) -> MeterTruth:
@@ -231,7 +269,7 @@ def find_truth(
     indexed = list(enumerate(readings))
     energies: list[int | None] = [None] * len(indexed)
     track = begin
-    for index, reading in sorted(indexed, key=lambda pair: pair[1].sampled_at):
+    for index, reading in sorted(indexed, key=lambda pair: moment(pair[1])):
         track, own = advance(track, reading)
         usable = reading.register_wh is not None and not own & Flag.IMPLAUSIBLE
         energies[index] = track.energy_wh if usable else None

@@ -28,6 +28,7 @@ from chargehub.transactions.facts import Connection
 from chargehub.transactions.rows import (
     ORPHAN_CHECK,
     ORPHAN_DELAY,
+    post,
     schedule_orphan_check,
     schedule_settlement,
 )
@@ -104,6 +105,7 @@ class CloseHandler:
         flags = int(Flag.CLOSED_BY_POLICY | Flag.SUSPECT)
         writes.add(CLOSE_BY_POLICY, (found.id, report.ended_at, energy, flags))
         schedule_settlement(writes, found.id, report.received_at)
+        post(writes, "transaction.ended", report.received_at, found)
         ended = TransactionEnded(found.id, found.station_id, found.evse_no, report.ended_at, energy)
         return Decision(reply=True, on_commit=lambda: self._closed(ended))
 
@@ -127,10 +129,11 @@ class OrphanPolicy:
         if found is None:
             return
         now = self.clock.now()
-        last_at = found.track.last_at or found.started_at
-        if now - last_at < SILENCE:
+        # By our clock: the station's may be an hour slow.
+        if now - found.heard_at < SILENCE:
             await self._look_again(found, now)
             return
+        last_at = found.track.last_at or found.started_at
         request = CloseRequested(found.station_id, now, found.id, max(last_at, found.started_at))
         await self.committer.submit(found.station_id, None, self.handler, request)
         log.info("transaction_closed_by_policy", transaction_id=found.id)

@@ -14,8 +14,8 @@ from chargehub.kit.group_commit import Writes
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import INSERT_SAMPLES
 from chargehub.transactions.book import OpenTransaction
-from chargehub.transactions.facts import EvseFact, begin_key
-from chargehub.transactions.meter import MeterTrack, advance
+from chargehub.transactions.facts import EvseFact, StoredTransaction, begin_key
+from chargehub.transactions.meter import MeterTrack, advance, moment
 from chargehub.transactions.reports import (
     EventKind,
     IdToken,
@@ -139,8 +139,12 @@ def insertion(
 
 
 def amendment(
-    report: TransactionReported, changed: OpenTransaction, authorization: Authorization | None
+    report: TransactionReported,
+    changed: OpenTransaction,
+    authorization: Authorization | None,
+    evse: EvseFact | None = None,
 ) -> tuple[Any, ...]:
+    """Return a row for AMEND_TRANSACTION; `evse` where it was not known before."""
     token: IdToken | None = report.id_token
     owns = token is not None and changed.id_token == token.text.lower()
     return (
@@ -158,28 +162,47 @@ def amendment(
         changed.remote_start_id,
         changed.reservation_id,
         int(changed.flags),
+        evse.max_power_w if evse else None,
+        evse.previous_register_wh if evse else None,
     )
 
 
-def late_amendment(report: TransactionReported, transaction_id: int) -> tuple[Any, ...]:
-    """A Started that comes after its Ended: its begin counts from now on."""
+def late_amendment(
+    report: TransactionReported,
+    stored: StoredTransaction,
+    authorization: Authorization | None,
+    evse: EvseFact | None,
+) -> tuple[Any, ...]:
+    """An event that comes after its transaction's end: what it tells counts from now on."""
+    started = report.kind is EventKind.STARTED
     token = report.id_token
+    if report.kind is EventKind.ENDED or (stored.id_token is not None and not started):
+        token = None
+    if stored.evse_no is not None:
+        evse = None
     return (
-        transaction_id,
+        stored.id,
         report.evse_no,
         report.connector_no,
         token.text.lower() if token else None,
         token.kind if token else None,
-        None,
-        None,
+        authorization.group_id_token if token and authorization else None,
+        str(authorization.status) if token and authorization else None,
         None,
         begin_register(report),
-        report.at,
+        report.at if started else None,
         report.offline,
         report.remote_start_id,
         report.reservation_id,
-        report.flags,
+        report.flags | (int(Flag.OFFLINE) if report.offline else 0),
+        evse.max_power_w if evse else None,
+        evse.previous_register_wh if evse else None,
     )
+
+
+def suspicion(transaction_id: int) -> tuple[Any, ...]:
+    """Return a row for AMEND_TRANSACTION that only marks a transaction as suspect."""
+    return (transaction_id, *[None] * 9, False, None, None, int(Flag.SUSPECT), None, None)
 
 
 def ending(
@@ -204,10 +227,26 @@ def ending(
 def begin_register(report: TransactionReported) -> int | None:
     if report.kind is EventKind.STARTED and report.register_wh is not None:
         return report.register_wh
-    for reading in report.readings:
-        if reading.context == "Transaction.Begin" and reading.register_wh is not None:
+    first = None
+    for reading in sorted(report.readings, key=lambda reading: reading.sampled_at):
+        if reading.register_wh is None:
+            continue
+        if reading.context == "Transaction.Begin":
             return reading.register_wh
-    return None
+        first = reading.register_wh if first is None else first
+    # Some stations give no context: what a Started event shows is the begin.
+    return first if report.kind is EventKind.STARTED else None
+
+
+def end_register(report: TransactionReported) -> int | None:
+    if report.register_wh is not None:
+        return report.register_wh
+    registers = [
+        reading.register_wh
+        for reading in sorted(report.readings, key=lambda reading: reading.sampled_at)
+        if reading.register_wh is not None
+    ]
+    return registers[-1] if registers else None
 
 
 def link_remote_start(writes: Writes, report: TransactionReported, begun: OpenTransaction) -> None:
@@ -233,7 +272,8 @@ def post(writes: Writes, topic: str, at: datetime, transaction: OpenTransaction)
 
 
 def schedule_orphan_check(writes: Writes, transaction_id: int, now: datetime) -> None:
-    writes.add(jobs.SCHEDULE, (ORPHAN_CHECK, str(transaction_id), now + ORPHAN_DELAY, "{}"))
+    # A check that waits already stays: a station that repeats itself must not put it off for ever.
+    writes.add(jobs.SCHEDULE_ONCE, (ORPHAN_CHECK, str(transaction_id), now + ORPHAN_DELAY, "{}"))
 
 
 def fold(
@@ -244,7 +284,7 @@ def fold(
     A reading older than the track's last gets no energy now: settling gives it one.
     """
     rows: list[tuple[Reading, int | None]] = []
-    for reading in readings:
+    for reading in readings if len(readings) < 2 else sorted(readings, key=moment):
         newer = track.last_at is None or reading.sampled_at >= track.last_at
         track, own = advance(track, reading)
         energy = track.energy_wh if newer and not own & Flag.IMPLAUSIBLE else None

@@ -80,10 +80,18 @@ class SamplesHandler:
                 sample_row(reading, evse_no, found.id, energy, report),
             )
         newest = report.readings[-1] if track.last_at != found.track.last_at else None
-        return Decision(None, lambda: self._advanced(found, track, newest))
+        heard_at = report.received_at
+        return Decision(None, lambda: self._advanced(found, track, heard_at, newest))
 
-    def _advanced(self, found: OpenTransaction, track: MeterTrack, newest: Reading | None) -> None:
+    def _advanced(
+        self,
+        found: OpenTransaction,
+        track: MeterTrack,
+        heard_at: datetime,
+        newest: Reading | None,
+    ) -> None:
         found.track = track
+        found.heard_at = heard_at
         if newest is not None:
             self.bus.publish(
                 TransactionProgressed(

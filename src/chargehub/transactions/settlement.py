@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection as SqlConnection
 
 from chargehub.kit.clock import HubClock
@@ -24,6 +24,17 @@ from chargehub.transactions.meter import MeterTruth, begin_track, find_truth
 from chargehub.transactions.store import transaction_events, transactions
 
 log = structlog.get_logger(__name__)
+
+RECOMPUTED = (
+    Flag.UNIT_SUSPECT
+    | Flag.IMPLAUSIBLE
+    | Flag.REGISTER_RESET
+    | Flag.ZERO_BEGIN
+    | Flag.BEGIN_MISSING
+    | Flag.END_BEFORE_BEGIN
+    | Flag.GAP
+)
+"""What settling finds anew; all other flags stay as they were raised."""
 
 
 async def load_book(connection: SqlConnection) -> Book:
@@ -50,6 +61,7 @@ async def load_book(connection: SqlConnection) -> Book:
                 authorized=row.authorization_status == "Accepted",
                 started_at=row.started_at,
                 track=truth.track,
+                heard_at=max((row.received_at, *(sample.received_at for sample, _ in readings))),
                 flags=Flag(row.flags),
                 charging_state=row.charging_state,
                 remote_start_id=row.remote_start_id,
@@ -64,6 +76,7 @@ async def read_readings(connection: SqlConnection, transaction: Any) -> list[tup
     rows = await connection.execute(
         select(
             samples.c.sampled_at,
+            samples.c.received_at,
             samples.c.evse_no,
             samples.c.context,
             samples.c.content_hash,
@@ -107,21 +120,20 @@ class Settlement:
             ).one_or_none()
             if row is None or row.state != "Ended":
                 return
+            await _place_samples(connection, row)
             readings = await read_readings(connection, row)
             truth = _truth_of(row, readings)
             await _store_sample_energies(connection, row, readings, truth)
-            first, last, gap = await _sequence(connection, row.id)
-            flags = row.flags | int(truth.flags) | (int(Flag.GAP) if gap else 0)
-            if not gap:
-                flags &= ~int(Flag.GAP)
+            told = await _told(connection, row.id)
+            flags = (row.flags & ~int(RECOMPUTED)) | int(truth.flags) | told.flags
             await connection.execute(
                 update(transactions)
                 .where(transactions.c.id == row.id)
                 .values(
                     energy_wh=truth.energy_wh if truth.energy_wh is not None else 0,
                     flags=flags,
-                    first_seq_no=first,
-                    last_seq_no=last,
+                    first_seq_no=told.first,
+                    last_seq_no=told.last,
                     settled_at=self.clock.now(),
                 )
             )
@@ -134,7 +146,38 @@ def _truth_of(row: Any, readings: Sequence[tuple[Any, Reading]]) -> MeterTruth:
     end = None
     if row.end_register_wh is not None and row.ended_at is not None:
         end = Reading(row.ended_at, "Transaction.End", register_wh=row.end_register_wh)
-    return find_truth(track, [reading for _, reading in readings], end)
+    # Kept, but not counted: what the meter shows after the station's own word on the end.
+    over = row.ended_at if row.end_received_at is not None else None
+    return find_truth(
+        track,
+        [
+            reading._replace(register_wh=None) if over and reading.sampled_at > over else reading
+            for _, reading in readings
+        ],
+        end,
+    )
+
+
+async def _place_samples(connection: SqlConnection, transaction: Any) -> None:
+    """Move samples that came before their EVSE was told to where a repetition would put them."""
+    if transaction.evse_no is None:
+        return
+    unplaced = (
+        (samples.c.station_id == transaction.station_id)
+        & (samples.c.transaction_id == transaction.id)
+        & (samples.c.evse_no == 0)
+    )
+    placed = samples.alias()
+    repeated = exists().where(
+        placed.c.station_id == samples.c.station_id,
+        placed.c.evse_no == transaction.evse_no,
+        placed.c.transaction_id == samples.c.transaction_id,
+        placed.c.sampled_at == samples.c.sampled_at,
+        placed.c.context == samples.c.context,
+        placed.c.content_hash == samples.c.content_hash,
+    )
+    await connection.execute(delete(samples).where(unplaced, repeated))
+    await connection.execute(update(samples).where(unplaced).values(evse_no=transaction.evse_no))
 
 
 async def _store_sample_energies(
@@ -171,21 +214,29 @@ async def _store_sample_energies(
     )
 
 
-async def _sequence(
-    connection: SqlConnection, transaction_id: int
-) -> tuple[int | None, int | None, bool]:
-    """Return the first and last seqNo and whether numbers between them are missing.
+class Told(NamedTuple):
+    first: int | None
+    last: int | None
+    flags: int
+
+
+async def _told(connection: SqlConnection, transaction_id: int) -> Told:
+    """Return the first and last seqNo, and the events' flags with GAP where numbers are missing.
 
     Some stations send 0 in every event; then nothing can be said.
     """
     seq = transaction_events.c.seq_no
     row = (
         await connection.execute(
-            select(func.min(seq), func.max(seq), func.count(seq.distinct())).where(
-                transaction_events.c.transaction_id == transaction_id
-            )
+            select(
+                func.min(seq),
+                func.max(seq),
+                func.count(seq.distinct()),
+                func.coalesce(func.bit_or(transaction_events.c.flags), 0),
+            ).where(transaction_events.c.transaction_id == transaction_id)
         )
     ).one()
-    first, last, count = row
-    gap = first is not None and first != last and last - first + 1 > count
-    return first, last, gap
+    first, last, count, flags = row
+    if first is not None and first != last and last - first + 1 > count:
+        flags |= int(Flag.GAP)
+    return Told(first, last, flags & int(RECOMPUTED))

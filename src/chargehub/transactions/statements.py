@@ -45,13 +45,15 @@ AMEND_TRANSACTION = BatchStatement(
         offline = t.offline OR u.offline,
         remote_start_id = coalesce(t.remote_start_id, u.remote_start_id),
         reservation_id = coalesce(t.reservation_id, u.reservation_id),
-        flags = t.flags | u.flags
+        flags = t.flags | u.flags,
+        max_power_w = coalesce(u.max_power_w, t.max_power_w),
+        previous_register_wh = coalesce(u.previous_register_wh, t.previous_register_wh)
     FROM unnest(%s::bigint[], %s::smallint[], %s::smallint[], %s::text[], %s::text[], %s::text[],
                 %s::text[], %s::text[], %s::bigint[], %s::timestamptz[], %s::boolean[],
-                %s::integer[], %s::integer[], %s::integer[])
+                %s::integer[], %s::integer[], %s::integer[], %s::integer[], %s::bigint[])
          AS u(id, evse_no, connector_no, id_token, id_token_kind, group_id_token,
               authorization_status, charging_state, begin_register_wh, started_at, offline,
-              remote_start_id, reservation_id, flags)
+              remote_start_id, reservation_id, flags, max_power_w, previous_register_wh)
     WHERE t.id = u.id
     """,
     order=20,
@@ -94,7 +96,9 @@ INSERT_EVENT = BatchStatement(
 LINK_REMOTE_START = BatchStatement(
     "station_commands.link_by_id",
     """
-    UPDATE station_commands c SET transaction_id = u.transaction_id
+    UPDATE station_commands c SET transaction_id = u.transaction_id,
+        -- It began after all, later than we waited.
+        status = CASE c.status WHEN 'NotStarted' THEN 'Accepted' ELSE c.status END
     FROM unnest(%s::bigint[], %s::integer[], %s::bigint[])
          AS u(station_id, remote_start_id, transaction_id)
     WHERE c.station_id = u.station_id AND c.remote_start_id = u.remote_start_id
@@ -105,10 +109,11 @@ LINK_REMOTE_START = BatchStatement(
 
 LINK_REMOTE_START_BY_TOKEN = BatchStatement(
     "station_commands.link_by_token",
-    # A protocol without remoteStartId: the newest accepted start of this token that waits, at this
-    # EVSE or at any.
+    # A protocol without remoteStartId: the newest start of this token that was not refused and
+    # waits, at this EVSE or at any. The transaction may begin before the answer comes.
     """
-    UPDATE station_commands c SET transaction_id = u.transaction_id
+    UPDATE station_commands c SET transaction_id = u.transaction_id,
+        status = CASE c.status WHEN 'NotStarted' THEN 'Accepted' ELSE c.status END
     FROM unnest(%s::bigint[], %s::text[], %s::smallint[], %s::timestamptz[], %s::bigint[])
          AS u(station_id, id_token, evse_no, since, transaction_id)
     WHERE c.id = (
@@ -116,6 +121,7 @@ LINK_REMOTE_START_BY_TOKEN = BatchStatement(
         WHERE w.station_id = u.station_id AND w.remote_start_id IS NOT NULL
           AND w.transaction_id IS NULL AND lower(w.id_token) = u.id_token
           AND (w.evse_no IS NULL OR w.evse_no = u.evse_no) AND w.requested_at >= u.since
+          AND coalesce(w.status, '') <> 'Rejected' AND w.outcome NOT IN ('failed', 'offline')
         ORDER BY w.requested_at DESC LIMIT 1)
     """,
     order=70,

@@ -1,0 +1,68 @@
+"""How one event changes what is known of a transaction. Pure; who may charge is not its matter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from chargehub.authorization import Authorization
+from chargehub.telemetry.readings import Flag
+from chargehub.transactions.book import OpenTransaction
+from chargehub.transactions.facts import EventFacts, EvseFact
+from chargehub.transactions.meter import MeterTrack
+from chargehub.transactions.reports import EventKind, TransactionReported
+
+
+def with_remote_token(report: TransactionReported, facts: EventFacts) -> TransactionReported:
+    """Use the token of the remote start where the station does not repeat it."""
+    if report.remote_start_id is None or report.id_token is not None:
+        return report
+    token = facts.remote_tokens.get((report.station_id, report.remote_start_id))
+    return report if token is None else replace(report, id_token=token)
+
+
+def event_flags(report: TransactionReported) -> Flag:
+    return Flag(report.flags) | (Flag.OFFLINE if report.offline else Flag.NONE)
+
+
+def placed(track: MeterTrack, evse: EvseFact | None) -> MeterTrack:
+    """Judge by the EVSE's own figures as soon as it is known."""
+    if evse is None:
+        return track
+    return track._replace(max_power_w=evse.max_power_w, previous_wh=evse.previous_register_wh)
+
+
+def fill(
+    changed: OpenTransaction, report: TransactionReported, authorization: Authorization | None
+) -> None:
+    """Facts may arrive on any event; what is known already stays (E01.FR.13/16)."""
+    if report.kind is EventKind.STARTED:
+        changed.started_at = min(changed.started_at, report.at)
+    changed.evse_no = changed.evse_no if changed.evse_no is not None else report.evse_no
+    changed.connector_no = changed.connector_no or report.connector_no
+    if changed.told_at is None or report.at >= changed.told_at:
+        changed.told_at = report.at
+        changed.charging_state = report.charging_state or changed.charging_state
+    changed.remote_start_id = changed.remote_start_id or report.remote_start_id
+    changed.reservation_id = changed.reservation_id or report.reservation_id
+    if report.kind is EventKind.ENDED:
+        return  # Who stops need not be who started.
+    if authorization is not None and not changed.authorized and report.id_token is not None:
+        changed.id_token = report.id_token.text.lower()
+        changed.authorized = authorization.accepted
+        changed.group_id_token = authorization.group_id_token
+
+
+def amends(report: TransactionReported, found: OpenTransaction, changed: OpenTransaction) -> bool:
+    return report.kind is EventKind.STARTED or any(
+        getattr(found, name) != getattr(changed, name)
+        for name in (
+            "evse_no",
+            "connector_no",
+            "id_token",
+            "authorized",
+            "charging_state",
+            "remote_start_id",
+            "reservation_id",
+            "flags",
+        )
+    )
