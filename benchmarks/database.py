@@ -1,7 +1,8 @@
 """ChargeHub's database for the benchmark: made new, seeded in bulk, and counted afterwards.
 
 What was acknowledged to each station is compared with what is stored for it, by number and by the
-sum of sampled times, so that a lost row and a doubled one both show.
+sum of sampled times, so that a lost row and a doubled one both show. Every run has a copy of the
+seeded database of its own, so that none works off what another has left to be done later.
 """
 
 from __future__ import annotations
@@ -13,21 +14,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
 from chargehub.kit import migrate
-from chargehub.kit.postgres import EmbeddedPostgres
+from chargehub.kit.postgres import DATABASE, EmbeddedPostgres
 
 Counts = Mapping[str, int]
+RUN_DATABASE = "chargehub_run"
 
 SEED = """
 INSERT INTO locations (id, name, latitude, longitude) VALUES ('bench', 'Benchmark', 28.97, 118.87);
 
 INSERT INTO charging_stations
-    (identity, location_id, name, max_power_w, credential_hash, commissioned_at)
-SELECT 'BENCH-' || to_char(n, 'FM00000'), 'bench', 'Station ' || n, 120000, %(hash)s, now()
+    (identity, location_id, name, max_power_w, credential_hash, commissioned_at,
+     firmware_version, inventoried_firmware)
+SELECT 'BENCH-' || to_char(n, 'FM00000'), 'bench', 'Station ' || n, 120000, %(hash)s, now(),
+       '1.0.0', '1.0.0'
 FROM generate_series(1, %(stations)s) AS n;
 
 INSERT INTO evses (station_id, evse_no, gun_code, max_power_w)
@@ -78,26 +82,65 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class BenchDatabase:
-    url: str
-    cluster_dir: Path
+    """One database of the cluster: the seeded one, or a run's copy of it."""
+
+    postgres: EmbeddedPostgres
+    name: str = DATABASE
+
+    @property
+    def url(self) -> str:
+        return self.postgres.url_of(self.name)
 
     @property
     def postmaster_pid(self) -> int:
-        return int((self.cluster_dir / "postmaster.pid").read_text().splitlines()[0])
+        return int((self.postgres.cluster_dir / "postmaster.pid").read_text().splitlines()[0])
 
-    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
-        return psycopg.connect(self.url.replace("+psycopg", "", 1), autocommit=True)
+    def connect(self, name: str | None = None) -> psycopg.Connection[tuple[Any, ...]]:
+        url = self.postgres.url_of(name or self.name)
+        return psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True)
+
+    @contextmanager
+    def copied(self) -> Iterator[BenchDatabase]:
+        """Copy this database for one run, which begins with clean buffers."""
+        with self.connect("postgres") as connection:
+            connection.execute(f"CREATE DATABASE {RUN_DATABASE} TEMPLATE {self.name}".encode())
+            connection.execute("CHECKPOINT")
+        try:
+            yield BenchDatabase(self.postgres, RUN_DATABASE)
+        finally:
+            with self.connect("postgres") as connection:
+                connection.execute(f"DROP DATABASE {RUN_DATABASE} WITH (FORCE)".encode())
+
+    def waiting_events(self) -> int:
+        """Count what follows from the stations' connecting and is not worked off yet."""
+        return self._count("SELECT count(*) FROM outbox WHERE handled_at IS NULL")
+
+    def make_settlements_due(self, limit: int) -> int:
+        """Let up to `limit` ended transactions be settled now instead of in a minute."""
+        with self.connect() as connection:
+            cursor = connection.execute(
+                "UPDATE due_actions SET due_at = now() WHERE id IN"
+                " (SELECT id FROM due_actions WHERE kind = 'transaction.settle' LIMIT %s)",
+                [limit],
+            )
+            return cursor.rowcount
+
+    def waiting_settlements(self) -> int:
+        return self._count(
+            "SELECT count(*) FROM due_actions WHERE kind = 'transaction.settle' AND due_at <= now()"
+        )
+
+    def _count(self, query: LiteralString) -> int:
+        with self.connect() as connection:
+            row = connection.execute(query).fetchone()
+        assert row is not None
+        return int(row[0])
 
     def facts(self) -> dict[str, str]:
         names = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
         with self.connect() as connection:
             rows = [connection.execute(f"SHOW {name}".encode()).fetchone() for name in names]
         return {name: str(row[0]) for name, row in zip(names, rows, strict=True) if row}
-
-    def checkpoint(self) -> None:
-        """Let each run begin with clean buffers, whatever ran before."""
-        with self.connect() as connection:
-            connection.execute("CHECKPOINT")
 
     def verify(self, kept: Mapping[str, Counts], since_ms: int) -> Verdict:
         """Compare what was acknowledged since then with what is stored."""
@@ -144,7 +187,7 @@ def bench_database(
     try:
         with EmbeddedPostgres(place / "data") as postgres:
             migrate.upgrade(postgres.url)
-            database = BenchDatabase(postgres.url, postgres.cluster_dir)
+            database = BenchDatabase(postgres)
             with database.connect() as connection:
                 values = {"hash": credential_hash, "stations": stations}
                 # A client-side cursor takes several statements with parameters at once.

@@ -1,8 +1,8 @@
 """The load generator: a process apart that plays many stations and says what it saw.
 
-It prints one JSON object a line: `connected`, `window_begin`, `window_end` (so that who started it
-can read the servers' CPU time at these moments) and `done` with the figures. It knows nothing of
-the server but its address.
+It prints one JSON object a line: `connected` (then it waits for a line on its input),
+`window_begin`, `window_end` (so that who started it can read the servers' CPU time at these
+moments) and `done` with the figures. It knows nothing of the server but its address.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import gc
 import json
+import os
 import resource
 import sys
 import time
@@ -44,7 +45,10 @@ class Plan:
 
 
 def tell(event: str, **facts: Any) -> None:
-    print(json.dumps({"event": event, **facts}), flush=True)
+    line = json.dumps({"event": event, **facts}).encode() + b"\n"
+    # Not print: with PYTHONUNBUFFERED it drops what the pipe does not take at once.
+    while line:
+        line = line[os.write(sys.stdout.fileno(), line) :]
 
 
 def build_station(plan: Plan, number: int, tally: Tally) -> LoadStation:
@@ -225,6 +229,9 @@ async def run(plan: Plan) -> dict[str, Any]:
     if storm:
         window.end()
     tell("connected", seconds=round(connect_s, 3))
+    if not storm:
+        # Who started us says when the server has worked off what the boots set going.
+        await asyncio.to_thread(sys.stdin.readline)
     gc.freeze()
     match plan.scenario:
         case "storm":

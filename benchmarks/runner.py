@@ -29,6 +29,8 @@ from benchmarks.processes import (
 )
 
 Record = dict[str, Any]
+CALM_DEADLINE_S = 60.0
+SETTLEMENTS = 300
 
 
 class Failed(Exception):
@@ -42,6 +44,64 @@ class Snapshot:
 
 
 @dataclass(slots=True)
+class Observer:
+    """Watches a server, and its database if it has one, while the generator is at work."""
+
+    pid: int
+    database: BenchDatabase | None
+    figures: Record = field(default_factory=dict)
+    first: Snapshot = Snapshot(0.0, 0.0)
+    last: Snapshot = Snapshot(0.0, 0.0)
+    _some: int = 0
+    _some_mb: float = 0.0
+
+    def snapshot(self) -> Snapshot:
+        if self.database is None:
+            return Snapshot(cpu_seconds(self.pid), 0.0)
+        return Snapshot(cpu_seconds(self.pid), cpu_seconds(self.database.postmaster_pid))
+
+    def window_begins(self) -> None:
+        self.first = self.snapshot()
+
+    def window_ends(self, stations: int) -> None:
+        self.last = self.snapshot()
+        now_mb = self.figures["server_rss_mb"] = resident_mb(self.pid)
+        if self.database is not None:
+            self.figures["postgres_memory_mb"] = proportional_mb(self.database.postmaster_pid)
+        if self._some:
+            price_kb = (now_mb - self._some_mb) * 1024 / (stations - self._some)
+            self.figures["rss_kb_per_connection"] = round(price_kb, 1)
+
+    def some_connected(self, stations: int) -> None:
+        self._some, self._some_mb = stations, resident_mb(self.pid)
+
+    def await_calm(self) -> None:
+        """Wait until what the boots set going is worked off: it is not the load's."""
+        deadline = time.monotonic() + CALM_DEADLINE_S
+        while self.database is not None and self.database.waiting_events():
+            if time.monotonic() > deadline:
+                raise Failed(f"Events of the boots still wait after {CALM_DEADLINE_S:.0f} s.")
+            time.sleep(0.2)
+
+    def settle(self, limit: int) -> None:
+        """Price the settlement of ended transactions, which otherwise comes a minute later."""
+        assert self.database is not None
+        before, began = self.snapshot(), time.monotonic()
+        settled = self.database.make_settlements_due(limit)
+        while self.database.waiting_settlements():
+            if time.monotonic() > began + CALM_DEADLINE_S:
+                raise Failed(f"{limit} settlements take over {CALM_DEADLINE_S:.0f} s.")
+            time.sleep(0.1)
+        seconds, after = time.monotonic() - began, self.snapshot()
+        if settled:
+            server_s = after.server_cpu_s - before.server_cpu_s
+            postgres_s = after.postgres_cpu_s - before.postgres_cpu_s
+            self.figures["settlements_per_s"] = round(settled / seconds, 1)
+            self.figures["settlement_cpu_us"] = round(server_s / settled * 1e6)
+            self.figures["settlement_postgres_cpu_us"] = round(postgres_s / settled * 1e6)
+
+
+@dataclass(slots=True)
 class Bench:
     database: BenchDatabase
     logs: Path
@@ -52,12 +112,20 @@ class Bench:
 
     def execute(self, run: Run, progress: str) -> None:
         print(f"[{progress}] {run.subject}: {run.name} ...", end=" ", flush=True)
-        self.database.checkpoint()
-        since_ms = int(time.time() * 1000)
-        with self._server(run.subject) as (process, port):
-            record, kept = self._drive(run, process.pid, port)
         if run.subject == CHARGEHUB:
-            self._verify(record, kept, since_ms)
+            with self.database.copied() as database:
+                since_ms = int(time.time() * 1000)
+                with self._chargehub(database) as (pid, port):
+                    observer = Observer(pid, database)
+                    done = self._drive(run, observer, port)
+                    if run.scenario == "sessions":
+                        observer.settle(SETTLEMENTS)
+                    record = make_record(run, done, observer)
+                record |= verify(database, done["kept"], since_ms)
+        else:
+            with self._baseline(run.subject) as (pid, port):
+                observer = Observer(pid, None)
+                record = make_record(run, self._drive(run, observer, port), observer)
         self.records.append(record)
         print(one_line(record), flush=True)
 
@@ -66,94 +134,83 @@ class Bench:
         return {**machine(), "event_loop": loop, "postgres": self.database.facts()}
 
     @contextmanager
-    def _server(self, subject: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    def _chargehub(self, database: BenchDatabase) -> Iterator[tuple[int, int]]:
         port = free_port()
-        log_path = self.logs / f"{subject}.log"
-        if subject == CHARGEHUB:
-            env = {
-                "CHARGEHUB_DATABASE_URL": self.database.url,
-                "CHARGEHUB_SECRET_KEY": self.secret,
-                "CHARGEHUB_API_PORT": "0",
-                "CHARGEHUB_OCPP_PORT": str(port),
-                # A closed loop is a flood by design.
-                "CHARGEHUB_LIMITS__MESSAGES_PER_S": "1000000",
-                "CHARGEHUB_LIMITS__MESSAGES_BURST": "1000000",
-            }
-            with running(["chargehub", "serve"], port, log_path, env) as process:
-                self.uvloop = uses_uvloop(process.pid)
-                yield process, port
-            return
+        env = {
+            "CHARGEHUB_DATABASE_URL": database.url,
+            "CHARGEHUB_SECRET_KEY": self.secret,
+            "CHARGEHUB_API_PORT": "0",
+            "CHARGEHUB_OCPP_PORT": str(port),
+            # A closed loop is a flood by design.
+            "CHARGEHUB_LIMITS__MESSAGES_PER_S": "1000000",
+            "CHARGEHUB_LIMITS__MESSAGES_BURST": "1000000",
+        }
+        log_path = self.logs / f"{CHARGEHUB}.log"
+        with running(["chargehub", "serve"], port, log_path, env) as process:
+            self.uvloop = uses_uvloop(process.pid)
+            yield process.pid, port
+
+    @contextmanager
+    def _baseline(self, subject: str) -> Iterator[tuple[int, int]]:
+        port = free_port()
         module = "baseline_ocpp_package" if subject == OCPP_PACKAGE else "baseline_echo"
         command = [f"benchmarks.{module}", str(port)]
+        # The same event loop as ChargeHub's, but for the one run that is about the other.
         if self.uvloop != (subject == ECHO_OTHER_LOOP):
             command.append("--uvloop")
-        with running(command, port, log_path) as process:
-            yield process, port
+        with running(command, port, self.logs / f"{subject}.log") as process:
+            yield process.pid, port
 
-    def _snapshot(self, pid: int, run: Run) -> Snapshot:
-        if run.subject == CHARGEHUB:
-            return Snapshot(cpu_seconds(pid), cpu_seconds(self.database.postmaster_pid))
-        return Snapshot(cpu_seconds(pid), 0.0)
-
-    def _drive(self, run: Run, pid: int, port: int) -> tuple[Record, dict[str, dict[str, int]]]:
-        first = last = self._snapshot(pid, run)
-        memory = {"server_rss_at_start_mb": resident_mb(pid)}
-        some, some_mb = 0, 0.0
+    def _drive(self, run: Run, observer: Observer, port: int) -> Record:
+        """Run the generator to its end and return what it says."""
         command = [
             *(sys.executable, "-m", "benchmarks.load", "--scenario", run.scenario),
             *("--port", str(port), "--stations", str(run.stations)),
             *("--warm-up-s", str(run.warm_up_s), "--window-s", str(run.window_s)),
             *("--rate-per-s", str(run.rate_per_s), "--password", self.password),
         ]
-        done: Record | None = None
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as generator:
+        observer.figures["server_rss_at_start_mb"] = resident_mb(observer.pid)
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as generator:
+            assert generator.stdin is not None
             assert generator.stdout is not None
             for line in generator.stdout:
-                told = json.loads(line)
+                told: Record = json.loads(line)
                 match told["event"]:
                     case "some_connected":
-                        some, some_mb = told["stations"], resident_mb(pid)
+                        observer.some_connected(told["stations"])
+                    case "connected" if run.scenario != "storm":
+                        observer.await_calm()
+                        generator.stdin.write("go\n")
+                        generator.stdin.flush()
                     case "window_begin":
-                        first = self._snapshot(pid, run)
+                        observer.window_begins()
                     case "window_end":
-                        last = self._snapshot(pid, run)
-                        memory |= self._memory(pid, run)
-                        if some:
-                            grown_mb = memory["server_rss_mb"] - some_mb
-                            price_kb = grown_mb * 1024 / (run.stations - some)
-                            memory["rss_kb_per_connection"] = round(price_kb, 1)
-                    case "done":
-                        done = told
+                        observer.window_ends(run.stations)
                     case _:
-                        pass
-        if done is None:
-            words = (self.logs / f"{run.subject}.log").read_text(errors="replace")[-2000:]
-            raise Failed(f"{run.subject} {run.name}: the generator gave up.\n{words}")
-        return make_record(run, done, first, last) | memory, done["kept"]
-
-    def _memory(self, pid: int, run: Run) -> Record:
-        figures = {"server_rss_mb": resident_mb(pid)}
-        if run.subject == CHARGEHUB:
-            figures["postgres_memory_mb"] = proportional_mb(self.database.postmaster_pid)
-        return figures
-
-    def _verify(self, record: Record, kept: dict[str, dict[str, int]], since_ms: int) -> None:
-        verdict = self.database.verify(kept, since_ms)
-        record |= {
-            "acknowledged_rows": verdict.rows,
-            "lost": verdict.lost,
-            "beyond": verdict.beyond,
-            "flagged": verdict.flagged,
-        }
-        if verdict.example:
-            record["lost_example"] = verdict.example
+                        return told
+        words = (self.logs / f"{run.subject}.log").read_text(errors="replace")[-2000:]
+        raise Failed(f"{run.subject} {run.name}: the generator gave up.\n{words}")
 
 
-def make_record(run: Run, done: Record, first: Snapshot, last: Snapshot) -> Record:
+def verify(database: BenchDatabase, kept: dict[str, dict[str, int]], since_ms: int) -> Record:
+    verdict = database.verify(kept, since_ms)
+    found: Record = {
+        "acknowledged_rows": verdict.rows,
+        "lost": verdict.lost,
+        "beyond": verdict.beyond,
+        "flagged": verdict.flagged,
+    }
+    if verdict.example:
+        found["lost_example"] = verdict.example
+    return found
+
+
+def make_record(run: Run, done: Record, observer: Observer) -> Record:
     # In a storm the messages are the boots, and every one is connected for.
     messages = done["messages"]
-    server_s = last.server_cpu_s - first.server_cpu_s
-    postgres_s = last.postgres_cpu_s - first.postgres_cpu_s
+    server_s = observer.last.server_cpu_s - observer.first.server_cpu_s
+    postgres_s = observer.last.postgres_cpu_s - observer.first.postgres_cpu_s
     record: Record = {
         "subject": run.subject,
         "name": run.name,
@@ -177,7 +234,7 @@ def make_record(run: Run, done: Record, first: Snapshot, last: Snapshot) -> Reco
     if messages:
         record["server_cpu_us_per_message"] = round(server_s / messages * 1e6, 1)
         record["postgres_cpu_us_per_message"] = round(postgres_s / messages * 1e6, 1)
-    return record
+    return record | observer.figures
 
 
 def one_line(record: Record) -> str:
@@ -190,6 +247,12 @@ def one_line(record: Record) -> str:
             parts.append(f"(+ PostgreSQL {record['postgres_cpu_us_per_message']:,.0f} us)")
     if "rss_kb_per_connection" in record:
         parts.append(f"{record['rss_kb_per_connection']} kB a connection")
+    if "settlement_cpu_us" in record:
+        parts.append(
+            f"settlement {record['settlement_cpu_us']:,} us"
+            f" (+ PostgreSQL {record['settlement_postgres_cpu_us']:,} us),"
+            f" {record['settlements_per_s']:,.0f}/s"
+        )
     if record["name"].startswith("storm"):
         parts.append(f"all up in {record['connect_s']:.2f} s")
     if record.get("lost"):
