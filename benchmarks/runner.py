@@ -187,8 +187,10 @@ class Bench:
                         observer.window_begins()
                     case "window_end":
                         observer.window_ends(run.stations)
-                    case _:
+                    case "done":
                         return told
+                    case _:
+                        pass
         words = (self.logs / f"{run.subject}.log").read_text(errors="replace")[-2000:]
         raise Failed(f"{run.subject} {run.name}: the generator gave up.\n{words}")
 
