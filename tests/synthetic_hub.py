@@ -107,6 +107,7 @@ class SyntheticHub:
     elsewhere: int = 0
     seed: int = 1
     rate: float = 1.0
+    epoch: str = "test"
     max_viewers: int = 100
     flush_s: float = 0.2
     stall_s: float = 30.0
@@ -117,7 +118,7 @@ class SyntheticHub:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.clock = HubClock(ClockPair(time.time(), START.timestamp(), self.rate))
-        self.board = Board(FrameRing("test"), self.clock.now, self.rate)
+        self.board = Board(FrameRing(self.epoch), self.clock.now, self.rate)
         self.feed = LiveFeed(
             self.board,
             self._load,
@@ -129,6 +130,8 @@ class SyntheticHub:
         self.charging: dict[tuple[int, int], dict[str, Any]] = {}
         self.next_transaction = 10_001
         self.connections: set[Any] = set()
+        self.server: uvicorn.Server | None = None
+        self.serving: asyncio.Task[None] | None = None
 
     async def _load(self) -> HubFacts:
         return hub_facts(self.stations, self.clock.now(), self.elsewhere)
@@ -208,6 +211,17 @@ class SyntheticHub:
         (status,) = self.random.choices(list(AFTERNOON), list(AFTERNOON.values()))
         self.set_status(station, self.random.choice((1, 2)), status, now)
 
+    async def stop_serving(self) -> None:
+        await self.feed.stop()
+        if self.server is not None and self.serving is not None:
+            self.server.should_exit = True
+            await self.serving
+
+    async def drop_streams(self) -> None:
+        """Cut every connection, as a proxy or the network may."""
+        for connection in list(self.connections):
+            connection.transport.abort()
+
     async def run(self, events_per_s: float) -> None:
         while True:
             await asyncio.sleep(1 / events_per_s)
@@ -282,17 +296,15 @@ async def serving(hub: SyntheticHub, port: int = 0) -> AsyncIterator[str]:
     config = uvicorn.Config(
         hub.api(), log_level="warning", lifespan="off", timeout_graceful_shutdown=2
     )
-    server = uvicorn.Server(config)
+    server = hub.server = uvicorn.Server(config)
     hub.connections = server.server_state.connections
-    task = asyncio.create_task(server.serve([listener]))
+    hub.serving = asyncio.create_task(server.serve([listener]))
     while not server.started:  # noqa: ASYNC110 - uvicorn offers no event for it.
         await asyncio.sleep(0.01)
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        await hub.feed.stop()
-        server.should_exit = True
-        await task
+        await hub.stop_serving()
         listener.close()
 
 

@@ -147,7 +147,7 @@ const en = {
   "short.Available": "Free",
   "short.Preparing": "Prep",
   "short.Charging": "Charge",
-  "short.SuspendedEV": "Paused",
+  "short.SuspendedEV": "Pause",
   "short.SuspendedEVSE": "Held",
   "short.Finishing": "Done",
   "short.Occupied": "In use",
