@@ -60,6 +60,7 @@ def run_smoke(base: Settings, *, time_limit_s: float = TIME_LIMIT_S) -> None:
 
 
 def wait_for(stage: Stage, goal: Goal, deadline: float) -> Progress:
+    metrics = stage.metrics()
     said = 0.0
     while True:
         stage.check()
@@ -69,17 +70,31 @@ def wait_for(stage: Stage, goal: Goal, deadline: float) -> Progress:
             return progress
         now = time.monotonic()
         if now > deadline:
-            logs = "\n".join(f"{child.name}: {child.last_words()}" for child in stage.children)
-            raise DemoFailed(f"Time is up. Missing: {'; '.join(missing)}.\n{logs}")
+            raise DemoFailed(f"Time is up. Missing: {'; '.join(missing)}.\n{last_words(stage)}")
         if now - said > LINE_PERIOD_S:
             click.echo(progress.line())
+            # A run that goes wrong is over: more minutes would only hide where it began.
+            judge_errors(metrics.read(), stage)
             said = now
         time.sleep(1)
 
 
+def judge_errors(traffic: Traffic, stage: Stage) -> None:
+    if traffic.errors:
+        raise DemoFailed(f"Not clean: {error_list(traffic)}.\n{last_words(stage)}")
+
+
+def error_list(traffic: Traffic) -> str:
+    return ", ".join(f"{count} {name}" for name, count in traffic.errors.items())
+
+
+def last_words(stage: Stage) -> str:
+    return "\n".join(f"{child.name}: {child.last_words()}" for child in stage.children)
+
+
 def judge(progress: Progress, traffic: Traffic) -> None:
     """Refuse a run that reached its counts without doing its work."""
-    faults = [f"{count} {name}" for name, count in traffic.errors.items()]
+    faults = [error_list(traffic)] if traffic.errors else []
     if progress.energy_wh <= 0:
         faults.append("no energy was metered")
     if traffic.p99_reply_s is None:
@@ -90,7 +105,6 @@ def judge(progress: Progress, traffic: Traffic) -> None:
 
 def summary(progress: Progress, traffic: Traffic, seconds: float) -> Table:
     p99 = "-" if traffic.p99_reply_s is None else f"{traffic.p99_reply_s * 1000:,.1f} ms"
-    errors = ", ".join(f"{count} {name}" for name, count in traffic.errors.items()) or "0"
     table = Table(title=f"Smoke run, {seconds:.0f} s", show_header=False, min_width=44)
     table.add_column(style="bold")
     table.add_column(justify="right")
@@ -100,6 +114,6 @@ def summary(progress: Progress, traffic: Traffic, seconds: float) -> Table:
     table.add_row("Transactions active", str(progress.active))
     table.add_row("Energy", f"{progress.energy_wh / 1000:,.1f} kWh")
     table.add_row("Messages", f"{traffic.messages:,}")
-    table.add_row("Errors", errors)
+    table.add_row("Errors", error_list(traffic) or "0")
     table.add_row("p99 reply", p99)
     return table
