@@ -170,6 +170,8 @@ UNREADABLE = [
     '[2.0,"1","Heartbeat",{}]',
     '[2,"1","Heartbeat",{"x":NaN}]',
     '[2,"1","Heartbeat",{"x":Infinity}]',
+    '[2,"1","Heartbeat",{"x":1e400}]',
+    '[2,"1","Heartbeat",{"x":1' + "0" * 400 + "}]",
     '[2,"1","Heartbeat",{}',
     "[" * 100_000,
     "[" * 100_000 + "]" * 100_000,

@@ -1,0 +1,130 @@
+"""Too much: a station that floods slows itself alone, and a full queue of ours loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.hub_fixtures import V16, V201, VERSIONS, RunningHub, Station, at, running_hub, status
+
+BURST, FLOOD = 10, 30
+LIMITS = {"messages_per_s": 30.0, "messages_burst": BURST}
+TRY_AGAIN_LATER = 1013
+
+
+async def answers_to(station: Station, count: int, heard: list[Any]) -> None:
+    """Hear so many answers, each into the list as it comes."""
+    while len(heard) < count:
+        heard.append(await station.frame())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_flood_slows_the_station_that_sends_it_and_no_other(
+    hub: RunningHub, version: str
+) -> None:
+    async with hub.station(version) as flooding, hub.station(version) as calm:
+        frames = [
+            [2, f"flood-{n}", "StatusNotification", status(version, when=at(FLOOD - n))]
+            for n in range(FLOOD)
+        ]
+        heard: list[Any] = []
+        hearing = asyncio.create_task(answers_to(flooding, FLOOD, heard))
+        for frame in frames:
+            await flooding.send(frame)
+        # As many messages as the calm one may send at once are answered before the flood is over.
+        for _ in range(BURST - 2):
+            assert await calm.call("StatusNotification", status(version)) == {}
+        assert len(heard) < FLOOD
+        await hearing
+        # And of the flood nothing is lost, doubled or turned round.
+        assert heard == [[3, frame[1], {}] for frame in frames]
+        assert await hub.count("connector_status_events", flooding.identity) == FLOOD
+
+
+@pytest.mark.parametrize(
+    ("version", "text", "answers"),
+    [(V201, "no JSON", FLOOD), (V201, '[2,"x","MakeCoffee",{}]', FLOOD), (V16, "no JSON", 0)],
+)
+async def test_a_flood_of_nonsense_slows_no_other(
+    hub: RunningHub, version: str, text: str, answers: int
+) -> None:
+    async with hub.station(version) as flooding, hub.station(version) as calm:
+        for _ in range(FLOOD):
+            await flooding.send(text)
+        await flooding.send([2, "last", "Heartbeat", {}])
+        heard: list[Any] = []
+        hearing = asyncio.create_task(answers_to(flooding, answers + 1, heard))
+        for _ in range(BURST - 2):
+            assert await calm.call("StatusNotification", status(version)) == {}
+        assert len(heard) < answers + 1
+        await hearing
+        assert [frame[0] for frame in heard] == [4] * answers + [3]
+        assert heard[-1][1] == "last"
+
+
+async def test_a_burst_within_the_limit_is_not_slowed(hub: RunningHub) -> None:
+    async with hub.station() as one, hub.station(V201) as other:
+        # The first has a whole burst left but for its boot; the flood of the other ends after it.
+        slow: list[Any] = []
+        for n in range(FLOOD):
+            await other.send([2, f"slow-{n}", "Heartbeat", {}])
+        hearing = asyncio.create_task(answers_to(other, FLOOD, slow))
+        quick: list[Any] = []
+        for n in range(BURST - 1):
+            await one.send([2, f"quick-{n}", "Heartbeat", {}])
+        await answers_to(one, BURST - 1, quick)
+        assert len(slow) < FLOOD
+        await hearing
+
+
+async def starts_until_answered(hub: RunningHub, station: Station) -> tuple[int, int]:
+    """Say a start again after every loss; return the transaction and the losses."""
+    start = {"connectorId": 1, "idTag": station.identity, "meterStart": 5, "timestamp": at(60)}
+    losses = 0
+    while True:
+        try:
+            answer = await station.call("StartTransaction", start)
+        except ConnectionClosed:
+            assert station.socket.close_code == TRY_AGAIN_LATER
+            losses += 1
+            station = await hub.connect(station.identity)
+            continue
+        await station.leave()
+        number: int = answer["transactionId"]
+        return number, losses
+
+
+async def test_a_full_commit_queue_acknowledges_nothing_and_loses_nothing(
+    database_url: str,
+) -> None:
+    async with running_hub(database_url, commit_waiting=1) as own:
+        stations = [await own.connect(await own.new_station()) for _ in range(8)]
+        outcomes = await asyncio.gather(
+            *(starts_until_answered(own, station) for station in stations)
+        )
+        assert sum(losses for _, losses in outcomes) > 0
+        rows = await own.rows("SELECT id, id_token FROM transactions")
+        by_token = {row.id_token: row.id for row in rows}
+        assert len(rows) == 8
+        assert by_token == {
+            station.identity.lower(): number
+            for station, (number, _) in zip(stations, outcomes, strict=True)
+        }
+
+
+async def test_sockets_beyond_the_limit_are_told_to_come_back(database_url: str) -> None:
+    async with running_hub(database_url, max_connections=2) as own:
+        stations = [await own.connect(await own.new_station()) for _ in range(2)]
+        third = await own.new_station()
+        with pytest.raises(Exception, match="503"):
+            await own.connect(third)
+        await stations[0].leave()
+        await own.until("SELECT count(*) FROM station_connections WHERE disconnected_at IS NULL", 1)
+        late = await own.connect(third)
+        assert json.dumps(await late.boot())
+        await late.leave()
+        await stations[1].leave()
