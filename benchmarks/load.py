@@ -187,7 +187,7 @@ async def run_fixed_rate(fleet: Fleet, window: Window) -> None:
     stations = [s for s in fleet.stations if isinstance(s, MeteringStation)]
     for station in stations:
         station.begin()
-    await asyncio.sleep(1.0)
+    await fleet.settle()
     gap = 1.0 / fleet.plan.rate_per_s
     begin = time.perf_counter()
     window_at = begin + fleet.plan.warm_up_s
