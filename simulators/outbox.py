@@ -58,6 +58,8 @@ class OutboxOptions:
     """How often a transaction message is tried while the hub answers with a CALLERROR."""
     retry_s: float = 2.0
     """Wall time before the first repetition; it grows with each."""
+    noticing_s: float = 0.05
+    """Wall time given to a lost connection to be noticed."""
 
 
 class Outbox:
@@ -194,8 +196,11 @@ class Outbox:
     async def _failed(self, message: Message, failure: CallFailed) -> None:
         _tell_undelivered(message)
         if isinstance(failure, Disconnected):
-            # The next connection may be up already if the old one died slowly.
-            if not self._wire.connected:
+            if self._wire.connected:
+                # The socket is closing but its reader has not noticed, or the next connection is
+                # up already: without a pause this would try for ever and let nobody else run.
+                await asyncio.sleep(self._options.noticing_s)
+            else:
                 self.pause()
             return
         message.failures += 1
