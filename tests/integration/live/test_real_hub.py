@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
@@ -59,14 +60,15 @@ async def shown(
     key = f"{hub.station_ids[station.identity]}-1"
     viewer, reader = Viewer(), EventReader()
     gun: dict[str, Any] = {}
-    async with client.stream("GET", "/api/v1/live") as response, asyncio.timeout(10):
-        assert response.status_code == HTTPStatus.OK
-        async for chunk in response.aiter_bytes():
-            for event in reader.feed(chunk):
-                viewer.apply(event)
-            gun = viewer.evses.get(key, {})
-            if expected.items() <= gun.items():
-                return
+    with contextlib.suppress(TimeoutError):
+        async with client.stream("GET", "/api/v1/live") as response, asyncio.timeout(10):
+            assert response.status_code == HTTPStatus.OK
+            async for chunk in response.aiter_bytes():
+                for event in reader.feed(chunk):
+                    viewer.apply(event)
+                gun = viewer.evses.get(key, {})
+                if expected.items() <= gun.items():
+                    return
     raise AssertionError(gun)
 
 
@@ -87,7 +89,7 @@ async def begin_v16(station: Station) -> int:
     await station.call("StatusNotification", status(V16, "Charging"))
     started = await station.call(
         "StartTransaction",
-        {"connectorId": 1, "idTag": TOKEN, "meterStart": 1000, "timestamp": at()},
+        {"connectorId": 1, "idTag": TOKEN, "meterStart": 1000, "timestamp": at(600)},
     )
     number: int = started["transactionId"]
     await station.call(
@@ -113,12 +115,12 @@ async def test_a_transaction_shows_from_start_to_stop(
             soc_percent=47.0,
         )
         await station.call(
-            "StopTransaction", {"transactionId": number, "meterStop": 9000, "timestamp": at()}
+            "StopTransaction", {"transactionId": number, "meterStop": 3501, "timestamp": at()}
         )
         await station.call("StatusNotification", status(V16, "Finishing"))
         await shown(client, hub, station, status="Finishing", transaction_id=None, power_w=None)
         seen = await board(client)
-        assert seen.hub["energy_today_wh"]["hub"] >= 8000
+        assert seen.hub["energy_today_wh"]["hub"] >= 2501
 
 
 async def test_a_connector_that_says_occupied_shows_what_its_transaction_says(
@@ -150,14 +152,9 @@ async def test_a_restart_shows_what_was_shown(hub: RunningHub, client: httpx.Asy
         number = await begin_v16(station)
         await shown(client, hub, station, transaction_id=number, energy_wh=2500)
         await station.call("StatusNotification", status(V16, "Faulted", evse=2))
-        before = await board(client)
-    await hub.until(
-        "SELECT disconnected_at IS NOT NULL FROM station_connections WHERE station_id = :id",
-        expected=True,
-        id=hub.station_ids[station.identity],
-    )
-    while (await board(client)).hub["stations_online"]:
-        pass
+    async with asyncio.timeout(10):
+        while (await board(client)).hub["stations_online"]:
+            await asyncio.sleep(0.02)
     before = await board(client)
     await hub.restart()
     client.base_url = httpx.URL(hub.addresses.api_url)
