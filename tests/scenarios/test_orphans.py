@@ -1,0 +1,213 @@
+"""Transactions that their stations forget: noticed, watched, closed by policy, corrected later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chargehub.telemetry.readings import Flag
+from chargehub.transactions.rows import ORPHAN_DELAY
+from simulators.car import Car
+from simulators.misbehaviour import Misbehaviour
+from tests.scenarios.speech import V16, V201, Session, moment
+from tests.scenarios.stage import RawStation, Stage, flags_of
+
+CHECK_S = ORPHAN_DELAY.total_seconds()
+CLOSED = Flag.CLOSED_BY_POLICY | Flag.SUSPECT
+
+
+async def forget(station: RawStation, sign: str) -> None:
+    """Give the sign by which the hub can tell that the station has gone on."""
+    if sign == "available":
+        await station.report(1, "Available", station.now)
+    elif sign == "boot":
+        await station.boot()
+    else:
+        await station.begin(await station.stage.new_token(), 5_900)
+
+
+async def run_until_forgotten(stage: Stage, version: str, sign: str) -> tuple[RawStation, Session]:
+    station = await stage.raw(version)
+    session = await station.begin(await stage.new_token(), 5_000)
+    stage.pass_time(60)
+    await station.sample(session, 5_900)
+    stage.pass_time(60)
+    await forget(station, sign)
+    return station, session
+
+
+async def oldest(stage: Stage, station: RawStation) -> Any:
+    return (await stage.transactions_of(station.identity))[0]
+
+
+@pytest.mark.parametrize("sign", ["available", "boot", "new start"])
+async def test_a_forgotten_transaction_is_closed_when_it_stays_silent(
+    stage: Stage, version: str, sign: str
+) -> None:
+    station, session = await run_until_forgotten(stage, version, sign)
+    last_heard = station.now - 60
+    # 52, 38: neither a status nor a boot ends anything by itself.
+    assert (await oldest(stage, station)).state == "Active"
+    stage.pass_time(CHECK_S - 60)
+    await stage.work()
+    assert (await oldest(stage, station)).state == "Active"
+    stage.pass_time(120)
+    await stage.work()
+    row = await oldest(stage, station)
+    assert (row.state, row.energy_wh, row.ended_at) == ("Ended", 900, moment(last_heard))
+    assert (flags_of(row), row.stopped_reason) == (CLOSED, "Other")
+    told = await stage.rows(
+        "SELECT payload FROM outbox WHERE topic = 'transaction.ended' AND subject = :id",
+        id=str(row.id),
+    )
+    assert [event.payload["energy_wh"] for event in told] == [900]
+    # The card is free again.
+    elsewhere = await stage.raw(version)
+    assert (await elsewhere.authorize(session.token)).status == "Accepted"
+
+
+@pytest.mark.parametrize("sign", ["available", "boot", "new start"])
+async def test_the_stations_late_word_wins_over_the_policy(
+    stage: Stage, version: str, sign: str
+) -> None:
+    station, session = await run_until_forgotten(stage, version, sign)
+    ended_at = station.now - 30
+    stage.pass_time(CHECK_S + 60)
+    await stage.work()
+    assert (await oldest(stage, station)).state == "Ended"
+    stage.pass_time(3600)
+    ended = station.speech.ended(session, ended_at, 6_400, reason="PowerLoss")
+    for _ in range(2):
+        await station.reconnect()
+        await station.say(ended)
+        await stage.settle()
+        row = await oldest(stage, station)
+        assert (row.state, row.energy_wh, row.end_register_wh) == ("Ended", 1_400, 6_400)
+        assert (row.ended_at, row.stopped_reason) == (moment(ended_at), "PowerLoss")
+        assert flags_of(row) == CLOSED
+    # A second, other word no longer does.
+    await station.end(session, 9_900)
+    await stage.settle()
+    assert (await oldest(stage, station)).energy_wh == 1_400
+
+
+async def test_a_transaction_that_goes_on_after_a_reboot_is_left_alone(
+    stage: Stage, version: str
+) -> None:
+    """Its samples show it alive, even by a clock that is an hour slow."""
+    station = await stage.raw(version)
+    slow_s = 3600
+    session = Session(1, await stage.new_token())
+    started = station.speech.started(session, station.now - slow_s, 5_000)
+    station.speech.learn(session, await station.say(started))
+    await station.boot()
+    register_wh = 5_000
+    for _ in range(8):
+        stage.pass_time(300)
+        register_wh += 4_000
+        value = station.speech.value(register_wh)
+        await station.say(station.speech.sampled(session, station.now - slow_s, [value]))
+        await stage.work()
+    row = await stage.the_transaction(station.identity)
+    assert (row.state, flags_of(row)) == ("Active", Flag.NONE)
+    # Then it falls silent.
+    stage.pass_time(2 * CHECK_S)
+    await stage.work()
+    row = await stage.the_transaction(station.identity)
+    assert (row.state, row.energy_wh) == ("Ended", 32_000)
+
+
+async def test_a_station_that_repeats_itself_does_not_put_the_check_off(
+    stage: Stage, version: str
+) -> None:
+    station, _ = await run_until_forgotten(stage, version, "available")
+    for _ in range(4):
+        stage.pass_time(300)
+        await station.report(1, "Available", station.now)
+        await stage.work()
+    assert (await stage.the_transaction(station.identity)).state == "Ended"
+
+
+async def test_52_an_old_or_other_status_is_no_sign(stage: Stage, version: str) -> None:
+    station = await stage.raw(version)
+    await station.begin(await stage.new_token(), 5_000, evse_no=1)
+    await station.report(1, "Available", station.now - 60)  # replayed
+    await station.report(2, "Available", station.now + 1)
+    await station.report(0, "Available", station.now + 1)
+    await station.report(1, "Faulted", station.now + 1)
+    stage.pass_time(2 * CHECK_S)
+    await stage.work()
+    assert (await stage.the_transaction(station.identity)).state == "Active"
+
+
+@pytest.mark.parametrize("quirk", [Misbehaviour.NEVER_STOP_REFUSED, Misbehaviour.LOSE_ENDED])
+async def test_what_a_station_never_stops_is_closed(
+    stage: Stage, version: str, quirk: Misbehaviour
+) -> None:
+    """D drops a refused start and never stops the transaction we numbered; F loses the Ended."""
+    refused = quirk is Misbehaviour.NEVER_STOP_REFUSED
+    token = await stage.new_token(status="Blocked" if refused else "Accepted")
+    station = await stage.simulated(version, quirk, Misbehaviour.SKIP_AUTHORIZE)
+    await station.plug_in(1, Car(soc=0.3))
+    await station.present_token(1, token)
+    await station.advance(60)
+    await station.stop(1)
+    await station.unplug(1)
+    row = await stage.the_transaction(station.identity)
+    assert row.state == "Active"
+    stage.pass_time(CHECK_S + 60)
+    await stage.work()
+    await stage.settle()
+    row = await stage.the_transaction(station.identity)
+    assert row.state == "Ended"
+    assert flags_of(row) == CLOSED | (Flag.REFUSED_TOKEN if refused else Flag.NONE)
+    if refused:
+        assert row.energy_wh == 0
+    else:
+        assert row.energy_wh == pytest.approx(station.charging.delivered_wh, abs=1)
+
+
+async def test_a_power_cut_with_an_open_transaction(stage: Stage, version: str) -> None:
+    """The end is told after the boot; it is the station's own."""
+    station = await stage.simulated(version)
+    await station.plug_in(1, Car(soc=0.3))
+    await station.present_token(1, await stage.new_token())
+    await station.advance(60)
+    await station.power_cut()
+    stage.pass_time(120)
+    await station.come_back()
+    stage.pass_time(CHECK_S + 60)
+    await stage.work()
+    row = await stage.the_transaction(station.identity)
+    assert (row.state, row.stopped_reason) == ("Ended", "PowerLoss")
+    assert row.energy_wh == pytest.approx(station.charging.delivered_wh, abs=1)
+    assert not flags_of(row) & Flag.CLOSED_BY_POLICY
+
+
+async def test_79_the_stop_after_a_hard_reset_is_accepted(stage: Stage) -> None:
+    """It comes after the boot and under the number of before."""
+    station = await stage.raw(V16)
+    session = await station.begin(await stage.new_token(), 5_000)
+    stage.pass_time(60)
+    await station.reconnect()
+    await station.boot()
+    assert await station.end(session, 6_000, reason="HardReset", token=None) == {}
+    row = await stage.the_transaction(station.identity)
+    assert (row.state, row.energy_wh) == ("Ended", 1_000)
+    assert (row.stopped_reason, flags_of(row)) == ("ImmediateReset", Flag.NONE)
+
+
+async def test_a_closed_transaction_that_goes_on_is_counted_on(stage: Stage) -> None:
+    """Silent for long, it was alive: what it sends afterwards still counts."""
+    station, session = await run_until_forgotten(stage, V201, "boot")
+    stage.pass_time(CHECK_S + 60)
+    await stage.work()
+    await station.sample(session, 8_000)
+    await stage.settle()
+    row = await stage.the_transaction(station.identity)
+    assert (row.state, row.energy_wh) == ("Ended", 3_000)
+    await station.end(session, 8_500)
+    await stage.settle()
+    row = await stage.the_transaction(station.identity)
+    assert (row.energy_wh, row.stopped_reason) == (3_500, "Local")
