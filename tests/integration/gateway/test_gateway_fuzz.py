@@ -298,7 +298,7 @@ async def test_every_call_gets_exactly_one_answer(
 @pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 @given(data=st.data())
-@settings(max_examples=3_000)
+@settings(max_examples=1_000)
 async def test_every_call_gets_exactly_one_answer_at_length(
     hub: RunningHub, version: str, data: st.DataObject
 ) -> None:
