@@ -22,7 +22,7 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.jobs import due_actions
 from chargehub.kit.worker import Worker
-from chargehub.settings import Settings
+from chargehub.settings import Limits, Settings
 from chargehub.stations.credentials import hash_credential
 from chargehub.stations.dispatch import CommandDesk
 from chargehub.stations.store import charging_stations, connectors, evses, locations
@@ -44,6 +44,8 @@ START = 1_795_406_400.0
 SECRET = "K7q2mZ4xV9bT1nR8cW5yL3hJ6pD0sFgA"
 PASSWORD = "a-password-of-24-letters"
 MAX_POWER_W = 120_000
+CALL_TIMEOUT_S = 2.0
+"""Wall time; only stations that never answer take it."""
 
 
 class StageClock(ManualClock):
@@ -242,6 +244,13 @@ class Stage:
         assert await station.boot() == "Accepted"
         return station
 
+    async def station_id(self, identity: str) -> int:
+        (row,) = await self.rows(
+            "SELECT id FROM charging_stations WHERE identity = :identity", identity=identity
+        )
+        number: int = row.id
+        return number
+
     async def new_token(self, **columns: Any) -> str:
         """Return a new idToken that may charge, unless the columns say otherwise."""
         token = f"TAXI-{next(self.numbers):04d}"
@@ -301,7 +310,10 @@ class Stage:
 
 async def open_stage(database_url: str) -> Stage:
     clock = StageClock(START)
-    settings = Settings(_env_file=None, api_port=0, ocpp_port=0, secret_key=SecretStr(SECRET))
+    limits = Limits(call_timeout_s=CALL_TIMEOUT_S)
+    settings = Settings(
+        _env_file=None, api_port=0, ocpp_port=0, secret_key=SecretStr(SECRET), limits=limits
+    )
     database = Database(database_url)
     async with database.write() as connection:
         await connection.execute(
