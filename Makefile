@@ -3,7 +3,7 @@ SHELL := /bin/sh
 VENV := .venv
 STAMP := $(VENV)/.installed
 PY := $(VENV)/bin/python
-SPEED ?= 10
+SPEED ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help run smoke test test-slow check format bench dev migration openapi lock clean

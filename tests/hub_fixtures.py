@@ -28,8 +28,8 @@ from websockets.typing import Subprotocol
 from chargehub.app import Addresses, Hub, station_key
 from chargehub.drivers.store import id_tokens
 from chargehub.kit.clock import wall_now
+from chargehub.kit.datetimes import format_datetime
 from chargehub.kit.db import Database
-from chargehub.ocpp import format_datetime
 from chargehub.settings import Limits, Settings
 from chargehub.stations.commands import Command, CommandAnswer
 from chargehub.stations.credentials import hash_credential

@@ -82,7 +82,7 @@ def migrate_database() -> None:
 
 
 @main.command()
-@click.option("--speed", type=float, default=10.0, show_default=True, help="Rate of its clock.")
+@click.option("--speed", type=float, default=1.0, show_default=True, help="Rate of its clock.")
 @click.option("--every", type=float, default=10.0, help="Seconds between lines, off a terminal.")
 @with_parent_option
 @plain_errors

@@ -36,9 +36,6 @@ class Limits(BaseModel):
     max_frame_bytes: int = Field(
         262_144, ge=4_096, le=16_777_216, description="Largest OCPP frame a station may send."
     )
-    max_json_depth: int = Field(
-        64, ge=8, le=500, description="Deepest nesting of brackets in a frame."
-    )
     max_connections: int = Field(
         10_000, ge=1, description="Station sockets open at once; more are answered 503."
     )
@@ -73,7 +70,6 @@ class Limits(BaseModel):
     shutdown_timeout_s: float = Field(
         15.0, gt=0, description="Wall seconds for everything to finish at the end."
     )
-    page_size: int = Field(200, ge=1, le=1_000, description="Rows a page of the API may have.")
     request_body_bytes: int = Field(
         2_097_152, ge=1_024, description="Largest body the API takes (a CSV import)."
     )

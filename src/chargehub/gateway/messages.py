@@ -8,7 +8,7 @@ from typing import Any
 
 from chargehub.gateway.fields import Fields, notice
 from chargehub.gateway.translation import Context, InboundMessage, Payload, Report, Request
-from chargehub.ocpp.datetimes import format_datetime
+from chargehub.kit.datetimes import format_datetime
 from chargehub.stations.commands import CancelReservation, ClearCache
 from chargehub.stations.reports import ConnectorStatus, RegistrationStatus
 

@@ -40,7 +40,7 @@ from chargehub.gateway.translation import (
     Untranslatable,
 )
 from chargehub.kit.clean import clean_json, content_hash
-from chargehub.ocpp.datetimes import format_datetime
+from chargehub.kit.datetimes import format_datetime
 from chargehub.stations.commands import (
     CancelReservation,
     ChangeAvailability,

@@ -40,7 +40,7 @@ from chargehub.gateway.translation import (
     Untranslatable,
 )
 from chargehub.kit.clean import clean_json, content_hash
-from chargehub.ocpp.datetimes import format_datetime
+from chargehub.kit.datetimes import format_datetime
 from chargehub.stations.commands import (
     CancelReservation,
     ChangeAvailability,
@@ -449,10 +449,8 @@ def _encode_transaction_status(command: GetTransactionStatus) -> Request:
 
 
 def _encode_inventory(command: ReportInventory) -> Request:
-    # B07.FR.14: the full inventory; NotifyReport messages follow.
-    return Request(
-        "GetBaseReport", {"requestId": command.request_id, "reportBase": "FullInventory"}
-    )
+    payload = {"requestId": command.request_id, "reportBase": "FullInventory"}  # B07.FR.14
+    return Request("GetBaseReport", payload)
 
 
 TRANSLATOR = Translator(

@@ -3,7 +3,6 @@
 It knows frames, calls, schemas and how the versions differ; what a message means is the gateway's.
 """
 
-from chargehub.ocpp.datetimes import ReadDatetime, format_datetime, parse_datetime
 from chargehub.ocpp.errors import (
     CallQueueFull,
     ErrorCode,
@@ -49,14 +48,11 @@ __all__ = [
     "OcppError",
     "OcppSession",
     "OcppVersion",
-    "ReadDatetime",
     "Schemas",
     "SessionClosed",
     "Violation",
     "choose_version",
     "drop_absent",
-    "format_datetime",
-    "parse_datetime",
     "read_error_code",
     "schemas_for",
 ]

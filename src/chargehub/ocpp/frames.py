@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from chargehub.ocpp.datetimes import format_datetime
+from chargehub.kit.datetimes import format_datetime
 from chargehub.ocpp.errors import ErrorCode, InvalidPayload, Violation
 
 CALL: Final = 2

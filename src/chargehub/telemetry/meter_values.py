@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chargehub.kit.clean import clean_json, clean_text, content_hash
-from chargehub.ocpp.datetimes import parse_datetime
+from chargehub.kit.datetimes import parse_datetime
 from chargehub.telemetry.measurands import (
     CURRENT,
     ENERGY,
@@ -161,11 +161,7 @@ def _fill_slots(samples: Any, slots: list[float | None]) -> str | None:
     """Put every sample's value into its slot and return the context; None for no samples at all."""
     context = None
     for sample in samples:
-        if "phase" in sample or "signedMeterValue" in sample:
-            raise _NotPlainError
-        if sample.get("format", "Raw") != "Raw":
-            raise _NotPlainError
-        if sample.get("location", "Outlet") != "Outlet" and not _is_soc_of_ev(sample):
+        if _is_special(sample):
             raise _NotPlainError
         unit = sample.get("unit")
         if "unitOfMeasure" in sample:
@@ -188,8 +184,12 @@ def _fill_slots(samples: Any, slots: list[float | None]) -> str | None:
     return context or (PERIODIC if samples else None)
 
 
-def _is_soc_of_ev(sample: Any) -> bool:
-    return bool(sample["location"] == "EV" and sample.get("measurand") == SOC)
+def _is_special(sample: Any) -> bool:
+    """Tell values of a phase, signed ones, and ones measured elsewhere than they should be."""
+    if "phase" in sample or "signedMeterValue" in sample or sample.get("format", "Raw") != "Raw":
+        return True
+    location = sample.get("location", "Outlet")
+    return location != "Outlet" and not (location == "EV" and sample.get("measurand") == SOC)
 
 
 # Everything else, value by value.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     Column,
     DateTime,
     Integer,
     PrimaryKeyConstraint,
-    REAL,
     SmallInteger,
     Table,
     Text,

@@ -255,14 +255,25 @@ function nearest(cell, candidates, direction) {
   return best;
 }
 
-/** What tells stations apart: their names without the beginning that all share. */
-function shortLabels(stations) {
+/** What tells stations apart: their names without the beginning and end that all share. */
+export function shortLabels(stations) {
   const names = stations.map((station) => station.name || station.identity);
-  let shared = names.length > 1 ? names[0].length : 0;
+  const reversed = names.map((name) => [...name].reverse().join(""));
+  const head = sharedLength(names);
+  const tail = sharedLength(reversed);
+  return new Map(stations.map((station, index) => {
+    const name = names[index];
+    return [station.id, name.slice(head, name.length - tail) || name];
+  }));
+}
+
+/** How long a beginning all share; digits belong to the number: 101, 102 rather than 01, 02. */
+function sharedLength(names) {
+  if (names.length < 2) return 0;
+  let shared = names[0].length;
   for (const name of names) {
     while (!name.startsWith(names[0].slice(0, shared))) shared -= 1;
   }
-  // Digits that all share belong to the number: 101, 102 rather than 01, 02.
   while (shared > 0 && /[0-9]/.test(names[0][shared - 1])) shared -= 1;
-  return new Map(stations.map((station, index) => [station.id, names[index].slice(shared)]));
+  return shared;
 }

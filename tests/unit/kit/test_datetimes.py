@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargehub.ocpp import format_datetime, parse_datetime
+from chargehub.kit.datetimes import format_datetime, parse_datetime
 
 CHINA = timezone(timedelta(hours=8))
 
