@@ -129,7 +129,8 @@ class Listener:
         identity = read_identity(request.path, self.path_prefix)
         if identity is None:
             return socket.respond(HTTPStatus.NOT_FOUND, "No such station.\n")
-        user, password = read_basic_auth(request.headers.get("Authorization"))
+        presented = request.headers.get_all("Authorization")
+        user, password = read_basic_auth(presented[0] if len(presented) == 1 else None)
         candidate = await self.admission.find(identity)
         if candidate is None:
             candidate = await self.admission.register(identity, password)

@@ -62,6 +62,7 @@ _NOT_IMPLEMENTED = Violation(ErrorCode.NOT_IMPLEMENTED, "this action is not know
 _NOT_SUPPORTED = Violation(ErrorCode.NOT_SUPPORTED, "this action is not supported")
 _NOT_ACCEPTED = Violation(ErrorCode.SECURITY_ERROR, "this station is not accepted")
 _OVERLOADED = Violation(ErrorCode.GENERIC_ERROR, "too many calls wait for an answer")
+_TOO_DEEP = Violation(ErrorCode.FORMAT_VIOLATION, "the payload is nested too deeply")
 _UNKNOWN_TYPE = Violation(
     ErrorCode.MESSAGE_TYPE_NOT_SUPPORTED, "this message type is not supported"
 )
@@ -341,7 +342,10 @@ class OcppSession:
                 Violation(ErrorCode.NOT_IMPLEMENTED, f"{self.version} has no action {action}")
             )
         # What leaves is checked, not what was given: absent fields are gone, dates are text.
-        violation = self._schemas.check_request(action, load_json(text)[3])
+        try:
+            violation = self._schemas.check_request(action, load_json(text)[3])
+        except ValueError:
+            violation = _TOO_DEEP
         if violation is not None:
             raise InvalidPayload(violation)
         unlocks = self._unlocked_by.get(action, frozenset())

@@ -250,6 +250,13 @@ async def test_a_command_leaves_valid_and_its_answer_comes_back_whole(
         assert result.status == answer.get("status")
 
 
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = ["core"]
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 UNSUPPORTED: list[tuple[str, Command]] = [
     (V16, GetTransactionStatus("1")),
     (V16, TriggerMessage("TransactionEvent")),
@@ -262,6 +269,9 @@ UNSUPPORTED: list[tuple[str, Command]] = [
 ]
 
 INVALID: list[tuple[str, Command]] = [
+    (V201, RawCommand("DataTransfer", {"vendorId": "made-up", "data": nested(100)})),
+    (V201, RawCommand("DataTransfer", {"vendorId": "made-up", "data": nested(20_000)})),
+    (V16, RawCommand("Reset", {"type": nested(100)})),
     (V16, RequestStartTransaction("x" * 21, None, 1)),
     (V16, RequestStopTransaction("tx-1")),
     (V16, RequestStopTransaction("4294967296")),

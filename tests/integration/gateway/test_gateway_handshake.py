@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -10,10 +12,11 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 
 from chargehub.kit.clock import wall_now
 from chargehub.stations.store import charging_stations
-from tests.hub_fixtures import PASSWORD, V16, V201, RunningHub
+from tests.hub_fixtures import DEADLINE_S, PASSWORD, V16, V201, RunningHub
 
 HEX_KEY = "00fF80C3289aBc41424344454647484950515253"  # Its bytes are no UTF-8.
 PROTOCOL_ERROR = 1002
+CLOSED = 0  # For no answer at all.
 
 
 async def status_of(hub: RunningHub, identity: str, **how: Any) -> int:
@@ -244,3 +247,58 @@ async def test_statement_15_a_hex_key_is_taken_as_bytes_and_as_text(
 async def test_statement_15_another_hex_key_is_401(hub: RunningHub, sent: str | bytes) -> None:
     identity = await hub.new_station(secret=HEX_KEY)
     assert await status_of(hub, identity, password=sent) == 401
+
+
+async def raw_status(hub: RunningHub, head: bytes) -> int:
+    """Send bytes that no WebSocket client would and return the HTTP status of the answer."""
+    place = urlsplit(hub.addresses.ocpp_url)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    async with asyncio.timeout(DEADLINE_S):
+        writer.write(head)
+        line = await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+    return int(line.split()[1]) if line else CLOSED
+
+
+def request(path: bytes, *headers: bytes) -> bytes:
+    upgrade = (
+        b"Host: hub",
+        b"Connection: Upgrade",
+        b"Upgrade: websocket",
+        b"Sec-WebSocket-Version: 13",
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        b"Sec-WebSocket-Protocol: ocpp1.6",
+    )
+    return b"\r\n".join((b"GET " + path + b" HTTP/1.1", *upgrade, *headers, b"", b""))
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        # What is no HTTP at all gets no HTTP answer.
+        (request(b"/ocpp/\xff\xfe"), CLOSED),
+        (request(b"/ocpp/%ff%fe"), 404),
+        (request(b"/ocpp/%zz"), 404),
+        (request(b"/ocpp/" + b"%" * 40), 404),
+        (request(b"/ocpp/%ed%a0%80"), 404),  # A lone surrogate.
+        (request(b"/ocpp//"), 404),
+        (request(b"//ocpp/CS-RAW"), 404),
+        (request(b"http://hub/ocpp/CS-RAW"), 404),
+        (request(b"*"), 404),
+        (request(b"/ocpp/CS-RAW"), 401),
+        (request(b"/ocpp/CS-RAW", b"Authorization: \xff\xfe"), 401),
+        (request(b"/ocpp/CS-RAW", b"Authorization: Basic \xff"), 401),
+        (request(b"/ocpp/CS-RAW", b"Authorization: Basic QQ==", b"Authorization: Basic QQ=="), 401),
+        (b"GET /ocpp/CS-UNKNOWN HTTP/1.1\r\nHost: hub\r\n\r\n", 404),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", CLOSED),  # TLS.
+        (request(b"/ocpp/" + b"x" * 100_000), 414),
+    ],
+    ids=lambda value: ascii(value)[:50],
+)
+async def test_no_handshake_is_too_odd_for_a_clear_answer(
+    hub: RunningHub, head: bytes, status: int
+) -> None:
+    if "CS-RAW" not in hub.station_ids:
+        await hub.new_station("CS-RAW")
+    assert await raw_status(hub, head) == status
