@@ -229,11 +229,11 @@ async def _run_station(the_station: SimulatedStation, given: dict[str, Any]) -> 
         visits.append(asyncio.create_task(_wait_and_leave(the_station, evse_no, given["soc"])))
 
     the_station.charging.waits = lambda gun: arrive(gun.evse_no)
-    work: Awaitable[Any] = stop.wait()
-    if given["token"]:
-        work = _first_of(stop.wait, lambda: _visit(the_station, given))
     with suppress(asyncio.CancelledError):
-        await work
+        if given["token"]:
+            await _first_of(stop.wait, lambda: _visit(the_station, given))
+        else:
+            await stop.wait()
     for task in [running, *visits]:
         task.cancel()
     await asyncio.gather(running, *visits, return_exceptions=True)

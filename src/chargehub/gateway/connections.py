@@ -244,7 +244,9 @@ class StationConnection:
             )
         except InvalidPayload as error:
             if error.violation.code is ErrorCode.NOT_IMPLEMENTED:
-                raise UnsupportedByStation(error.violation.description) from error
+                raise UnsupportedByStation(
+                    f"The station's protocol has no {request.action}."
+                ) from error
             raise InvalidCommand(error.violation.description) from error
         except CallQueueFull as error:
             raise StationBusy from error

@@ -77,7 +77,7 @@ class StationControl:
         try:
             return await self._desk.send(station.id, command, actor, evse_no=evse_no)
         except ChargeHubError as error:
-            error.detail = f"{error.detail} The wish is kept."
+            error.detail = f"{error.detail.rstrip('.')}. The wish is kept."
             error.facts["wanted_operative"] = operative
             raise
 
