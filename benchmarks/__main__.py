@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -46,6 +47,8 @@ def main() -> int:
         return 0 if plan else 2
     partial = chosen.only is not None or chosen.subject is not None
     began = time.time()
+    # So that what was started is stopped and removed then too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ExitStack() as stack:
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chargehub-bench-logs")))
         secret, password = secrets.token_urlsafe(48), generate_credential()

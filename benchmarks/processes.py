@@ -6,7 +6,6 @@ CPU time includes that of children, ended ones too. PostgreSQL is counted apart 
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -92,7 +91,7 @@ def _await_listening(process: subprocess.Popen[bytes], port: int, log_path: Path
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         try:
             process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
