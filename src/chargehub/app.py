@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any
 from uuid import uuid4
@@ -24,7 +24,7 @@ import structlog
 import uvicorn
 from fastapi import Depends, FastAPI
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access import api as access_api
 from chargehub.access.api import AccessParts
@@ -102,6 +102,7 @@ from chargehub.transactions.settlement import Settlement, load_book
 log = structlog.get_logger(__name__)
 
 ENSURE_PARTITIONS = "telemetry.ensure_partitions"
+PRUNE_OUTBOX = "outbox.prune"
 DEMO_KEY = "chargehub demo, not a secret: never with real stations"
 DESCRIPTION = "Charging stations, transactions and live state of an EV charging hub."
 
@@ -222,11 +223,7 @@ class Hub:
             await close_left_open_connections(connection, now)
             unknown = await close_pending_as_unknown(connection, now)
             await ensure_partitions(connection, now)
-            await connection.execute(
-                insert(jobs.due_actions)
-                .values(kind=ENSURE_PARTITIONS, subject="samples", due_at=now)
-                .on_conflict_do_nothing()
-            )
+            await jobs.schedule_daily(connection, (ENSURE_PARTITIONS, PRUNE_OUTBOX), now)
             book = await load_book(connection)
         if unknown:
             log.warning("commands_outcome_unknown", count=len(unknown))
@@ -301,7 +298,8 @@ class Hub:
             SETTLE: Settlement(self.database, clock).settle,
             ORPHAN_CHECK: orphans.check,
             START_TIMEOUT: remote.give_up_start,
-            ENSURE_PARTITIONS: self._ensure_partitions(clock),
+            ENSURE_PARTITIONS: self._daily(clock, ENSURE_PARTITIONS, ensure_partitions),
+            PRUNE_OUTBOX: self._daily(clock, PRUNE_OUTBOX, self._prune_outbox),
         }
         inventory = Inventory(self.database, desk)
         worker = Worker(self.database, clock, due, {"station.booted": inventory.station_booted})
@@ -309,20 +307,25 @@ class Hub:
         self._stack.push_async_callback(worker.stop)
         return worker
 
-    def _ensure_partitions(self, clock: HubClock) -> DueAction:
-        async def ensure(subject: str, _payload: dict[str, Any]) -> None:
-            async with self.database.write() as connection:
-                await ensure_partitions(connection, clock.now())
-                await connection.execute(
-                    jobs.due_actions.update()
-                    .where(
-                        jobs.due_actions.c.kind == ENSURE_PARTITIONS,
-                        jobs.due_actions.c.subject == subject,
-                    )
-                    .values(due_at=clock.now() + timedelta(days=1))
-                )
+    def _daily(
+        self,
+        clock: HubClock,
+        kind: str,
+        work: Callable[[AsyncConnection, datetime], Awaitable[object]],
+    ) -> DueAction:
+        """Return an action that does its work and falls due again tomorrow."""
 
-        return ensure
+        async def act(subject: str, _payload: dict[str, Any]) -> None:
+            now = clock.now()
+            async with self.database.write() as connection:
+                await work(connection, now)
+                await jobs.postpone(connection, kind, subject, now + timedelta(days=1))
+
+        return act
+
+    async def _prune_outbox(self, connection: AsyncConnection, now: datetime) -> None:
+        keep = timedelta(days=self.settings.limits.outbox_days)
+        await jobs.prune_outbox(connection, now - keep)
 
     def _parts(
         self,

@@ -74,6 +74,9 @@ class Limits(BaseModel):
         2_097_152, ge=1_024, description="Largest body the API takes (a CSV import)."
     )
     live_viewers: int = Field(200, ge=1, description="Live streams open at once.")
+    outbox_days: int = Field(
+        30, ge=1, description="Hub days that handled events stay in the outbox."
+    )
     database_connections: int = Field(
         8, ge=2, le=80, description="Database connections of the pool."
     )

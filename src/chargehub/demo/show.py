@@ -34,7 +34,7 @@ def introduction(stage: Stage) -> str:
         [
             "",
             f"  Live board   {stage.api_url}/console/",
-            f"  API          {stage.api_url}/api/v1  (OpenAPI: {stage.api_url}/api/v1/openapi.json)",
+            f"  API          {stage.api_url}/api/v1/openapi.json",
             f"  OCPP         {stage.ocpp_url}/{{identity}}",
             f"  Data, logs   {stage.data_dir}",
             f"  Database     {stage.database_place}",

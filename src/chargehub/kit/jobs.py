@@ -7,6 +7,9 @@ not a queue library: docs/decisions/0004-due-rows.md.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -17,9 +20,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    delete,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit.group_commit import BatchStatement
 from chargehub.kit.tables import metadata
@@ -49,6 +54,7 @@ outbox = Table(
     Column("subject", Text, nullable=False),
     Column("payload", JSONB, nullable=False),
     Column("handled_at", DateTime(timezone=True)),
+    Column("retry_at", DateTime(timezone=True)),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("last_error", Text),
     Index("ix_outbox_open", "seq", postgresql_where=text("handled_at IS NULL")),
@@ -93,3 +99,30 @@ POST = BatchStatement(
     order=90,
 )
 """Columns: at, topic, subject, payload (JSON text)."""
+
+
+DAILY = "every_day"
+"""The subject of actions that schedule themselves again."""
+
+
+async def schedule_daily(
+    connection: AsyncConnection, kinds: Iterable[str], due_at: datetime
+) -> None:
+    """Make sure that each kind has its one row; one that waits already keeps its time."""
+    rows = [{"kind": kind, "subject": DAILY, "due_at": due_at} for kind in kinds]
+    await connection.execute(insert(due_actions).values(rows).on_conflict_do_nothing())
+
+
+async def postpone(connection: AsyncConnection, kind: str, subject: str, due_at: datetime) -> None:
+    """Give the row that is being acted on another time, so that it stays."""
+    await connection.execute(
+        due_actions.update()
+        .where(due_actions.c.kind == kind, due_actions.c.subject == subject)
+        .values(due_at=due_at, attempts=0)
+    )
+
+
+async def prune_outbox(connection: AsyncConnection, before: datetime) -> int:
+    """Delete events that were handled before that time; return how many."""
+    deleted = await connection.execute(delete(outbox).where(outbox.c.handled_at < before))
+    return deleted.rowcount

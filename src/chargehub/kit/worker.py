@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, true, update
 
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
@@ -30,7 +30,6 @@ OutboxAction = Callable[[str, Payload], Awaitable[None]]
 BATCH = 200
 CONCURRENT = 4
 """Actions on events under way at once: below what the database pool and the stations can take."""
-OUTBOX_ATTEMPTS = 5
 IDLE_S = 0.5
 RETRY_AFTER = (timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=1))
 
@@ -115,7 +114,10 @@ class Worker:
             rows = (
                 await connection.execute(
                     select(outbox)
-                    .where(outbox.c.handled_at.is_(None))
+                    .where(
+                        outbox.c.handled_at.is_(None),
+                        func.coalesce(outbox.c.retry_at <= self.clock.now(), true()),
+                    )
                     .order_by(outbox.c.seq)
                     .limit(BATCH)
                 )
@@ -128,17 +130,21 @@ class Worker:
     async def _act_on_event(self, row: Any) -> None:
         async with self._turns:
             error = await self._act(self.topics, row.topic, row.subject, row.payload)
-        if error is None or row.attempts + 1 >= OUTBOX_ATTEMPTS:
-            await self._mark_handled([row.seq], error)
+        if error is None:
+            await self._mark_handled([row.seq])
             return
         async with self.database.write() as connection:
             await connection.execute(
                 update(outbox)
                 .where(outbox.c.seq == row.seq)
-                .values(attempts=row.attempts + 1, last_error=error)
+                .values(
+                    attempts=row.attempts + 1,
+                    last_error=error,
+                    retry_at=_retry_at(self.clock.now(), row.attempts),
+                )
             )
 
-    async def _mark_handled(self, numbers: list[int], error: str | None = None) -> None:
+    async def _mark_handled(self, numbers: list[int]) -> None:
         if not numbers:
             return
         async with self.database.write() as connection:
@@ -148,7 +154,6 @@ class Worker:
                 .values(
                     attempts=outbox.c.attempts + 1,
                     handled_at=self.clock.now(),
-                    last_error=error,
                 )
             )
 

@@ -1,0 +1,160 @@
+"""Due rows and the outbox: acted on when due, at least once, never lost, whatever fails."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from chargehub.kit import jobs
+from chargehub.kit.clock import ClockPair, HubClock
+from chargehub.kit.db import Database
+from chargehub.kit.worker import RETRY_AFTER, Worker
+
+NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+CLOCK = HubClock(ClockPair(0.0, NOW.timestamp(), 1.0), wall=lambda: 0.0)
+
+Action = Callable[[str, dict[str, Any]], Awaitable[None]]
+
+
+class Notebook:
+    def __init__(self) -> None:
+        self.acts: list[tuple[str, dict[str, Any]]] = []
+
+    async def note(self, subject: str, payload: dict[str, Any]) -> None:
+        self.acts.append((subject, payload))
+
+    async def fail(self, subject: str, payload: dict[str, Any]) -> None:
+        self.acts.append((subject, payload))
+        raise RuntimeError("not today")
+
+
+def worker(
+    database: Database,
+    due: dict[str, Action] | None = None,
+    topics: dict[str, Action] | None = None,
+) -> Worker:
+    return Worker(database, CLOCK, due or {}, topics or {})
+
+
+async def schedule(database: Database, kind: str, subject: str, due_at: datetime) -> None:
+    async with database.write() as connection:
+        await connection.execute(
+            jobs.due_actions.insert().values(
+                kind=kind, subject=subject, due_at=due_at, payload={"for": subject}
+            )
+        )
+
+
+async def post(database: Database, topic: str, subject: str) -> None:
+    async with database.write() as connection:
+        await connection.execute(
+            jobs.outbox.insert().values(at=NOW, topic=topic, subject=subject, payload={})
+        )
+
+
+async def due_rows(database: Database) -> list[Any]:
+    async with database.read() as connection:
+        query = select(jobs.due_actions).order_by(jobs.due_actions.c.id)
+        return list(await connection.execute(query))
+
+
+async def outbox_rows(database: Database) -> list[Any]:
+    async with database.read() as connection:
+        return list(await connection.execute(select(jobs.outbox).order_by(jobs.outbox.c.seq)))
+
+
+async def test_what_is_due_is_done_in_order_of_time_and_gone(database: Database) -> None:
+    notebook = Notebook()
+    await schedule(database, "note", "second", NOW - timedelta(minutes=1))
+    await schedule(database, "note", "first", NOW - timedelta(minutes=2))
+    await schedule(database, "note", "later", NOW + timedelta(seconds=1))
+    await worker(database, {"note": notebook.note}).run_once()
+    assert notebook.acts == [("first", {"for": "first"}), ("second", {"for": "second"})]
+    assert [row.subject for row in await due_rows(database)] == ["later"]
+
+
+async def test_a_failing_action_stays_and_comes_later_and_later(database: Database) -> None:
+    notebook = Notebook()
+    await schedule(database, "fail", "x", NOW)
+    for attempt, wait in enumerate((*RETRY_AFTER, RETRY_AFTER[-1]), start=1):
+        await worker(database, {"fail": notebook.fail}).run_once()
+        [row] = await due_rows(database)
+        assert (row.attempts, row.due_at) == (attempt, NOW + wait)
+        assert "not today" in row.last_error
+        async with database.write() as connection:
+            await connection.execute(jobs.due_actions.update().values(due_at=NOW))
+
+
+async def test_an_unknown_kind_is_kept_for_a_version_that_knows_it(database: Database) -> None:
+    await schedule(database, "unheard of", "x", NOW)
+    await worker(database).run_once()
+    [row] = await due_rows(database)
+    assert row.due_at > NOW
+
+
+async def test_a_row_scheduled_anew_while_it_runs_stays(database: Database) -> None:
+    async def move(subject: str, _payload: dict[str, Any]) -> None:
+        async with database.write() as connection:
+            await jobs.postpone(connection, "move", subject, NOW + timedelta(days=1))
+
+    await schedule(database, "move", "x", NOW)
+    await worker(database, {"move": move}).run_once()
+    [row] = await due_rows(database)
+    assert (row.due_at, row.attempts) == (NOW + timedelta(days=1), 0)
+
+
+async def test_events_are_handled_once_and_those_of_no_concern_are_marked(
+    database: Database,
+) -> None:
+    notebook = Notebook()
+    await post(database, "mine", "a")
+    await post(database, "not mine", "b")
+    it = worker(database, topics={"mine": notebook.note})
+    await it.run_once()
+    await it.run_once()
+    assert [subject for subject, _ in notebook.acts] == ["a"]
+    assert all(row.handled_at == NOW for row in await outbox_rows(database))
+
+
+async def test_an_event_that_cannot_be_acted_on_waits_for_another_try(database: Database) -> None:
+    notebook = Notebook()
+    await post(database, "mine", "a")
+    it = worker(database, topics={"mine": notebook.fail})
+    await it.run_once()
+    await it.run_once()
+    assert len(notebook.acts) == 1, "tried again before its time"
+    [row] = await outbox_rows(database)
+    assert (row.handled_at, row.retry_at) == (None, NOW + RETRY_AFTER[0])
+    assert "not today" in row.last_error
+    later = HubClock(ClockPair(0.0, (NOW + RETRY_AFTER[0]).timestamp(), 1.0), wall=lambda: 0.0)
+    await Worker(database, later, {}, {"mine": notebook.note}).run_once()
+    [row] = await outbox_rows(database)
+    assert row.handled_at == NOW + RETRY_AFTER[0]
+
+
+@pytest.mark.parametrize("age_days", [29, 31])
+async def test_handled_events_are_pruned_by_age(database: Database, age_days: int) -> None:
+    await post(database, "old", "handled")
+    await post(database, "old", "open")
+    async with database.write() as connection:
+        await connection.execute(
+            jobs.outbox.update()
+            .where(jobs.outbox.c.subject == "handled")
+            .values(handled_at=NOW - timedelta(days=age_days))
+        )
+        await jobs.prune_outbox(connection, NOW - timedelta(days=30))
+    left = [row.subject for row in await outbox_rows(database)]
+    assert left == (["handled", "open"] if age_days == 29 else ["open"])
+
+
+async def test_daily_actions_have_one_row_each(database: Database) -> None:
+    for later in (0, 1):
+        async with database.write() as connection:
+            due_at = NOW + timedelta(hours=later)
+            await jobs.schedule_daily(connection, ("sweep", "mop"), due_at)
+    rows = await due_rows(database)
+    assert [(row.kind, row.due_at) for row in rows] == [("sweep", NOW), ("mop", NOW)]
