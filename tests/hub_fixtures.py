@@ -18,6 +18,7 @@ from datetime import timedelta
 from typing import Any, Self
 from urllib.parse import quote
 
+import structlog
 from pydantic import SecretStr
 from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import insert
@@ -334,9 +335,15 @@ async def running_hub(database_url: str, **limits: Any) -> AsyncIterator[Running
     settings = Settings(
         _env_file=None, api_port=0, ocpp_port=0, secret_key=SECRET, limits=Limits(**limits)
     )
+    # structlog's own tracebacks show every local variable, which for a whole hub takes minutes.
+    plain = structlog.dev.ConsoleRenderer(
+        colors=False, exception_formatter=structlog.dev.plain_traceback
+    )
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])
     running = await RunningHub.started(settings, database_url)
     try:
         await running.new_token()
         yield running
     finally:
         await running.stop()
+        structlog.reset_defaults()

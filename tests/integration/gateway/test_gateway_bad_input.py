@@ -6,6 +6,7 @@ in the database.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -279,3 +280,37 @@ async def test_what_the_socket_itself_cannot_be_ends_it_alone(
         await serves_everyone(hub, again)
         await again.leave()
         assert await other.call("Heartbeat", {})
+
+
+REFUSING_TRIGGER = """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN RAISE EXCEPTION ''a row that the database will not take''; END';
+    CREATE TRIGGER refuse BEFORE INSERT ON station_notices FOR EACH ROW
+        WHEN (NEW.payload->>'vendorId' = 'unstorable') EXECUTE FUNCTION refuse();
+"""
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_what_the_database_refuses_costs_one_error_and_may_be_said_again(
+    hub: RunningHub, version: str
+) -> None:
+    async with hub.station(version) as station, hub.station(version) as other:
+        async with hub.database.write() as connection:
+            await connection.exec_driver_sql(REFUSING_TRIGGER)
+        frame = [2, "again", "DataTransfer", {"vendorId": "unstorable"}]
+        try:
+            # In one batch with another station's message, if the moment is right.
+            await station.send(frame)
+            told = other.call("StatusNotification", status(version, "Faulted"))
+            refused, served = await asyncio.gather(station.answer_to("again"), told)
+        finally:
+            async with hub.database.write() as connection:
+                await connection.exec_driver_sql("DROP FUNCTION refuse CASCADE")
+        assert refused == [4, "again", "InternalError", "", {}]
+        assert served == {}
+        assert await hub.count("station_notices", station.identity) == 0
+        await station.send(frame)
+        assert (await station.answer_to("again"))[0] == 3
+        assert await hub.count("station_notices", station.identity) == 1
+        assert await hub.count("connectors", other.identity, status="Faulted") == 1
+        await serves_everyone(hub, station)

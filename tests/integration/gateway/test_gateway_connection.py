@@ -10,7 +10,11 @@ from contextlib import suppress
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from chargehub.kit.clock import wall_now
 from chargehub.stations.commands import ClearCache, StationOffline
+from chargehub.stations.events import StationWentOffline
+from chargehub.stations.inbound import DisconnectHandler
+from chargehub.stations.reports import Disconnected
 from tests.hub_fixtures import (
     BOOTS,
     TOKEN,
@@ -52,11 +56,16 @@ async def test_statement_6_commands_go_to_the_new_socket(hub: RunningHub) -> Non
     await new.leave()
 
 
-async def test_statement_6_a_call_pending_on_the_old_socket_fails_at_once(hub: RunningHub) -> None:
+@pytest.mark.parametrize("half_dead", [False, True])
+async def test_statement_6_a_call_pending_on_the_old_socket_fails_at_once(
+    hub: RunningHub, half_dead: bool
+) -> None:
     identity = await hub.new_station()
     old = await hub.connect(identity)
     commands = [hub.send(identity, ClearCache()) for _ in range(3)]
     asked = await old.asked()
+    if half_dead:  # It will not even answer the closing handshake.
+        old.socket.transport.pause_reading()
     new = await hub.connect(identity)
     # The call time-out of this hub is longer than any deadline here.
     async with asyncio.timeout(5):
@@ -71,6 +80,7 @@ async def test_statement_6_a_call_pending_on_the_old_socket_fails_at_once(hub: R
             await station.reply(asked, {"status": "Accepted"})
     assert await new.call("Heartbeat", {})
     await new.leave()
+    old.socket.transport.abort()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -96,6 +106,23 @@ async def test_statement_6_the_late_end_of_the_old_socket_touches_nothing(
     await new.leave()
     await hub.until(ONLINE, False, station=station_id)
     assert not hub.is_online(identity)
+
+
+async def test_statement_6_an_end_that_is_written_late_is_told_to_nobody(hub: RunningHub) -> None:
+    identity = await hub.new_station()
+    station_id = hub.station_ids[identity]
+    told: list[int] = []
+    hub.hub.bus.subscribe(StationWentOffline, lambda event: told.append(event.station_id))
+    old = await hub.connect(identity)
+    new = await hub.connect(identity)
+    # As the old socket's end would be, were it decided after the new one's beginning.
+    late = Disconnected(station_id, wall_now(), epoch=1)
+    await hub.hub.committer.submit(station_id, None, DisconnectHandler(hub.hub.bus), late)
+    assert station_id not in told
+    assert await hub.value(ONLINE, station=station_id) is True
+    await old.closed()
+    await new.leave()
+    await eventually(lambda: told.count(station_id) == 1)
 
 
 async def test_statement_6_many_sockets_at_once_leave_one(hub: RunningHub) -> None:

@@ -302,6 +302,7 @@ def test_statement_22_what_is_forgotten_takes_no_room(session: OpenSession, *, e
         ("Reset", {"type": object()}, ErrorCode.FORMAT_VIOLATION),
         ("Reset", {"type": "Soft", "extra": 1}, ErrorCode.FORMAT_VIOLATION),
         ("SelfDestruct", {}, ErrorCode.NOT_IMPLEMENTED),
+        ("Reset", {"type": json.loads("[" * 65 + "1" + "]" * 65)}, ErrorCode.FORMAT_VIOLATION),
         ("TriggerMessage", {"requestedMessage": []}, ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION),
     ],
 )
