@@ -13,14 +13,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import Row, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from chargehub.app import Addresses, Hub, station_key
 from chargehub.drivers.store import id_tokens
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
-from chargehub.kit.jobs import due_actions
 from chargehub.kit.worker import Worker
 from chargehub.settings import Limits, Settings
 from chargehub.stations.credentials import hash_credential
@@ -56,7 +55,10 @@ class StageClock(ManualClock):
 
 
 class StagedHub(Hub):
-    """The real server, with the parts a scenario drives or looks at in reach."""
+    """The real server, with the parts a scenario drives or looks at in reach.
+
+    Its worker rests: what is due is done when the scenario says so.
+    """
 
     worker: Worker
     book: Book
@@ -68,6 +70,11 @@ class StagedHub(Hub):
         self.worker = super()._start_worker(clock, book, desk, remote)
         self.book, self.remote = book, remote
         return self.worker
+
+    async def start(self) -> Addresses:
+        addresses = await super().start()
+        await self.worker.stop()
+        return addresses
 
 
 @dataclass
@@ -153,15 +160,9 @@ class Stage:
             wire.account.url = self.addresses.ocpp_url
 
     async def work(self) -> None:
-        """Do all that is due by now."""
-        while True:
-            async with self.database.read() as connection:
-                due = await connection.scalar(
-                    select(func.count()).where(due_actions.c.due_at <= self.clock.date())
-                )
-            if not due:
-                return
-            await self.hub.worker.run_once()
+        """Do all that is due by now, due rows and outbox."""
+        while await self.hub.worker.run_once():
+            pass
 
     async def settle(self) -> None:
         """Let the time pass after which late messages no longer wait, and settle."""

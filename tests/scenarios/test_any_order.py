@@ -114,7 +114,7 @@ def tellings(draw: st.DrawFn) -> list[Step]:
 
 @pytest.mark.parametrize("told", STORIES, ids=str)
 @settings(
-    max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(steps=tellings())
 async def test_any_order_gives_the_same_books(
@@ -130,7 +130,7 @@ async def test_any_order_gives_the_same_books(
 
 
 @settings(
-    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(
     steps=st.permutations(range(5)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chargehub.telemetry.readings import Flag
-from tests.scenarios.speech import V16, V201, Session, moment
+from tests.scenarios.speech import V16, V201, Message, Session, Speech201, moment
 from tests.scenarios.stage import RawStation, Stage, flags_of
 
 
@@ -358,3 +358,42 @@ async def test_samples_after_the_stop_are_kept_and_not_billed(stage: Stage, vers
     stored = {s.register_wh: s.energy_wh for s in await stage.samples_of(row.id)}
     assert stored[5_500] == 500
     assert stored[7_700] is None
+
+
+async def test_56_a_stub_is_judged_by_its_gun_once_that_is_known(stage: Stage) -> None:
+    station = await stage.raw(V201)
+    before = await station.begin(await stage.new_token(), 1_000)
+    stage.pass_time(60)
+    await station.end(before, 2_000)
+    forgotten = await station.begin(await stage.new_token(), 2_000)
+    stage.pass_time(60)
+    session, speech = Session(1, await stage.new_token()), station.speech
+    started = speech.started(session, station.now, 2_000)
+    stage.pass_time(10)
+    await station.sample(session, 2_300)
+    await station.say(started)
+    (first, second) = stage.hub.book.all_at_station(station.station_id)
+    assert (first.ref, second.ref) == (forgotten.reference, session.reference)
+    assert (first.flags, second.flags) == (Flag.SUSPECT, Flag.STUB | Flag.BEGIN_MISSING)
+    assert (second.track.max_power_w, second.track.previous_wh) == (120_000, 2_000)
+    _, old, new = await stage.transactions_of(station.identity)
+    assert (flags_of(old), new.previous_register_wh) == (Flag.SUSPECT, 2_000)
+
+
+async def test_an_old_charging_state_does_not_overwrite(stage: Stage) -> None:
+    token = await stage.new_token()
+    station, speech = await stage.raw(V201), Speech201()
+    session = Session(1, token)
+    await station.say(speech.started(session, station.now, 5_000))
+    states = [(10, "EVConnected"), (20, "Charging"), (30, "SuspendedEV")]
+    events = [
+        Message(
+            "TransactionEvent",
+            speech.event(session, "Updated", station.now + after, charging_state=state),
+        )
+        for after, state in states
+    ]
+    stage.pass_time(60)
+    for event in (events[0], events[2], events[1]):
+        await station.say(event)
+    assert (await stage.the_transaction(station.identity)).charging_state == "SuspendedEV"
