@@ -330,10 +330,17 @@ class RunningHub:
 
 
 @asynccontextmanager
-async def running_hub(database_url: str, **limits: Any) -> AsyncIterator[RunningHub]:
+async def running_hub(
+    database_url: str, *, demo: bool = False, **limits: Any
+) -> AsyncIterator[RunningHub]:
     # No .env file and free ports: where a test runs decides nothing.
     settings = Settings(
-        _env_file=None, api_port=0, ocpp_port=0, secret_key=SECRET, limits=Limits(**limits)
+        _env_file=None,
+        api_port=0,
+        ocpp_port=0,
+        secret_key=SECRET,
+        demo=demo,
+        limits=Limits(**limits),
     )
     # structlog's own tracebacks show every local variable, which for a whole hub takes minutes.
     plain = structlog.dev.ConsoleRenderer(

@@ -28,7 +28,7 @@ from tests.hub_fixtures import (
     status,
 )
 
-POLICY_VIOLATION, MESSAGE_TOO_BIG = 1008, 1009
+GOING_AWAY, POLICY_VIOLATION, MESSAGE_TOO_BIG, TRY_AGAIN_LATER = 1001, 1008, 1009, 1013
 FRAME_CAP = 262_144
 ONLINE = "SELECT disconnected_at IS NULL FROM station_connections WHERE station_id = :station"
 
@@ -194,6 +194,43 @@ async def test_a_dead_servers_sockets_are_marked_closed_at_the_next_start(
             await station.send([2, "1", "StatusNotification", status(V16)])
             assert await station.closed() is not None
             assert await own.count("connector_status_events", identity) == 0
+
+
+async def test_our_stop_fails_what_is_pending_and_marks_everyone_offline(
+    database_url: str,
+) -> None:
+    async with running_hub(database_url) as own:
+        station = await own.connect(await own.new_station())
+        command = own.send(station.identity, ClearCache())
+        await station.asked()
+        await own.hub.stop()
+        with pytest.raises(StationOffline):
+            await command
+        assert await station.closed() == GOING_AWAY
+        assert await own.value(ONLINE, station=own.station_ids[station.identity]) is False
+
+
+async def test_a_database_that_went_away_acknowledges_nothing_and_a_repetition_is_one_row(
+    database_url: str,
+) -> None:
+    async with running_hub(database_url) as own:
+        station = await own.connect(await own.new_station())
+        start = {"connectorId": 1, "idTag": TOKEN, "meterStart": 1_000, "timestamp": at(60)}
+        async with own.database.write() as connection:
+            await connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        # Whether the start was written nobody can know, so nobody says so.
+        await station.send([2, "1", "StartTransaction", start])
+        assert await station.closed() == TRY_AGAIN_LATER
+        assert not station.inbox
+        again = await own.connect(station.identity)
+        begun = await again.call("StartTransaction", start)
+        assert begun["idTagInfo"]["status"] == "Accepted"
+        assert await own.count("transactions", station.identity, id=begun["transactionId"]) == 1
+        assert await own.count("transactions", station.identity) == 1
+        await again.leave()
 
 
 # Statement 10: sizes and fragments ----------------------------------------------------------------

@@ -12,7 +12,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 
 from chargehub.kit.clock import wall_now
 from chargehub.stations.store import charging_stations
-from tests.hub_fixtures import DEADLINE_S, PASSWORD, V16, V201, RunningHub
+from tests.hub_fixtures import DEADLINE_S, PASSWORD, V16, V201, RunningHub, running_hub
 
 HEX_KEY = "00fF80C3289aBc41424344454647484950515253"  # Its bytes are no UTF-8.
 PROTOCOL_ERROR = 1002
@@ -247,6 +247,25 @@ async def test_statement_15_a_hex_key_is_taken_as_bytes_and_as_text(
 async def test_statement_15_another_hex_key_is_401(hub: RunningHub, sent: str | bytes) -> None:
     identity = await hub.new_station(secret=HEX_KEY)
     assert await status_of(hub, identity, password=sent) == 401
+
+
+async def test_in_a_demo_an_unknown_station_registers_itself_with_its_password(
+    database_url: str,
+) -> None:
+    async with running_hub(database_url, demo=True) as own:
+        # Both at once: the identity stays one station.
+        sockets = await asyncio.gather(
+            *(own.connect(path, path=path, user="NEWCOMER") for path in ("NEWCOMER", "newcomer"))
+        )
+        assert await own.value("SELECT count(*) FROM charging_stations") == 1
+        assert await own.value("SELECT count(*) FROM connectors") == 2
+        for station in sockets:
+            await station.leave()
+        assert await status_of(own, "NEWCOMER", password="not-the-one-it-came-with") == 401
+        assert await status_of(own, "NEWCOMER", password=None) == 401
+        again = await own.connect("NEWCOMER")
+        assert (await again.boot())["status"] == "Accepted"
+        await again.leave()
 
 
 async def raw_status(hub: RunningHub, head: bytes) -> int:
