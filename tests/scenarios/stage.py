@@ -43,7 +43,7 @@ START = 1_795_406_400.0
 SECRET = "K7q2mZ4xV9bT1nR8cW5yL3hJ6pD0sFgA"
 PASSWORD = "a-password-of-24-letters"
 MAX_POWER_W = 120_000
-CALL_TIMEOUT_S = 2.0
+CALL_TIMEOUT_S = 1.0
 """Wall time; only stations that never answer take it."""
 
 

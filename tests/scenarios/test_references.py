@@ -397,3 +397,17 @@ async def test_an_old_charging_state_does_not_overwrite(stage: Stage) -> None:
     for event in (events[0], events[2], events[1]):
         await station.say(event)
     assert (await stage.the_transaction(station.identity)).charging_state == "SuspendedEV"
+
+
+async def test_connector_zero_is_legal_anywhere(stage: Stage, version: str) -> None:
+    """Quirk 13: a start at connector 0 or EVSE 0 is booked, and so are its samples."""
+    station = await stage.raw(version)
+    session = await station.begin(await stage.new_token(), 5_000, evse_no=0)
+    stage.pass_time(10)
+    await station.sample(session, 5_300)
+    stage.pass_time(10)
+    await station.end(session, 5_600)
+    await stage.settle()
+    row = await stage.the_transaction(station.identity)
+    assert (row.evse_no, row.energy_wh, flags_of(row)) == (0, 600, Flag.NONE)
+    assert 5_300 in [sample.register_wh for sample in await stage.samples_of(row.id)]

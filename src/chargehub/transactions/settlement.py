@@ -160,7 +160,7 @@ def _truth_of(row: Any, readings: Sequence[tuple[Any, Reading]]) -> MeterTruth:
 
 async def _place_samples(connection: SqlConnection, transaction: Any) -> None:
     """Move samples that came before their EVSE was told to where a repetition would put them."""
-    if transaction.evse_no is None:
+    if not transaction.evse_no:
         return
     unplaced = (
         (samples.c.station_id == transaction.station_id)
