@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -69,6 +70,20 @@ async def test_one_card_charges_one_car(stage: Stage, version: str) -> None:
     await station.end(session, 6_000)
     elsewhere = await stage.raw(version)
     assert (await elsewhere.authorize(token)).status == "Accepted"
+
+
+async def test_one_card_at_many_stations_at_once_charges_one_car(
+    stage: Stage, version: str
+) -> None:
+    """Starts that share one COMMIT know of each other too."""
+    token = await stage.new_token()
+    stations = [await stage.raw(version) for _ in range(6)]
+    starts = [s.speech.started(Session(1, token), s.now, 5_000) for s in stations]
+    answers = await asyncio.gather(
+        *(station.say(start) for station, start in zip(stations, starts, strict=True))
+    )
+    statuses = [stations[0].speech.verdict(answer).status for answer in answers]
+    assert sorted(filter(None, statuses)) == ["Accepted", *["ConcurrentTx"] * 5]
 
 
 async def test_50_any_card_of_the_group_may_stop(stage: Stage, version: str) -> None:

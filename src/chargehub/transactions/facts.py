@@ -49,6 +49,8 @@ class EventFacts:
     evses: dict[StationEvse, EvseFact] = field(default_factory=dict)
     remote_tokens: dict[tuple[int, int], IdToken] = field(default_factory=dict)
     new_ids: list[int] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
+    """Tokens that a start of this batch was accepted for; the book learns of it after COMMIT."""
 
 
 def begin_key(report: TransactionReported) -> int:

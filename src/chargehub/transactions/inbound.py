@@ -338,14 +338,19 @@ class TransactionHandler:
         token = report.id_token.text.lower()
         own = found.id if found is not None else None
         starts = report.kind is EventKind.STARTED or (found is not None and not found.authorized)
-        elsewhere = starts and self.book.charging_with(token, besides=own) is not None
-        return decide(
+        elsewhere = starts and (
+            token in facts.taken or self.book.charging_with(token, besides=own) is not None
+        )
+        authorization = decide(
             token,
             report.id_token.kind,
             facts.tokens.get(token),
             now=report.received_at,
             charging_elsewhere=elsewhere,
         )
+        if starts and authorization.accepted and report.kind is not EventKind.ENDED:
+            facts.taken.add(token)
+        return authorization
 
     def _answer_late(self, report: TransactionReported, facts: EventFacts) -> Authorization | None:
         """Answer a token of what is over: where else it charges now matters no more."""
