@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import settings
 
-from chargehub.kit import migrate
+from chargehub.kit import logging, migrate
 from chargehub.kit.db import Database
 from chargehub.kit.postgres import EmbeddedPostgres
 
@@ -23,6 +23,9 @@ TEMPLATE = "chargehub_template"
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.register_profile("random", max_examples=2_000, deadline=None)
 settings.load_profile("fixed")
+
+# As in production; structlog's own default draws every local variable of a traceback.
+logging.configure("info", "json")
 
 
 @pytest.fixture(scope="session")

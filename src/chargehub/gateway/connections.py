@@ -33,6 +33,7 @@ from chargehub.gateway.translation import (
 from chargehub.kit.clock import HubClock
 from chargehub.kit.group_commit import CommitOutcomeUnknown, CommitQueueFull, StaleConnection
 from chargehub.ocpp import (
+    DIALECTS,
     CallAnswered,
     CallFailed,
     CallQueueFull,
@@ -384,17 +385,17 @@ class Connections:
         connection = self._by_station.get(station_id)
         if connection is None:
             raise StationOffline
-        request = _encode(connection.translator, command)
+        request = _encode(connection, command)
         _check_registration(connection, request.action)
         return await connection.request(request, self.call_timeout_s)
 
 
-def _encode(translator: Translator, command: Command) -> Request:
+def _encode(connection: StationConnection, command: Command) -> Request:
     if isinstance(command, RawCommand):
-        if command.action in translator.inbound and command.action != "DataTransfer":
+        if command.action in DIALECTS[connection.session.version].station_requests:
             raise UnsupportedByStation(f"{command.action} is a station's message, not ours.")
         return Request(command.action, command.payload)
-    request = translator.encode(command)
+    request = connection.translator.encode(command)
     if request is None:
         raise UnsupportedByStation(f"This station cannot {type(command).__name__}.")
     return request

@@ -30,6 +30,8 @@ class Dialect:
     """Folder of the `ocpp` package that holds the official JSON schemas."""
     request_suffix: str
     """How the schema files of requests end; those of responses end in `Response`."""
+    station_requests: frozenset[str]
+    """Actions only a station may ask for: we never send them. DataTransfer goes both ways."""
     message_types: frozenset[int]
     answers_unreadable: bool
     """An unreadable frame gets CALLERROR "-1" (P4 4.2.3); 1.6 prescribes nothing."""
@@ -47,12 +49,33 @@ class Dialect:
         return reading
 
 
+_CORE_STATION_REQUESTS = frozenset(
+    {
+        "Authorize",
+        "BootNotification",
+        "FirmwareStatusNotification",
+        "Heartbeat",
+        "LogStatusNotification",
+        "MeterValues",
+        "SecurityEventNotification",
+        "SignCertificate",
+        "StatusNotification",
+    }
+)
+
 DIALECTS: Mapping[OcppVersion, Dialect] = MappingProxyType(
     {
         OcppVersion.V16: Dialect(
             version=OcppVersion.V16,
             schema_folder="v16",
             request_suffix="",
+            station_requests=_CORE_STATION_REQUESTS
+            | {
+                "DiagnosticsStatusNotification",
+                "SignedFirmwareStatusNotification",
+                "StartTransaction",
+                "StopTransaction",
+            },
             message_types=RPC_TYPES,
             answers_unreadable=False,
             answers_unknown_types=False,
@@ -63,6 +86,24 @@ DIALECTS: Mapping[OcppVersion, Dialect] = MappingProxyType(
             version=OcppVersion.V201,
             schema_folder="v201",
             request_suffix="Request",
+            station_requests=_CORE_STATION_REQUESTS
+            | {
+                "ClearedChargingLimit",
+                "Get15118EVCertificate",
+                "GetCertificateStatus",
+                "NotifyChargingLimit",
+                "NotifyCustomerInformation",
+                "NotifyDisplayMessages",
+                "NotifyEVChargingNeeds",
+                "NotifyEVChargingSchedule",
+                "NotifyEvent",
+                "NotifyMonitoringReport",
+                "NotifyReport",
+                "PublishFirmwareStatusNotification",
+                "ReportChargingProfiles",
+                "ReservationStatusUpdate",
+                "TransactionEvent",
+            },
             message_types=RPC_TYPES,
             answers_unreadable=True,
             answers_unknown_types=True,

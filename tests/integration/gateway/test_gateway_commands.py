@@ -263,6 +263,8 @@ UNSUPPORTED: list[tuple[str, Command]] = [
     (V16, RawCommand("SetVariables", {"setVariableData": []})),
     (V16, RawCommand("MakeCoffee", {})),
     (V16, RawCommand("Heartbeat", {})),
+    (V16, RawCommand("SignCertificate", {"csr": "x"})),
+    (V201, RawCommand("NotifyEVChargingNeeds", {})),
     (V201, RawCommand("RemoteStartTransaction", {"idTag": "CARD"})),
     (V201, RawCommand("BootNotification", {})),
     (V201, RawCommand("", {})),
