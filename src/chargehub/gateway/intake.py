@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from chargehub.kit.group_commit import BatchHandler, GroupCommitter
+from chargehub.kit.group_commit import BatchHandler, Decided, GroupCommitter
 from chargehub.stations.reports import Connected, ConnectionGranted, Disconnected
 
 
@@ -26,6 +26,13 @@ class Intake:
         Raises what GroupCommitter.submit says.
         """
         return self.committer.submit(station_id, epoch, self.handlers[type(report)], report)
+
+    def hand_in(self, station_id: int, epoch: int, report: Any, decided: Decided) -> None:
+        """Hand in a report; `decided` is called with its reply, or its error, after COMMIT.
+
+        Raises CommitQueueFull.
+        """
+        self.committer.hand_in(station_id, epoch, self.handlers[type(report)], report, decided)
 
     async def connect(
         self, station_id: int, protocol: str, remote: str, now: datetime

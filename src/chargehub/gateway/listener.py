@@ -22,12 +22,8 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from chargehub.gateway.connections import (
-    Connections,
-    RateLimit,
-    StationConnection,
-    StationSocket,
-)
+from chargehub.gateway.connection import RateLimit, StationConnection, StationSocket
+from chargehub.gateway.connections import Connections
 from chargehub.gateway.intake import Intake
 from chargehub.gateway.translation import Translator
 from chargehub.kit.clock import HubClock
@@ -186,7 +182,7 @@ class Listener:
             accepted=granted.registration is RegistrationStatus.ACCEPTED,
             unlocked_by=translator.trigger_answers,
             queued_max=self.limits.outbound_waiting,
-            unanswered_max=self.limits.unanswered_max,
+            unanswered_max=2 * self.limits.unanswered_max,
         )
         connection = StationConnection(
             socket=socket,
@@ -199,6 +195,7 @@ class Listener:
             clock=self.clock,
             rate_limit=RateLimit(self.limits.messages_per_s, self.limits.messages_burst),
             registration=granted.registration,
+            waiting_max=self.limits.unanswered_max,
         )
         if not self.connections.take_over(connection):
             await socket.close(CloseCode.POLICY_VIOLATION, "superseded")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from chargehub.stations.commands import Command
 from chargehub.stations.reports import (
@@ -43,8 +43,7 @@ class Untranslatable(Exception):
     """A payload from which not even the essentials can be read; kept raw and acknowledged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """What a translation may know besides the payload."""
 
     station_id: int

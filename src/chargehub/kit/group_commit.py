@@ -108,7 +108,11 @@ class Item(Generic[ReportT]):
     fence: int | None
     handler: BatchHandler[ReportT, Any, Any]
     report: ReportT
-    done: asyncio.Future[Any]
+    decided: Decided
+
+
+Decided = Callable[[Any, BaseException | None], None]
+"""Called once after COMMIT: with the reply, or with None and the error."""
 
 
 class Fence(Protocol):
@@ -146,18 +150,41 @@ class GroupCommitter:
         handler: BatchHandler[ReportT, Any, ReplyT],
         report: ReportT,
     ) -> asyncio.Future[ReplyT]:
-        """Queue a report; the future resolves with the reply after COMMIT.
+        """Hand in a report; the future resolves with the reply after COMMIT.
 
         Raises CommitQueueFull; the future raises StaleConnection, CommitOutcomeUnknown, or the
         error of this item alone.
         """
+        done: asyncio.Future[ReplyT] = asyncio.get_running_loop().create_future()
+
+        def resolve(reply: ReplyT, error: BaseException | None) -> None:
+            if done.done():
+                return
+            if error is None:
+                done.set_result(reply)
+            else:
+                done.set_exception(error)
+
+        self.hand_in(key, fence, handler, report, resolve)
+        return done
+
+    def hand_in(
+        self,
+        key: Hashable,
+        fence: int | None,
+        handler: BatchHandler[ReportT, Any, Any],
+        report: ReportT,
+        decided: Decided,
+    ) -> None:
+        """Queue a report; `decided` is called after COMMIT and must neither raise nor block.
+
+        Raises CommitQueueFull.
+        """
         if self._stopping or len(self._waiting) >= self.max_waiting:
             COMMIT_FAILURES.labels("queue-full").inc()
             raise CommitQueueFull
-        done: asyncio.Future[ReplyT] = asyncio.get_running_loop().create_future()
-        self._waiting.append(Item(key, fence, handler, report, done))
+        self._waiting.append(Item(key, fence, handler, report, decided))
         self._wake.set()
-        return done
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="group-commit")
@@ -195,8 +222,6 @@ class GroupCommitter:
         keys: set[Hashable] = set()
         while self._waiting and len(batch) < self.max_batch:
             item = self._waiting.popleft()
-            if item.done.cancelled():
-                continue
             if item.key in keys:
                 held.append(item)
                 continue
@@ -243,10 +268,7 @@ class GroupCommitter:
         except BaseException as error:
             raise CommitOutcomeUnknown from error
         for item, decision in decided:
-            if decision.on_commit is not None:
-                decision.on_commit()
-            if not item.done.done():
-                item.done.set_result(decision.reply)
+            _finish(item, decision)
 
     async def _decide_and_write(
         self, connection: AsyncConnection[Row], batch: list[Item[Any]]
@@ -311,5 +333,22 @@ def _quoted(text: str | None) -> str:
 
 def _fail(items: Iterable[Item[Any]], error: Exception) -> None:
     for item in items:
-        if not item.done.done():
-            item.done.set_exception(error)
+        _tell(item, None, error)
+
+
+def _finish(item: Item[Any], decision: Decision[Any]) -> None:
+    """Change memory and answer. What fails here is a fault of ours; the rows are committed."""
+    try:
+        if decision.on_commit is not None:
+            decision.on_commit()
+    except Exception:
+        log.exception("commit_effect_failed", key=str(item.key))
+    _tell(item, decision.reply, None)
+
+
+def _tell(item: Item[Any], reply: Any, error: Exception | None) -> None:
+    try:
+        item.decided(reply, error)
+    except Exception:
+        # One listener's fault must not cost the others of the batch their answers.
+        log.exception("commit_listener_failed", key=str(item.key))

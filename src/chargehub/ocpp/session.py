@@ -50,8 +50,6 @@ from chargehub.ocpp.versions import DIALECTS, OcppVersion
 
 RECENT_CALLS_MAX = 32
 """So many of the station's CALLs are remembered to recognise a retry."""
-RECENT_TEXT_MAX = 16_384
-"""And not more than so many characters of them (the newest is always kept)."""
 
 
 _ALWAYS_ALLOWED = frozenset({"BootNotification"})
@@ -74,12 +72,16 @@ def _new_message_id() -> str:
 
 
 class _Inbound:
-    """A CALL of the station that was handed up."""
+    """A CALL of the station that was handed up.
 
-    __slots__ = ("answer", "text")
+    Of its text only the hash is kept: a thousand stations' last texts would be megabytes, read
+    and written for every message.
+    """
+
+    __slots__ = ("answer", "content")
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.content = hash(text)
         self.answer: str | None = None
 
 
@@ -128,7 +130,6 @@ class OcppSession:
         "_queue",
         "_queued_max",
         "_recent",
-        "_recent_chars",
         "_schemas",
         "_supported",
         "_tolerant",
@@ -176,7 +177,6 @@ class OcppSession:
         self._unanswered: dict[str, list[_Inbound]] = {}
         self._unanswered_count = 0
         self._recent: dict[str, _Inbound] = {}
-        self._recent_chars = 0
         self._in_flight: _Outbound | None = None
         self._queue: deque[_Outbound] = deque()
 
@@ -199,7 +199,7 @@ class OcppSession:
 
     def _receive_call(self, call: Call, text: str) -> Event:
         known = self._recent.get(call.message_id)
-        if known is not None and (known.text == text or _same_content(known.text, call)):
+        if known is not None and known.content == hash(text):
             return self._repeat(call, known)
         signed = self._dialect.signed_actions and call.action.endswith(_SIGNED)
         if signed:
@@ -240,15 +240,10 @@ class OcppSession:
             waiting.append(inbound)
         self._unanswered_count += 1
         recent = self._recent
-        replaced = recent.pop(message_id, None)
-        if replaced is not None:
-            self._recent_chars -= len(replaced.text)
+        recent.pop(message_id, None)
         recent[message_id] = inbound
-        self._recent_chars += len(text)
-        while len(recent) > 1 and (
-            len(recent) > RECENT_CALLS_MAX or self._recent_chars > RECENT_TEXT_MAX
-        ):
-            self._recent_chars -= len(recent.pop(next(iter(recent))).text)
+        if len(recent) > RECENT_CALLS_MAX:
+            del recent[next(iter(recent))]
 
     def _refuse(self, call: Call, violation: Violation) -> CallRefused:
         # Refusals are not remembered: what was refused before acceptance may pass after it.
@@ -316,7 +311,6 @@ class OcppSession:
             inbound.answer = text
         elif self._recent.get(message_id) is inbound:
             del self._recent[message_id]
-            self._recent_chars -= len(inbound.text)
         self._outgoing.append(text)
 
     def _send_error(self, message_id: str, violation: Violation) -> None:
@@ -415,7 +409,6 @@ class OcppSession:
         self._unanswered.clear()
         self._unanswered_count = 0
         self._recent.clear()
-        self._recent_chars = 0
         return failed
 
     @property
@@ -427,11 +420,6 @@ class OcppSession:
     def queued_count(self) -> int:
         """CALLs of ours that have not left yet."""
         return len(self._queue)
-
-
-def _same_content(text: str, call: Call) -> bool:
-    earlier = parse(text)
-    return isinstance(earlier, Call) and earlier == call
 
 
 def _unseal(call: Call) -> Call:

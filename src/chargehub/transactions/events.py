@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,7 @@ class TransactionStarted:
     charging_state: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TransactionProgressed:
+class TransactionProgressed(NamedTuple):
     """The newest values of an active transaction; None is "not told", which keeps the last value.
 
     `energy_wh` is the corrected energy since the begin. Not published for replayed older samples.

@@ -110,13 +110,17 @@ def _begin_late(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTr
 
 
 def _accepted(track: MeterTrack, register: int, at: datetime) -> MeterTrack:
-    return track._replace(
-        last_wh=register,
-        last_at=at,
-        before_fall=None,
-        jumped_to_wh=None,
-        jumped_at=None,
-        zero_begin_wh=None,
+    # Made anew, not `_replace`d: this runs for every sample, and at a third of the cost.
+    return MeterTrack(
+        track.max_power_w,
+        track.previous_wh,
+        track.begin_reported,
+        track.base_wh,
+        track.carried_wh,
+        register,
+        at,
+        track.flags,
+        scale=track.scale,
     )
 
 

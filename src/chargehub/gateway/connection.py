@@ -1,0 +1,431 @@
+"""One connected station: its frames in order, its calls decided one after another, our calls out.
+
+Nothing here waits for a station: a frame is worked on at once, or queued behind the call that is
+waiting for its COMMIT. The reader is a loop over the socket; replies leave from the commit's
+callback, which saves each message a task switch. A flood slows nobody but its sender.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+from prometheus_client import Counter
+from websockets.asyncio.connection import broadcast
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+
+from chargehub.gateway.intake import Intake
+from chargehub.gateway.translation import (
+    Context,
+    InboundMessage,
+    Payload,
+    Report,
+    Request,
+    Translator,
+    Untranslatable,
+    answer_status,
+)
+from chargehub.kit.clock import HubClock
+from chargehub.kit.group_commit import CommitOutcomeUnknown, CommitQueueFull, StaleConnection
+from chargehub.kit.metrics import HotHistogram
+from chargehub.ocpp import (
+    CallAnswered,
+    CallFailed,
+    CallQueueFull,
+    CallReceived,
+    CallRefused,
+    ErrorCode,
+    FailureReason,
+    Ignored,
+    InvalidPayload,
+    OcppSession,
+    SessionClosed,
+)
+from chargehub.stations.commands import (
+    CommandAnswer,
+    InvalidCommand,
+    StationAnswerError,
+    StationBusy,
+    StationOffline,
+    StationTimeout,
+    UnsupportedByStation,
+)
+from chargehub.stations.reports import BootReply, NoticeReported, RegistrationStatus
+
+log = structlog.get_logger(__name__)
+
+MESSAGES = Counter(
+    "chargehub_ocpp_messages_total",
+    "Frames that are no answered call (those: reply_seconds_count)",
+    ["kind"],
+)
+REPLY_SECONDS = HotHistogram(
+    "chargehub_ocpp_reply_seconds",
+    "From a station's message read to its durable answer written",
+    (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+THROTTLED = Counter("chargehub_ocpp_throttled_total", "Times a station was read more slowly")
+
+_REFUSED = MESSAGES.labels("call_refused")
+_IGNORED = MESSAGES.labels("ignored")
+_SENT = MESSAGES.labels("call_sent")
+
+
+FRESH_S = 0.2
+
+
+class StationSocket(ServerConnection):
+    """A server connection that knows when it last heard anything, pings and pongs included."""
+
+    admitted: Any = None
+    last_heard: float = 0.0
+
+    def process_event(self, event: Any) -> None:
+        self.last_heard = self.loop.time()
+        super().process_event(event)
+
+
+@dataclass(slots=True)
+class RateLimit:
+    """A token bucket: so many messages a second for long, so many at once.
+
+    It is filled up only when it is empty, which spares all but a flood the arithmetic.
+    """
+
+    per_s: float
+    burst: int
+    _tokens: float = field(default=-1.0)
+    _filled_at: float | None = None
+
+    def delay(self, now: float) -> float:
+        """Take one message; return the seconds to wait before the next is read."""
+        self._tokens -= 1
+        if self._tokens >= 0:
+            return 0.0
+        if self._filled_at is None:
+            self._tokens, self._filled_at = self.burst - 1.0, now
+            return 0.0
+        earned = (now - self._filled_at) * self.per_s
+        self._tokens = min(float(self.burst), self._tokens + earned)
+        self._filled_at = now
+        if self._tokens >= 0:
+            return 0.0
+        wait = -self._tokens / self.per_s
+        self._tokens, self._filled_at = 0.0, now + wait
+        return wait
+
+
+@dataclass(slots=True, eq=False)
+class _Exchange:
+    """A call of the station on its way from being read to being answered."""
+
+    message_id: str
+    message: InboundMessage
+    received_at: datetime
+    began: float
+    reports: deque[Report] = field(default_factory=deque)
+    replies: list[Any] = field(default_factory=list)
+    readable: bool = True
+    failed: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class StationConnection:
+    """One socket of one station, from its granted epoch to its end."""
+
+    socket: StationSocket
+    station_id: int
+    identity: str
+    epoch: int
+    session: OcppSession
+    translator: Translator
+    intake: Intake
+    clock: HubClock
+    rate_limit: RateLimit
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    registration: RegistrationStatus = RegistrationStatus.ACCEPTED
+    waiting_max: int = 64
+    """Calls of the station that may wait for their turn; then its socket is read no more."""
+    _waiting: deque[tuple[CallReceived, float]] = field(default_factory=deque)
+    _current: _Exchange | None = None
+    _unsent: deque[str] = field(default_factory=deque)
+    _writer: asyncio.Task[Any] | None = None
+    _room: asyncio.Event = field(default_factory=asyncio.Event)
+    _ended: bool = False
+    _calls: dict[str, asyncio.Future[CommandAnswer]] = field(default_factory=dict)
+    _timer: asyncio.TimerHandle | None = None
+    _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    async def run(self) -> None:
+        """Serve the station until its socket is gone."""
+        try:
+            while True:
+                self._receive(await self.socket.recv())
+                wait = self.rate_limit.delay(self.loop.time())
+                if wait > 0:
+                    THROTTLED.inc()
+                    await asyncio.sleep(wait)
+                if self._unsent or len(self._waiting) >= self.waiting_max:
+                    # It sends faster than it can be answered, or reads too slowly: read no more
+                    # until there is room, so that TCP slows it down and nobody else.
+                    self._room.clear()
+                    await self._room.wait()
+                if self._ended:
+                    return
+        except ConnectionClosed:
+            pass
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Fail every open call at once and work on nothing more; safe to call twice."""
+        self._ended = True
+        self._waiting.clear()
+        self._room.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        for failed in self.session.close():
+            self._finish_failed(failed)
+
+    def _receive(self, text: str | bytes) -> None:
+        began = self.loop.time()
+        event = self.session.receive(text, began)
+        match event:
+            case CallReceived():
+                self._waiting.append((event, began))
+                if self._current is None:
+                    self._work()
+                if self._current is not None:
+                    return  # The reply leaves after its COMMIT.
+            case CallAnswered():
+                self._finish_answered(event)
+            case CallFailed():
+                self._finish_failed(event)
+            case CallRefused():
+                _REFUSED.inc()
+                log.warning(
+                    "call_refused",
+                    station_id=self.identity,
+                    action=event.action,
+                    code=str(event.violation.code),
+                    reason=event.violation.description,
+                )
+            case Ignored():
+                _IGNORED.inc()
+                log.info(
+                    "frame_ignored",
+                    station_id=self.identity,
+                    reason=str(event.reason),
+                    detail=event.detail,
+                )
+            case _:
+                pass
+        self._flush()
+
+    def _work(self) -> None:
+        """Go on with the station's calls, one after another, until one must wait for COMMIT."""
+        while not self._ended:
+            exchange = self._current
+            if exchange is None:
+                if not self._waiting:
+                    return
+                exchange = self._current = self._open(*self._waiting.popleft())
+                self._room.set()
+            if exchange.reports:
+                report = exchange.reports.popleft()
+                try:
+                    self.intake.hand_in(self.station_id, self.epoch, report, self._decided)
+                except CommitQueueFull as error:
+                    self._break_off(error)
+                return
+            self._current = None
+            self._reply(exchange)
+
+    def _open(self, call: CallReceived, began: float) -> _Exchange:
+        message = self.translator.inbound[call.action]
+        context = Context(self.station_id, self.clock.now(), call.valid)
+        exchange = _Exchange(call.message_id, message, context.received_at, began)
+        try:
+            exchange.reports.extend(message.read(call.payload, context))
+        except Untranslatable as error:
+            # Kept as it is; the answer is the one that needs to know nothing.
+            exchange.reports.append(
+                NoticeReported(
+                    self.station_id,
+                    context.received_at,
+                    call.action,
+                    {"untranslatable": str(error), "payload": call.payload},
+                    flagged=True,
+                )
+            )
+            exchange.readable = False
+        except Exception:
+            log.exception("call_unreadable", station_id=self.identity, action=call.action)
+            exchange.failed = True
+        return exchange
+
+    def _decided(self, reply: Any, error: BaseException | None) -> None:
+        """Take what the group commit made of the current exchange's report."""
+        exchange = self._current
+        if exchange is None or self._ended:
+            return
+        if isinstance(error, StaleConnection | CommitOutcomeUnknown):
+            self._break_off(error)
+            return
+        if error is not None:
+            exchange.failed = True
+            exchange.reports.clear()
+        elif isinstance(reply, BootReply):
+            self.registration = reply.status
+            self.session.accepted = reply.status is RegistrationStatus.ACCEPTED
+        exchange.replies.append(reply)
+        self._work()
+        self._flush()
+
+    def _reply(self, exchange: _Exchange) -> None:
+        message_id = exchange.message_id
+        if exchange.failed:
+            self.session.reply_error(message_id, ErrorCode.INTERNAL_ERROR)
+            return
+        replies = exchange.replies if exchange.readable else []
+        took_s = self.loop.time() - exchange.began
+        # A station sets its clock by our answer, so after a wait the time is read again.
+        now = exchange.received_at if took_s < FRESH_S else self.clock.now()
+        self.session.reply(message_id, exchange.message.answer(replies, now))
+        REPLY_SECONDS.observe(took_s)
+
+    def _break_off(self, error: BaseException) -> None:
+        """Close unanswered: what is not durable is not acknowledged, and comes again."""
+        log.warning("socket_closed_unanswered", station_id=self.identity, why=repr(error))
+        superseded = isinstance(error, StaleConnection)
+        code = CloseCode.POLICY_VIOLATION if superseded else CloseCode.TRY_AGAIN_LATER
+        self.abandon()
+        self.spawn(self.socket.close(code))
+
+    def _flush(self) -> None:
+        """Send what the session wants sent, without waiting where the socket takes it at once."""
+        texts = self.session.texts_to_send()
+        if not texts:
+            return
+        if self._unsent or self.socket.paused:
+            self._unsent.extend(texts)
+            if self._writer is None:
+                self._writer = self.spawn(self._write())
+            return
+        for text in texts:
+            broadcast((self.socket,), text)
+
+    async def _write(self) -> None:
+        """Send to a socket whose buffer is full, as fast as it drains."""
+        with suppress(ConnectionClosed):
+            while self._unsent:
+                await self.socket.send(self._unsent[0])
+                self._unsent.popleft()
+        self._unsent.clear()
+        self._writer = None
+        self._room.set()
+
+    async def request(self, request: Request, timeout_s: float) -> CommandAnswer:
+        """Send one of our calls and wait for its end."""
+        try:
+            message_id = self.session.call(
+                request.action, request.payload, self.loop.time(), timeout_s
+            )
+        except InvalidPayload as error:
+            if error.violation.code is ErrorCode.NOT_IMPLEMENTED:
+                raise UnsupportedByStation(
+                    f"The station's protocol has no {request.action}."
+                ) from error
+            raise InvalidCommand(error.violation.description) from error
+        except CallQueueFull as error:
+            raise StationBusy from error
+        except SessionClosed as error:
+            raise StationOffline from error
+        _SENT.inc()
+        done: asyncio.Future[CommandAnswer] = self.loop.create_future()
+        self._calls[message_id] = done
+        self._arm()
+        # The end of the socket fails the call through `abandon`.
+        self._flush()
+        return await done
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self.session.next_deadline
+        if deadline is not None:
+            self._timer = self.loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        for failed in self.session.expire(self.loop.time()):
+            self._finish_failed(failed)
+        self._arm()
+        self._flush()
+
+    async def ping(self) -> None:
+        with suppress(ConnectionClosed):
+            await self.socket.ping()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _finish_answered(self, answered: CallAnswered) -> None:
+        if not answered.valid:
+            # Slightly invalid results are common: used, and noted.
+            log.warning(
+                "answer_invalid",
+                station_id=self.identity,
+                action=answered.action,
+                reason=answered.violation.description if answered.violation else "",
+            )
+        reader = self.translator.results.get(answered.action)
+        if reader is not None:
+            self.spawn(self._keep(reader, answered))
+        self._arm()
+        done = self._calls.pop(answered.message_id, None)
+        if done is not None and not done.done():
+            done.set_result(CommandAnswer(answer_status(answered.payload), answered.payload))
+
+    async def _keep(
+        self, reader: Callable[[Payload, Context], Any], answered: CallAnswered
+    ) -> None:
+        """Store what an answer reports (a configuration, a device model)."""
+        context = Context(self.station_id, self.clock.now(), answered.valid)
+        try:
+            reports: list[Report] = list(reader(answered.payload, context))
+            for report in reports:
+                await self.intake.submit(self.station_id, self.epoch, report)
+        except (StaleConnection, CommitOutcomeUnknown, CommitQueueFull, Untranslatable) as error:
+            log.warning("answer_not_kept", station_id=self.identity, why=repr(error))
+
+    def _finish_failed(self, failed: CallFailed) -> None:
+        self._arm()
+        done = self._calls.pop(failed.message_id, None)
+        if done is None or done.done():
+            return
+        done.set_exception(_failure(failed))
+
+
+def _failure(failed: CallFailed) -> Exception:
+    match failed.reason:
+        case FailureReason.TIMED_OUT:
+            return StationTimeout(sent=failed.sent)
+        case FailureReason.CONNECTION_CLOSED:
+            return StationOffline("The connection ended before the answer.", sent=failed.sent)
+        case FailureReason.ANSWERED_WITH_ERROR:
+            facts = {"station_error": str(failed.code), "station_detail": failed.description[:255]}
+            if failed.code in {ErrorCode.NOT_IMPLEMENTED, ErrorCode.NOT_SUPPORTED}:
+                return UnsupportedByStation(**facts)
+            return StationAnswerError(f"The station answered {failed.code}.", **facts)
