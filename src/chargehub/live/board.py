@@ -158,6 +158,9 @@ class Board:
         self._locations: tuple[LocationFacts, ...] = ()
         self._stations: dict[int, _Station] = {}
         self._by_transaction: dict[int, _Evse] = {}
+        # Stations that told of something the database does not know either: asking it again at
+        # each of their events would cost everyone a new snapshot.
+        self._asked_about: set[int] = set()
         self._day_starts_at: datetime | None = None
         self._day_ends_at: datetime | None = None
         self._today = _Today()
@@ -209,7 +212,7 @@ class Board:
     def connector_status_changed(self, event: ConnectorStatusChanged) -> None:
         station = self._stations.get(event.station_id)
         if station is None:
-            self.outdated = True
+            self._ask_about(event.station_id)
             return
         fact = ConnectorFacts(event.status, event.at, event.error_code or None)
         if event.evse_no == 0:
@@ -218,7 +221,7 @@ class Board:
             return
         evse = station.evses.get(event.evse_no)
         if evse is None:
-            self.outdated = True
+            self._ask_about(event.station_id)
             return
         evse.connectors[event.connector_no] = fact
         self._changed_evses.add(evse)
@@ -267,12 +270,19 @@ class Board:
             self._changed_power.add(evse)
 
     def layout_changed(self, _event: object) -> None:
+        self._asked_about.clear()
         self.outdated = True
+
+    def _ask_about(self, station_id: int) -> None:
+        """Load again for what is unknown of a station, once until the layout changes."""
+        if station_id not in self._asked_about:
+            self._asked_about.add(station_id)
+            self.outdated = True
 
     def _set_online(self, station_id: int, at: datetime, *, online: bool) -> None:
         station = self._stations.get(station_id)
         if station is None:
-            self.outdated = True
+            self._ask_about(station_id)
             return
         station.online = online
         station.since = at
@@ -281,13 +291,13 @@ class Board:
     def _find_evse(self, station_id: int, evse_no: int | None) -> _Evse | None:
         station = self._stations.get(station_id)
         if station is None:
-            self.outdated = True
+            self._ask_about(station_id)
             return None
         if evse_no is None:
             return None
         evse = station.evses.get(evse_no)
         if evse is None:
-            self.outdated = True
+            self._ask_about(station_id)
         return evse
 
     def _put(self, event: TransactionStarted | TransactionProgressed, evse: _Evse) -> None:
@@ -311,12 +321,15 @@ class Board:
 
     # Frames
 
+    def notice_midnight(self) -> None:
+        """Demand a new load once the local day is over: what counts as today is in the database."""
+        if self._day_ends_at is not None and self._now() >= self._day_ends_at:
+            self.outdated = True
+
     def flush(self) -> bool:
         """Turn what changed since the last flush into one frame; False when nothing did."""
         now = self._now()
         self._snapshots.clear()
-        if self._day_ends_at is not None and now >= self._day_ends_at:
-            self.outdated = True
         if not (
             self._changed_stations
             or self._changed_evses

@@ -56,7 +56,7 @@ class LiveFeed:
         board: Board,
         load: Callable[[], Awaitable[HubFacts]],
         *,
-        max_viewers: int = 500,
+        max_viewers: int,
         flush_s: float = 0.2,
         beat_s: float = 2.0,
         stall_s: float = 30.0,
@@ -164,6 +164,8 @@ class LiveFeed:
         while True:
             await asyncio.sleep(self._flush_s)
             try:
+                # Also while nobody watches: the snapshot over HTTP needs no viewer.
+                self.board.notice_midnight()
                 if self.board.outdated and loop.time() >= reload_at:
                     reload_at = loop.time() + self._reload_s
                     await self.reload()

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 import httpx
 import pytest
 
+from chargehub.live.board import Board
 from chargehub.live.facts import HubFacts
 from chargehub.live.feed import LiveFeed
-from chargehub.live.frames import Topics
+from chargehub.live.frames import FrameRing, Topics
 from chargehub.live.stream import VIEWERS_STALLED, frames
 from tests.live_client import EventReader, StreamEvent, Viewer, open_raw, view_of
-from tests.synthetic_hub import COOKIE, SyntheticHub, hub_facts, serving
+from tests.synthetic_hub import COOKIE, START, SyntheticHub, hub_facts, serving
 
 BOTH: Topics = frozenset({"board", "power"})
 DEADLINE_S = 20.0
@@ -258,7 +260,7 @@ async def test_events_during_loading_are_applied_on_top() -> None:
         await go_on.wait()
         return facts
 
-    feed = LiveFeed(hub.board, slow_load)
+    feed = LiveFeed(hub.board, slow_load, max_viewers=1)
     feed.listen(hub.bus)
     started = asyncio.create_task(feed.start())
     await reading.wait()
@@ -267,3 +269,24 @@ async def test_events_during_loading_are_applied_on_top() -> None:
     await started
     await feed.stop()
     assert view_of(hub.board.snapshot()).hub["stations_online"] == 2
+
+
+async def test_midnight_comes_also_when_nobody_watches() -> None:
+    now = START
+    board = Board(FrameRing("test"), lambda: now)
+    loads: list[datetime] = []
+    new_day = asyncio.Event()
+
+    async def load() -> HubFacts:
+        loads.append(now)
+        if now > START:
+            new_day.set()
+        return hub_facts(1, now)
+
+    feed = LiveFeed(board, load, max_viewers=1, flush_s=0.01)
+    await feed.start()
+    now = START + timedelta(hours=10)
+    async with asyncio.timeout(DEADLINE_S):
+        await new_day.wait()
+    await feed.stop()
+    assert loads == [START, now], "the snapshot without viewers is of the new day, loaded once"

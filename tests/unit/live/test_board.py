@@ -41,6 +41,10 @@ def evse(board: Board, key: str) -> dict[str, Any]:
     return view_of(board.snapshot()).evses[key]
 
 
+def outdated(board: Board) -> bool:
+    return board.outdated
+
+
 def hub(board: Board) -> dict[str, Any]:
     return view_of(board.snapshot()).hub
 
@@ -190,9 +194,28 @@ def test_what_the_board_does_not_know_makes_it_outdated_and_breaks_nothing(board
         lambda: board.layout_changed(HubLayoutChanged(START)),
     ]
     for tell in unknown:
-        board.outdated = False
+        board.layout_changed(HubLayoutChanged(START))
+        board.load(hub_facts(3))
         tell()
         assert board.outdated
+
+
+@pytest.mark.parametrize(("station", "gun"), [(1, 9), (99, 1)])
+def test_what_the_database_does_not_know_either_is_asked_for_once(
+    board: Board, station: int, gun: int
+) -> None:
+    status(board, station, gun, Status.AVAILABLE)
+    assert outdated(board)
+    board.load(hub_facts(3))
+    for other_gun in (gun, gun + 1):
+        status(board, station, other_gun, Status.CHARGING)
+        board.transaction_started(TransactionStarted(7, station, other_gun, START))
+        board.transaction_progressed(TransactionProgressed(8, station, other_gun, START, 1))
+    assert not outdated(board), "one misconfigured station makes the board reload for everyone"
+    board.layout_changed(HubLayoutChanged(START))
+    board.load(hub_facts(3))
+    status(board, station, gun, Status.AVAILABLE)
+    assert outdated(board)
 
 
 def test_a_transaction_whose_evse_is_not_told_yet_waits_without_harm(board: Board) -> None:
@@ -207,10 +230,10 @@ def test_midnight_makes_the_board_outdated() -> None:
     now = START
     board = Board(FrameRing("e"), lambda: now)
     board.load(hub_facts(1))
-    board.flush()
+    board.notice_midnight()
     assert not board.outdated
     now = START + timedelta(hours=10)
-    board.flush()
+    board.notice_midnight()
     assert board.outdated
 
 
