@@ -28,8 +28,9 @@ DueAction = Callable[[str, Payload], Awaitable[None]]
 OutboxAction = Callable[[str, Payload], Awaitable[None]]
 
 BATCH = 200
-CONCURRENT = 4
-"""Actions on events under way at once: below what the database pool and the stations can take."""
+CONCURRENT = 16
+"""Actions on events under way at once. They wait for stations, most of them, and hold no database
+connection meanwhile; so more of them than the pool has connections do not use it up."""
 IDLE_S = 0.5
 RETRY_AFTER = (timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=1))
 
@@ -47,6 +48,8 @@ class Worker:
     topics: Mapping[str, OutboxAction]
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT))
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _under_way: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    """Outbox rows being acted on, by seq: a slow one is not begun again and holds no other."""
 
     def start(self) -> None:
         # Apart, so that a station that is slow to answer an event's command delays no due action.
@@ -56,9 +59,9 @@ class Worker:
         ]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _end(self._tasks)
+        # After the one that starts them.
+        await _end(list(self._under_way.values()))
 
     @property
     def alive(self) -> bool:
@@ -76,7 +79,9 @@ class Worker:
 
     async def run_once(self) -> int:
         """Act on what is due now; return how many rows were acted on."""
-        return await self._run_due() + await self._run_outbox()
+        worked = await self._run_due() + await self._run_outbox()
+        await asyncio.gather(*self._under_way.values())
+        return worked
 
     async def _run_due(self) -> int:
         now = self.clock.now()
@@ -110,6 +115,7 @@ class Worker:
         return len(rows)
 
     async def _run_outbox(self) -> int:
+        """Begin what is open, as turns become free; return how many rows were begun or marked."""
         async with self.database.read() as connection:
             rows = (
                 await connection.execute(
@@ -117,6 +123,7 @@ class Worker:
                     .where(
                         outbox.c.handled_at.is_(None),
                         func.coalesce(outbox.c.retry_at <= self.clock.now(), true()),
+                        outbox.c.seq.not_in(list(self._under_way)),
                     )
                     .order_by(outbox.c.seq)
                     .limit(BATCH)
@@ -124,12 +131,26 @@ class Worker:
             ).all()
         # Most topics have no action here: they are the event feed's.
         await self._mark_handled([row.seq for row in rows if row.topic not in self.topics])
-        await asyncio.gather(*(self._act_on_event(row) for row in rows if row.topic in self.topics))
+        for row in rows:
+            if row.topic in self.topics:
+                await self._turns.acquire()
+                task = asyncio.create_task(self._take_turn(row), name=f"outbox-{row.seq}")
+                self._under_way[row.seq] = task
         return len(rows)
 
+    async def _take_turn(self, row: Any) -> None:
+        try:
+            await self._act_on_event(row)
+        except Exception:
+            # The outcome could not be written down: the row is still open and comes again.
+            log.exception("worker_event_not_closed", topic=row.topic, subject=row.subject)
+            await asyncio.sleep(IDLE_S)
+        finally:
+            del self._under_way[row.seq]
+            self._turns.release()
+
     async def _act_on_event(self, row: Any) -> None:
-        async with self._turns:
-            error = await self._act(self.topics, row.topic, row.subject, row.payload)
+        error = await self._act(self.topics, row.topic, row.subject, row.payload)
         if error is None:
             await self._mark_handled([row.seq])
             return
@@ -178,3 +199,9 @@ class Worker:
 
 def _retry_at(now: datetime, attempts: int) -> datetime:
     return now + RETRY_AFTER[min(attempts, len(RETRY_AFTER) - 1)]
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit import jobs
 from chargehub.kit.clock import ClockPair, HubClock
 from chargehub.kit.db import Database
-from chargehub.kit.worker import RETRY_AFTER, Worker
+from chargehub.kit.worker import CONCURRENT, RETRY_AFTER, Worker
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+DEADLINE_S = 10.0
 CLOCK = HubClock(ClockPair(0.0, NOW.timestamp(), 1.0), wall=lambda: 0.0)
 
 Action = Callable[[str, dict[str, Any]], Awaitable[None]]
@@ -134,6 +138,81 @@ async def test_an_event_that_cannot_be_acted_on_waits_for_another_try(database: 
     await Worker(database, later, {}, {"mine": notebook.note}).run_once()
     [row] = await outbox_rows(database)
     assert row.handled_at == NOW + RETRY_AFTER[0]
+
+
+async def test_a_slow_station_holds_up_no_other_and_is_not_asked_twice(database: Database) -> None:
+    """Two hundred mute stations must not close the outbox for half an hour."""
+    met = asyncio.Event()
+    asked: list[str] = []
+
+    async def ask(subject: str, _payload: dict[str, Any]) -> None:
+        asked.append(subject)
+        if subject == "late":
+            met.set()
+        if subject.startswith("mute"):
+            await asyncio.Event().wait()
+
+    for number in range(CONCURRENT - 1):
+        await post(database, "ask", f"mute-{number}")
+    it = worker(database, topics={"ask": ask})
+    it.start()
+    async with asyncio.timeout(DEADLINE_S):
+        while len(asked) < CONCURRENT - 1:  # noqa: ASYNC110  What the worker does shows here only.
+            await asyncio.sleep(0.01)
+        # Comes when all of the first batch are under way: later rounds must see only this one.
+        await post(database, "ask", "late")
+        await met.wait()
+    await it.stop()
+    assert len(asked) == len(set(asked)) == CONCURRENT
+
+
+class ForgetfulDatabase(Database):
+    """Refuses the first writes, as a database does whose connections are all taken."""
+
+    refusals = 0
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        if self.refusals:
+            self.refusals -= 1
+            raise OSError("no connection to be had")
+        async with super().write() as connection:
+            yield connection
+
+
+async def test_an_outcome_that_cannot_be_stored_harms_no_other_event(database: Database) -> None:
+    notebook = Notebook()
+    forgetful = ForgetfulDatabase(database.url.render_as_string(hide_password=False))
+    for subject in ("a", "b", "c"):
+        await post(database, "mine", subject)
+    forgetful.refusals = 1
+    it = worker(forgetful, topics={"mine": notebook.note})
+    await it.run_once()
+    handled = [row.handled_at == NOW for row in await outbox_rows(database)]
+    assert sorted(handled) == [False, True, True]
+    await it.run_once()
+    await forgetful.close()
+    assert all(row.handled_at == NOW for row in await outbox_rows(database))
+    assert len(notebook.acts) == 4, "only the one that was not closed is acted on again"
+
+
+async def test_a_worker_that_stops_leaves_nothing_under_way(database: Database) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def ask(_subject: str, _payload: dict[str, Any]) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    await post(database, "ask", "mute")
+    it = worker(database, topics={"ask": ask})
+    it.start()
+    async with asyncio.timeout(DEADLINE_S):
+        await begun.wait()
+        await it.stop()
+    assert ended.is_set()
 
 
 @pytest.mark.parametrize("age_days", [29, 31])
