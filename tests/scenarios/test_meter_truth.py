@@ -304,6 +304,33 @@ async def test_readings_of_1970_in_one_burst_keep_their_order(stage: Stage, vers
     assert all(s.raw["timestamp"].startswith("1970") for s in periodic)
 
 
+@pytest.mark.parametrize("sampled", [True, False])
+async def test_a_clock_set_back_while_charging_bills_what_the_meter_shows(
+    stage: Stage, version: str, *, sampled: bool
+) -> None:
+    """The first five minutes are stamped eight hours ahead, then the clock is corrected."""
+    station = await stage.raw(version)
+    session, said = Session(1, await stage.new_token()), station.speech
+    ahead = 8 * 3600
+    answer = await station.say(said.started(session, station.now + ahead, 5_000))
+    said.learn(session, answer)
+    for minute in range(1, 60):
+        stage.pass_time(60)
+        if sampled:
+            skew = ahead if minute < 5 else 0
+            value = said.value(5_000 + minute * 1_000)
+            await station.say(said.sampled(session, station.now + skew, [value]))
+    stage.pass_time(60)
+    await station.end(session, 65_000)
+    await stage.settle()
+    row = await stage.the_transaction(station.identity)
+    assert (row.energy_wh, flags_of(row)) == (60_000, Flag.CLOCK_SKEW)
+    periodic = [s for s in await stage.samples_of(row.id) if s.context == "Sample.Periodic"]
+    assert sorted(s.energy_wh for s in periodic) == [
+        minute * 1_000 for minute in range(1, 60) if sampled
+    ]
+
+
 async def test_signed_data_is_kept_as_it_came(stage: Stage, version: str) -> None:
     """E: transactionData of format SignedData, base64 OCMF of about 1.3 kB."""
     station = await stage.simulated(version, Misbehaviour.SIGNED_DATA)

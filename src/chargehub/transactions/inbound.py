@@ -1,8 +1,8 @@
 """What stations report about charging, decided and stored in the group commit's batches.
 
 Every version's messages arrive here as the same reports and are decided by the same rules. Owns the
-life of a transaction as far as stations tell it; what happens later (settling, closing what a
-station forgot) is `service`.
+life of a transaction as far as stations tell it; settling it is `settlement`, closing what a
+station forgot is `orphans`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from chargehub.transactions.facts import (
     read_event_facts,
     unknown_name,
 )
-from chargehub.transactions.meter import advance, begin_track
+from chargehub.transactions.meter import advance_to_end, begin_track
 from chargehub.transactions.reports import (
     AuthorizeRequested,
     EventKind,
@@ -319,9 +319,9 @@ class TransactionHandler:
         self, report: TransactionReported, ended: OpenTransaction, writes: Writes
     ) -> TransactionEnded:
         register = end_register(report)
-        if report.register_wh is not None:
+        if register is not None:
             final = Reading(report.at, "Transaction.End", register_wh=register)
-            ended.track, _ = advance(ended.track, final)
+            ended.track = advance_to_end(ended.track, final)
         energy = ended.track.energy_wh
         flags = ended.flags | ended.track.flags
         writes.add(END_TRANSACTION, ending(report, ended.id, register, energy, int(flags)))

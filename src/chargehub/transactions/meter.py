@@ -266,6 +266,13 @@ def moment(reading: Reading) -> tuple[datetime, int]:
     return reading.sampled_at, -1 if reading.register_wh is None else reading.register_wh
 
 
+def advance_to_end(track: MeterTrack, end: Reading) -> MeterTrack:
+    """Fold the end register in: it is the last word, whatever the station's clock says."""
+    if track.last_at is not None and end.sampled_at < track.last_at:
+        end = end._replace(sampled_at=track.last_at)
+    return advance(track, end)[0]
+
+
 def find_truth(
     begin: MeterTrack, readings: Iterable[Reading], end: Reading | None = None
 ) -> MeterTruth:
@@ -285,7 +292,7 @@ def find_truth(
             and end_register < begin.base_wh
             and not track.flags & (Flag.REGISTER_RESET | Flag.ZERO_BEGIN)
         )
-        track, _ = advance(track, end)
+        track = advance_to_end(track, end)
         if fell:
             track, _ = _marked(track, Flag.END_BEFORE_BEGIN)
     return MeterTruth(track.energy_wh, track.flags, tuple(energies), track)

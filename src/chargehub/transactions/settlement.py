@@ -1,8 +1,7 @@
-"""What happens to transactions after the stations have spoken: settling, and closing orphans.
+"""What the stored rows say of a transaction: settling the ended ones, rebuilding the open ones.
 
 Settling recomputes a transaction from its stored readings alone (invariant 6), so late and replayed
-samples correct it. Closing goes through the group commit like a station's own message, because the
-book in memory must agree.
+samples correct it. Closing what a station forgot is `orphans`.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import samples
 from chargehub.transactions.book import Book, OpenTransaction
 from chargehub.transactions.meter import MeterTruth, begin_track, find_truth
+from chargehub.transactions.skew import Received, find_truth_by_either_clock
 from chargehub.transactions.store import transaction_events, transactions
 
 log = structlog.get_logger(__name__)
@@ -144,17 +144,18 @@ def _truth_of(row: Any, readings: Sequence[tuple[Any, Reading]]) -> MeterTruth:
         row.begin_register_wh, row.started_at, row.max_power_w, row.previous_register_wh
     )
     end = None
-    if row.end_register_wh is not None and row.ended_at is not None:
+    if row.end_received_at is not None:
         end = Reading(row.ended_at, "Transaction.End", register_wh=row.end_register_wh)
-    # Kept, but not counted: what the meter shows after the station's own word on the end.
-    over = row.ended_at if row.end_received_at is not None else None
-    return find_truth(
+    return find_truth_by_either_clock(
         track,
-        [
-            reading._replace(register_wh=None) if over and reading.sampled_at > over else reading
-            for _, reading in readings
-        ],
+        [reading for _, reading in readings],
         end,
+        Received(
+            row.received_at,
+            [sample.received_at for sample, _ in readings],
+            row.end_received_at,
+            row.offline,
+        ),
     )
 
 
