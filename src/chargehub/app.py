@@ -60,10 +60,10 @@ from chargehub.stations.api import StationParts
 from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.control import StationControl
 from chargehub.stations.dispatch import CommandDesk, close_pending_as_unknown
+from chargehub.stations.fence import ConnectionFence
 from chargehub.stations.inbound import (
     BootHandler,
     ConnectHandler,
-    ConnectionFence,
     DisconnectHandler,
     NoticeHandler,
     StatusHandler,
@@ -189,7 +189,7 @@ class Hub:
         self.committer.start()
         self._stack.push_async_callback(self.committer.stop)
         desk = CommandDesk(self.database, self.connections, clock)
-        remote = RemoteControl(self.database, clock, desk, book)
+        remote = RemoteControl(self.database, clock, desk, book, settings.limits.call_timeout_s)
         feed = await self._start_feed(clock)
         listener = await self._start_listener(clock, book)
         worker = self._start_worker(clock, book, desk, remote)

@@ -34,12 +34,10 @@ class Intake:
         """
         self.committer.hand_in(station_id, epoch, self.handlers[type(report)], report, decided)
 
-    async def connect(
-        self, station_id: int, protocol: str, remote: str, now: datetime
-    ) -> ConnectionGranted:
-        report = Connected(station_id, protocol, remote, now)
-        granted: ConnectionGranted = await self.committer.submit(
-            station_id, None, self.handlers[Connected], report
+    async def connect(self, report: Connected) -> ConnectionGranted | None:
+        """Take a socket into service; None where its station is no longer what it was."""
+        granted: ConnectionGranted | None = await self.committer.submit(
+            report.station_id, None, self.handlers[Connected], report
         )
         return granted
 

@@ -30,7 +30,7 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.group_commit import CommitOutcomeUnknown, CommitQueueFull
 from chargehub.ocpp import OcppSession, OcppVersion, choose_version
 from chargehub.stations.admission import Admission, Candidate
-from chargehub.stations.reports import RegistrationStatus
+from chargehub.stations.reports import Connected, RegistrationStatus
 
 log = structlog.get_logger(__name__)
 
@@ -165,14 +165,22 @@ class Listener:
     async def _connect(
         self, socket: StationSocket, candidate: Candidate, version: OcppVersion
     ) -> StationConnection | None:
-        remote = str(socket.remote_address[0]) if socket.remote_address else ""
+        report = Connected(
+            candidate.station_id,
+            version.value,
+            str(socket.remote_address[0]) if socket.remote_address else "",
+            self.clock.now(),
+            candidate.credential_hash,
+        )
         try:
-            granted = await self.intake.connect(
-                candidate.station_id, version.value, remote, self.clock.now()
-            )
+            granted = await self.intake.connect(report)
         except (CommitOutcomeUnknown, CommitQueueFull) as error:
             log.warning("connect_not_durable", station_id=candidate.identity, why=repr(error))
             await socket.close(CloseCode.TRY_AGAIN_LATER)
+            return None
+        if granted is None:
+            log.warning("station_changed_since_handshake", station_id=candidate.identity)
+            await socket.close(CloseCode.POLICY_VIOLATION, "authenticate again")
             return None
         translator = self.translators[version]
         session = OcppSession(

@@ -23,7 +23,8 @@ from chargehub.kit.errors import ChargeHubError, Conflict, InvalidInput, NotFoun
 from chargehub.kit.events import EventBus
 from chargehub.stations.commands import StationLink
 from chargehub.stations.credentials import generate_credential, hash_credential
-from chargehub.stations.events import HubLayoutChanged
+from chargehub.stations.events import HubLayoutChanged, StationWentOffline
+from chargehub.stations.fence import lock_fence, shut_out
 from chargehub.stations.queries import find_station_in_service
 from chargehub.stations.rules import ImportLine, LineError, NewEvse, NewStation
 from chargehub.stations.store import charging_stations, connectors, evses, locations
@@ -255,7 +256,10 @@ class Commissioning:
     async def change(self, identity: str, changes: dict[str, Any], *, actor: str) -> None:
         """Set columns of a station: name, location_id, max_power_w, registration."""
         now = self._clock.now()
+        was_online = False
         async with self._database.write() as connection:
+            if "registration" in changes:
+                await lock_fence(connection)
             station = await _lock_station(connection, identity)
             different = {
                 key: value for key, value in changes.items() if getattr(station, key) != value
@@ -265,10 +269,12 @@ class Commissioning:
             if "location_id" in different:
                 await _check_location(connection, different["location_id"])
             await _set(connection, station.id, **different)
+            if "registration" in different:
+                was_online = await shut_out(connection, station.id, now)
             await audit(connection, now, actor, "station.changed", station.identity, **different)
         self._bus.publish(HubLayoutChanged(now))
         if "registration" in different:
-            await self._link.disconnect(station.id)
+            await self._part(station, now, was_online=was_online)
 
     async def rotate_credential(
         self, identity: str, *, actor: str, credential: str | None = None
@@ -277,6 +283,7 @@ class Commissioning:
         now = self._clock.now()
         fresh = credential or generate_credential()
         async with self._database.write() as connection:
+            await lock_fence(connection)
             station = await _lock_station(connection, identity)
             await _set(
                 connection,
@@ -284,19 +291,22 @@ class Commissioning:
                 credential_hash=hash_credential(self._key, fresh.encode()),
                 credential_rotated_at=now,
             )
+            was_online = await shut_out(connection, station.id, now)
             await audit(connection, now, actor, "station.credential_rotated", station.identity)
-        await self._link.disconnect(station.id)
+        await self._part(station, now, was_online=was_online)
         return fresh
 
     async def decommission(self, identity: str, *, actor: str) -> None:
         now = self._clock.now()
         async with self._database.write() as connection:
+            await lock_fence(connection)
             station = await _lock_station(connection, identity)
+            was_online = await shut_out(connection, station.id, now)
             codes = await _retire(connection, station.id, now)
             await audit(
                 connection, now, actor, "station.decommissioned", station.identity, gun_codes=codes
             )
-        await self._link.disconnect(station.id)
+        await self._part(station, now, was_online=was_online)
         self._bus.publish(HubLayoutChanged(now))
 
     async def replace(
@@ -308,6 +318,7 @@ class Commissioning:
         """
         now = self._clock.now()
         async with self._database.write() as connection:
+            await lock_fence(connection)
             old = await _lock_station(connection, identity)
             successor = NewStation(
                 identity=new_identity,
@@ -317,13 +328,23 @@ class Commissioning:
                 evses=await _evses_of(connection, old.id),
                 credential=credential,
             )
+            was_online = await shut_out(connection, old.id, now)
             await _retire(connection, old.id, now)
             [done] = await commission_stations(connection, now, self._key, [successor], actor=actor)
             await _set(connection, old.id, replaced_by_id=done.station_id)
             await audit(connection, now, actor, "station.replaced", old.identity, by=done.identity)
-        await self._link.disconnect(old.id)
+        await self._part(old, now, was_online=was_online)
         self._bus.publish(HubLayoutChanged(now))
         return done
+
+    async def _part(self, station: Row[Any], at: datetime, *, was_online: bool) -> None:
+        """Close the socket that the transaction has shut out.
+
+        Its own end tells nobody any more, because its epoch is stale: so this does.
+        """
+        if was_online:
+            self._bus.publish(StationWentOffline(station.id, station.identity, at))
+        await self._link.disconnect(station.id)
 
     async def create_location(self, values: dict[str, Any], *, actor: str) -> None:
         now = self._clock.now()

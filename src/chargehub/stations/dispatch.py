@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import uuid
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -42,6 +43,9 @@ SECRET_NAMES = frozenset({"authorizationkey", "basicauthpassword"})
 NAMING_FIELDS = ("key", "variable", "name")
 VALUE_FIELDS = ("value", "attributeValue")
 
+WithPending = Callable[[AsyncConnection, UUID], Awaitable[None]]
+"""Writes what must exist whenever the command does, in the transaction that records it."""
+
 
 class CommandDesk:
     def __init__(self, database: Database, link: StationLink, clock: HubClock) -> None:
@@ -62,6 +66,7 @@ class CommandDesk:
         transaction_id: int | None = None,
         evse_no: int | None = None,
         id_token: str | None = None,
+        with_pending: WithPending | None = None,
     ) -> tuple[UUID, CommandAnswer]:
         """Record, send, record the outcome. A failure is raised with `command_id` in its facts."""
         command_id = uuid.uuid4()
@@ -77,7 +82,8 @@ class CommandDesk:
                 "transaction_id": transaction_id,
                 "evse_no": evse_no,
                 "id_token": id_token,
-            }
+            },
+            with_pending,
         )
         try:
             answer = await self._link.send(station_id, command)
@@ -95,9 +101,13 @@ class CommandDesk:
         await self._close(command_id, "answered", answer.status, redacted(answer.payload))
         return command_id, answer
 
-    async def _record_pending(self, values: dict[str, Any]) -> None:
+    async def _record_pending(
+        self, values: dict[str, Any], with_pending: WithPending | None
+    ) -> None:
         async with self._database.write() as connection:
             await connection.execute(insert(station_commands).values(values))
+            if with_pending is not None:
+                await with_pending(connection, values["id"])
             identity = await connection.execute(
                 select(charging_stations.c.identity).where(
                     charging_stations.c.id == values["station_id"]

@@ -1,12 +1,12 @@
 """What stations report about themselves, decided and stored in the group commit's batches.
 
-One handler a report kind. Owns the connection fence: a socket that has been superseded may write
-nothing. What other features do on a status or a boot is wired in as observers by app.py.
+One handler a report kind. What other features do on a status or a boot is wired in as observers
+by app.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +22,6 @@ from chargehub.kit.group_commit import (
     Item,
     Row,
     Writes,
-    array_parameter,
 )
 from chargehub.stations.events import ConnectorStatusChanged, StationOnline, StationWentOffline
 from chargehub.stations.reports import (
@@ -43,9 +42,6 @@ Connection = AsyncConnection[Row]
 StatusObserver = Callable[[StatusReported, Writes], None]
 BootObserver = Callable[[BootReported, Writes], None]
 
-FENCE_LOCK = 0x0C4A46E
-"""Advisory lock: shared by every batch, exclusive while connections change their epoch."""
-
 OLDEST_CREDIBLE = datetime(2015, 1, 1, tzinfo=UTC)
 FUTURE_TOLERANCE = timedelta(minutes=5)
 
@@ -60,29 +56,12 @@ def credible(at: datetime | None, received_at: datetime) -> datetime:
     return at
 
 
-class ConnectionFence:
-    """Refuses items of superseded sockets inside the batch's own transaction."""
-
-    async def stale_keys(self, connection: Connection, items: Sequence[Item[Any]]) -> set[Hashable]:
-        changing = any(isinstance(item.report, Connected) for item in items)
-        lock = "pg_advisory_xact_lock" if changing else "pg_advisory_xact_lock_shared"
-        fenced = [(item.key, item.fence) for item in items if item.fence is not None]
-        async with connection.pipeline():
-            await connection.execute(f"SELECT {lock}({FENCE_LOCK})".encode())
-            cursor = await connection.execute(
-                "SELECT u.station_id FROM unnest(%s::bigint[], %s::bigint[]) u(station_id, epoch)"
-                " JOIN station_connections c USING (station_id) WHERE c.epoch <> u.epoch",
-                (
-                    array_parameter([key for key, _ in fenced]),
-                    array_parameter([fence for _, fence in fenced]),
-                ),
-            )
-        return {row[0] for row in await cursor.fetchall()}
-
-
 @dataclass(slots=True, eq=False)
 class ConnectHandler:
-    """Gives each accepted socket the next epoch; the newest wins (P4 5.3)."""
+    """Gives each accepted socket the next epoch; the newest wins (P4 5.3).
+
+    None where the station was decommissioned, or its credential changed, since the handshake.
+    """
 
     bus: EventBus
 
@@ -95,9 +74,11 @@ class ConnectHandler:
             WITH granted AS (
                 INSERT INTO station_connections AS c
                     (station_id, epoch, protocol, remote, connected_at)
-                SELECT station_id, 1, protocol, remote, connected_at
-                FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[])
-                    AS u(station_id, protocol, remote, connected_at)
+                SELECT u.station_id, 1, u.protocol, u.remote, u.connected_at
+                FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[], %s::bytea[])
+                    AS u(station_id, protocol, remote, connected_at, credential_hash)
+                JOIN charging_stations s ON s.id = u.station_id AND s.decommissioned_at IS NULL
+                    AND s.credential_hash IS NOT DISTINCT FROM u.credential_hash
                 ON CONFLICT (station_id) DO UPDATE SET
                     epoch = c.epoch + 1, protocol = EXCLUDED.protocol, remote = EXCLUDED.remote,
                     connected_at = EXCLUDED.connected_at, disconnected_at = NULL
@@ -110,6 +91,7 @@ class ConnectHandler:
                 [report.protocol for report in reports],
                 [report.remote for report in reports],
                 [report.received_at for report in reports],
+                [report.credential_hash for report in reports],
             ),
         )
         return {row[0]: (row[1], row[2], row[3]) for row in await cursor.fetchall()}
@@ -119,8 +101,10 @@ class ConnectHandler:
         item: Item[Connected],
         facts: dict[int, tuple[int, str, str]],
         writes: Writes,  # noqa: ARG002 - the epoch was written by the read, which returns it
-    ) -> Decision[ConnectionGranted]:
+    ) -> Decision[ConnectionGranted | None]:
         report = item.report
+        if report.station_id not in facts:
+            return Decision(None)
         epoch, registration, identity = facts[report.station_id]
         event = StationOnline(report.station_id, identity, report.received_at)
         return Decision(

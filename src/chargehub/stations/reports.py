@@ -36,12 +36,14 @@ class ConnectorStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A station's socket was accepted. Reply: ConnectionGranted."""
+    """A station's socket was accepted. Reply: ConnectionGranted, or None: no longer welcome."""
 
     station_id: int
     protocol: str
     remote: str
     received_at: datetime
+    credential_hash: bytes | None
+    """What the handshake compared the password with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,67 @@
+"""The connection fence: a socket that is no longer the station's may write nothing.
+
+Each socket has an epoch; the fence compares it inside the batch's own transaction. Whoever changes
+what a station is (credential, registration, service) raises the epoch in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection as SqlConnection
+
+from chargehub.kit.group_commit import Item, Row, array_parameter
+from chargehub.stations.reports import Connected
+from chargehub.stations.store import station_connections
+
+FENCE_LOCK = 0x0C4A46E
+"""Advisory lock: shared by every batch, exclusive while connections change their epoch."""
+
+
+class ConnectionFence:
+    """Refuses items of superseded sockets inside the batch's own transaction."""
+
+    async def stale_keys(
+        self, connection: AsyncConnection[Row], items: Sequence[Item[Any]]
+    ) -> set[Hashable]:
+        changing = any(isinstance(item.report, Connected) for item in items)
+        lock = "pg_advisory_xact_lock" if changing else "pg_advisory_xact_lock_shared"
+        fenced = [(item.key, item.fence) for item in items if item.fence is not None]
+        async with connection.pipeline():
+            await connection.execute(f"SELECT {lock}({FENCE_LOCK})".encode())
+            cursor = await connection.execute(
+                "SELECT u.station_id FROM unnest(%s::bigint[], %s::bigint[]) u(station_id, epoch)"
+                " JOIN station_connections c USING (station_id) WHERE c.epoch <> u.epoch",
+                (
+                    array_parameter([key for key, _ in fenced]),
+                    array_parameter([fence for _, fence in fenced]),
+                ),
+            )
+        return {row[0] for row in await cursor.fetchall()}
+
+
+async def lock_fence(connection: SqlConnection) -> None:
+    """Let no batch run until this transaction ends.
+
+    Call it before any row is locked: a batch takes this lock first too, so neither waits for the
+    other in a circle.
+    """
+    await connection.execute(select(func.pg_advisory_xact_lock(FENCE_LOCK)))
+
+
+async def shut_out(connection: SqlConnection, station_id: int, at: datetime) -> bool:
+    """Make the station's open socket stale, if there is one; needs `lock_fence`."""
+    closed = await connection.execute(
+        update(station_connections)
+        .where(
+            station_connections.c.station_id == station_id,
+            station_connections.c.disconnected_at.is_(None),
+        )
+        .values(epoch=station_connections.c.epoch + text("1"), disconnected_at=at)
+        .returning(station_connections.c.station_id)
+    )
+    return closed.one_or_none() is not None

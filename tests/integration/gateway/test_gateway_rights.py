@@ -1,0 +1,101 @@
+"""Who was let in before the station's credential, registration or service changed is let out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from chargehub.app import station_key
+from chargehub.kit.clock import ClockPair, HubClock, wall_now
+from chargehub.kit.events import EventBus
+from chargehub.stations.commissioning import Commissioning
+from chargehub.stations.events import StationWentOffline
+from chargehub.stations.fence import lock_fence
+from chargehub.stations.store import charging_stations
+from tests.fakes.station_link import FakeStationLink
+from tests.hub_fixtures import RunningHub, status
+
+POLICY_VIOLATION = 1008
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"credential_hash": b"another"}, {"credential_hash": None}, {"decommissioned_at": wall_now()}],
+    ids=["rotated", "removed", "decommissioned"],
+)
+async def test_admitted_before_and_connected_after_a_change_is_not_served(
+    hub: RunningHub, change: dict[str, Any]
+) -> None:
+    identity = await hub.new_station()
+    async with hub.database.write() as connection:
+        await lock_fence(connection)
+        arriving = asyncio.create_task(hub.connect(identity))
+        # The password was right; now the socket waits to be written down.
+        await hub.until(WAITING, 1)
+        await connection.execute(
+            charging_stations.update()
+            .where(charging_stations.c.identity == identity)
+            .values(change)
+        )
+    station = await arriving
+    assert await station.closed() == POLICY_VIOLATION
+    assert not hub.is_online(identity)
+    assert await hub.count("station_connections", identity) == 0
+
+
+Act = Callable[[Commissioning, str], Awaitable[Any]]
+
+
+async def rotate(commissioning: Commissioning, identity: str) -> None:
+    await commissioning.rotate_credential(identity, actor="test")
+
+
+async def decommission(commissioning: Commissioning, identity: str) -> None:
+    await commissioning.decommission(identity, actor="test")
+
+
+async def replace(commissioning: Commissioning, identity: str) -> None:
+    await commissioning.replace(identity, new_identity=identity, actor="test")
+
+
+async def suspend(commissioning: Commissioning, identity: str) -> None:
+    await commissioning.change(identity, {"registration": "Pending"}, actor="test")
+
+
+@pytest.mark.parametrize("act", [rotate, decommission, replace, suspend])
+async def test_the_fence_stops_frames_of_a_socket_that_is_not_closed_yet(
+    hub: RunningHub, act: Act
+) -> None:
+    identity = await hub.new_station()
+    station = await hub.connect(identity)
+    await station.boot()
+    # A link that closes nothing: what stops the frame is the fence alone.
+    bus, clock = EventBus(), HubClock(ClockPair(0, 0, 1))
+    gone: list[StationWentOffline] = []
+    bus.subscribe(StationWentOffline, gone.append)
+    key = station_key(hub.settings)
+    await act(Commissioning(hub.database, clock, key, bus, FakeStationLink()), identity)
+    await station.send([2, "late", "StatusNotification", status(station.version)])
+    assert await station.closed() == POLICY_VIOLATION
+    assert not station.inbox
+    assert await hub.count("connector_status_events", identity) == 0
+    assert [event.identity for event in gone] == [identity]
+    query = "SELECT disconnected_at IS NOT NULL FROM station_connections WHERE station_id = :id"
+    assert await hub.value(query, id=hub.station_ids[identity])
+
+
+async def test_another_change_leaves_the_socket_alone(hub: RunningHub) -> None:
+    identity = await hub.new_station()
+    station = await hub.connect(identity)
+    await station.boot()
+    clock = HubClock(ClockPair(0, 0, 1))
+    commissioning = Commissioning(
+        hub.database, clock, station_key(hub.settings), EventBus(), FakeStationLink()
+    )
+    await commissioning.change(identity, {"name": "A1", "registration": "Accepted"}, actor="test")
+    assert await station.call("StatusNotification", status(station.version)) == {}
+    await station.leave()
