@@ -16,7 +16,7 @@ from simulators.station import SimulatedStation
 from tests.scenarios.speech import V16, V201, Session
 from tests.scenarios.stage import RawStation, Stage, flags_of
 
-GIVE_UP_S = 181
+GIVE_UP_S = 185
 ACCEPTED = {
     "RemoteStartTransaction": {"status": "Accepted"},
     "RequestStartTransaction": {"status": "Accepted"},
@@ -74,6 +74,43 @@ async def test_75_accepted_is_not_started(stage: Stage, version: str) -> None:
         id=str(asked.command_id),
     )
     assert len(told) == 1
+
+
+async def test_75_a_server_that_dies_before_the_answer_forgets_no_start(
+    stage: Stage, version: str
+) -> None:
+    """The due row is there before the command leaves; what nobody saw answered is closed by it."""
+    token = await stage.new_token()
+    station = await stage.simulated(version, Misbehaviour.SILENT_TO_CALLS)
+    await stage.work()  # Its inventory was asked for in vain.
+    asking = asyncio.create_task(ask_start(stage, station, 1, token))
+    query = "SELECT * FROM station_commands WHERE id_token = :token"
+    async with asyncio.timeout(5):
+        while not await stage.rows(query, token=token.lower()):  # noqa: ASYNC110  A row says it.
+            await asyncio.sleep(0.01)
+    stage.pass_time(GIVE_UP_S)
+    await stage.work()
+    (row,) = await stage.rows(query, token=token.lower())
+    assert (row.outcome, row.status) == ("pending", None), "given up while its answer is awaited"
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    stage.pass_time(GIVE_UP_S)
+    await stage.work()
+    (row,) = await stage.rows(query, token=token.lower())
+    assert (row.outcome, row.status) == ("unknown", "NotStarted")
+
+
+async def test_75_a_refused_start_is_not_one_that_did_not_begin(stage: Stage, version: str) -> None:
+    station = await stage.raw(version)
+    station.answers = REJECTED
+    asked = await ask_start(stage, station, 1, await stage.new_token())
+    stage.pass_time(GIVE_UP_S)
+    await stage.work()
+    assert (await command(stage, asked)).status == "Rejected"
+    assert not await stage.rows(
+        "SELECT 1 FROM due_actions WHERE subject = :id", id=str(asked.command_id)
+    )
 
 
 async def test_75_what_begins_later_than_we_waited_has_started(stage: Stage, version: str) -> None:

@@ -58,6 +58,10 @@ class HubClock:
     def wall_seconds(self, hub: timedelta) -> float:
         return hub.total_seconds() / self.pair.rate
 
+    def hub_time(self, wall_seconds: float) -> timedelta:
+        """Return how far the hub's clock goes in so many wall seconds."""
+        return timedelta(seconds=wall_seconds * self.pair.rate)
+
 
 def wall_now() -> datetime:
     """Return the wall time, for logins and certificates, which no demo clock may stretch."""

@@ -12,7 +12,8 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import insert, update
+from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.authorization import decide
 from chargehub.authorization.store import find_token_fact
@@ -34,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 START_TIMEOUT = "remote_start.timeout"
 NOT_STARTED = "NotStarted"
+PENDING = "pending"
+UNKNOWN = "unknown"
 
 
 class IdTokenNotAccepted(Conflict):
@@ -61,6 +64,8 @@ class RemoteControl:
     clock: HubClock
     desk: CommandDesk
     book: Book
+    call_timeout_s: float
+    """Wall seconds the station has to answer."""
     start_within: timedelta = timedelta(minutes=3)
 
     async def request_start(
@@ -100,33 +105,46 @@ class RemoteControl:
             remote_start_id=remote_start_id,
             evse_no=evse_no,
             id_token=token,
+            with_pending=self._expect_start,
         )
-        if answer.status == "Accepted":
-            await self._expect_start(command_id)
         return StartAsked(command_id, remote_start_id, answer)
 
-    async def _expect_start(self, command_id: UUID) -> None:
-        async with self.database.write() as connection:
-            await connection.execute(
-                insert(jobs.due_actions).values(
-                    kind=START_TIMEOUT,
-                    subject=str(command_id),
-                    due_at=self.clock.now() + self.start_within,
-                )
+    async def _expect_start(self, connection: AsyncConnection, command_id: UUID) -> None:
+        """Watch the start before its answer is known: whoever dies in between forgets nothing."""
+        now = self.clock.now()
+        due_at = now + self.clock.hub_time(self.call_timeout_s) + self.start_within
+        await connection.execute(
+            insert(jobs.due_actions).values(
+                kind=START_TIMEOUT, subject=str(command_id), due_at=due_at
             )
+        )
 
     async def give_up_start(self, subject: str, _payload: dict[str, Any]) -> None:
-        """Close an accepted remote start that no transaction followed. Repeatable."""
+        """Close a start that no transaction followed although it was, or may have been, accepted.
+
+        Repeatable. One that still waits for its answer is looked at again.
+        """
+        commands = station_commands.c
         async with self.database.write() as connection:
+            waiting = await connection.scalar(
+                select(commands.id).where(commands.id == UUID(subject), commands.outcome == PENDING)
+            )
+            if waiting is not None:
+                later = self.clock.now() + self.start_within
+                await jobs.postpone(connection, START_TIMEOUT, subject, later)
+                return
             closed = await connection.scalar(
                 update(station_commands)
                 .where(
-                    station_commands.c.id == UUID(subject),
-                    station_commands.c.transaction_id.is_(None),
-                    station_commands.c.status != NOT_STARTED,
+                    commands.id == UUID(subject),
+                    commands.transaction_id.is_(None),
+                    or_(
+                        commands.status == "Accepted",
+                        and_(commands.outcome == UNKNOWN, commands.status.is_(None)),
+                    ),
                 )
                 .values(status=NOT_STARTED)
-                .returning(station_commands.c.remote_start_id)
+                .returning(commands.remote_start_id)
             )
             if closed is None:
                 return

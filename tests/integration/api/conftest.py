@@ -157,7 +157,7 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         database,
         clock,
         access,
-        RemoteControl(database, clock, desk, Book()),
+        RemoteControl(database, clock, desk, Book(), call_timeout_s=30.0),
         LiveFeed(Board(FrameRing("test"), clock.now, 1.0), no_hub, max_viewers=1),
         AccessParts(database, secure_cookies=False),
         StationParts(
