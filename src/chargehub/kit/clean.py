@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from hashlib import blake2b
 from typing import Any
+from zlib import crc32
 
 import orjson
 
@@ -50,8 +51,19 @@ def _clean_container(value: dict[Any, Any] | list[Any], depth: int) -> Any:
 
 def content_hash(value: Any) -> int:
     """Return a signed 64-bit hash of JSON content: equal content, equal hash, in every process."""
+    return int.from_bytes(blake2b(_content(value), digest_size=8).digest(), "big", signed=True)
+
+
+def content_checksum(value: Any) -> int:
+    """Return a 32-bit checksum of JSON content, a third of the hash's cost.
+
+    Enough where it only tells apart what agrees in place and time already.
+    """
+    return crc32(_content(value))
+
+
+def _content(value: Any) -> bytes:
     try:
-        data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:
-        data = orjson.dumps(clean_json(value), option=orjson.OPT_SORT_KEYS)
-    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big", signed=True)
+        return orjson.dumps(clean_json(value), option=orjson.OPT_SORT_KEYS)

@@ -7,9 +7,9 @@ phases are `telemetry.measurands`.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from chargehub.kit.clean import clean_json, clean_text, content_hash
+from chargehub.kit.clean import clean_json, clean_text, content_checksum
 from chargehub.kit.datetimes import parse_datetime
 from chargehub.telemetry.measurands import (
     CURRENT,
@@ -147,7 +147,7 @@ def _read_plain(element: Any, latest: datetime) -> Reading | None:
         extras,
         0,
         None,
-        content_hash(element),
+        content_checksum(element),
     )
 
 
@@ -157,39 +157,66 @@ def _shift_to_utc(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
+class _Plan(NamedTuple):
+    """What to do with a value that is described like this."""
+
+    slot: int
+    factor: float
+    high: float
+    context: str | None
+    fields: int
+    """So many fields such a sample has; one more makes it special (a phase, a signature)."""
+
+
+_Described = tuple[str | None, str | None, str | None, str | None, str | None]
+_plans: dict[_Described, _Plan] = {}
+"""Filled as descriptions are met: there are only as many as words we know."""
+
+
 def _fill_slots(samples: Any, slots: list[float | None]) -> str | None:
     """Put every sample's value into its slot and return the context; None for no samples at all."""
     context = None
     for sample in samples:
-        if _is_special(sample):
-            raise _NotPlainError
-        unit = sample.get("unit")
-        if "unitOfMeasure" in sample:
-            if sample["unitOfMeasure"].get("multiplier"):
+        get = sample.get
+        unit = get("unit")
+        if unit is None and "unitOfMeasure" in sample:
+            measure = sample["unitOfMeasure"]
+            if measure.get("multiplier"):
                 raise _NotPlainError
-            unit = sample["unitOfMeasure"]["unit"]
-        slot, factor, high = _PLAIN[sample.get("measurand"), unit]
+            unit = measure["unit"]
+        described = (get("measurand"), unit, get("context"), get("location"), get("format"))
+        plan = _plans.get(described) or _make_plan(described)
+        slot, factor, high, stated, fields = plan
         value = sample["value"]
-        kind = type(value)
-        if kind is str:
+        if type(value) is str:
             value = float(value)
-        if kind is bool or slots[slot] is not None or not 0 <= value <= high:
+        elif type(value) is bool:
+            raise _NotPlainError
+        if len(sample) != fields or slots[slot] is not None or not 0 <= value <= high:
             raise _NotPlainError
         slots[slot] = value * factor
-        stated = sample.get("context")
-        if stated is not None and stated != context:
-            if context is not None or stated not in CONTEXTS:
+        if stated is not None:
+            if context is not None and stated != context:
                 raise _NotPlainError
             context = stated
     return context or (PERIODIC if samples else None)
 
 
-def _is_special(sample: Any) -> bool:
-    """Tell values of a phase, signed ones, and ones measured elsewhere than they should be."""
-    if "phase" in sample or "signedMeterValue" in sample or sample.get("format", "Raw") != "Raw":
-        return True
-    location = sample.get("location", "Outlet")
-    return location != "Outlet" and not (location == "EV" and sample.get("measurand") == SOC)
+def _make_plan(described: _Described) -> _Plan:
+    """Say what a description means; only the value of an outlet, or a car's SoC, is plain."""
+    measurand, unit, context, location, form = described
+    at_home = location in {None, "Outlet"} or (location == "EV" and measurand == SOC)
+    if (
+        not at_home
+        or form not in {None, "Raw"}
+        or (context is not None and context not in CONTEXTS)
+    ):
+        raise _NotPlainError
+    slot, factor, high = _PLAIN[measurand, unit]
+    fields = 1 + sum(word is not None for word in described)
+    plan = _Plan(slot, factor, high, context, fields)
+    _plans[described] = plan
+    return plan
 
 
 # Everything else, value by value.
@@ -247,5 +274,5 @@ def _reading_of(sheet: Sheet, at: datetime, context: str, flags: int, element: A
         extras,
         flags,
         clean_json(element) if flags else None,
-        content_hash(element),
+        content_checksum(element),
     )
