@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, Literal
 
 import orjson
 import structlog
 
-SECRET_NAMES = re.compile(
-    r"password|secret|authorization$|cookie|credential|csrf|api_?key", re.IGNORECASE
-)
-SECRET_VARIABLES = frozenset({"authorizationkey", "basicauthpassword"})
-URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
-HIDDEN = "(hidden)"
-DEPTH_LIMIT = 6
+from chargehub.kit.secrets import redacted
+
+DEPTH_LIMIT = 8
 
 # Frames without their local variables: those hold passwords and tokens.
 _TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -28,34 +23,8 @@ Format = Literal["auto", "json", "console"]
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Hide secrets by the name they are logged under, passwords inside URLs wherever they are."""
     for name, value in event.items():
-        event[name] = HIDDEN if SECRET_NAMES.search(name) else _clean(value, 0)
+        event[name] = redacted({name: value}, max_depth=DEPTH_LIMIT)[name]
     return event
-
-
-def _clean(value: Any, depth: int) -> Any:
-    if isinstance(value, str):
-        return URL_PASSWORD.sub(rf"\1{HIDDEN}@", value) if "://" in value else value
-    if depth >= DEPTH_LIMIT:
-        return value if isinstance(value, (int, float, bool, type(None))) else str(type(value))
-    if isinstance(value, Mapping):
-        return _clean_mapping(value, depth)
-    if isinstance(value, (list, tuple)):
-        return [_clean(item, depth + 1) for item in value]
-    return value
-
-
-def _clean_mapping(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
-    cleaned = {
-        str(name): HIDDEN if SECRET_NAMES.search(str(name)) else _clean(item, depth + 1)
-        for name, item in value.items()
-    }
-    # ChangeConfiguration {key, value} and SetVariables {variable, attributeValue} carry a
-    # station's password under an innocent name.
-    variable = value.get("variable")
-    named = variable.get("name") if isinstance(variable, Mapping) else value.get("key")
-    if str(named).lower() in SECRET_VARIABLES:
-        cleaned |= {name: HIDDEN for name in ("value", "attributeValue") if name in value}
-    return cleaned
 
 
 def configure(level: str = "info", form: Format = "auto") -> None:

@@ -23,6 +23,7 @@ from chargehub.kit.errors import NotFound
 from chargehub.kit.fields import CleanText, JsonObject
 from chargehub.kit.http import API_PREFIX, PayloadTooLarge, problems, provided
 from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
+from chargehub.kit.secrets import redacted
 from chargehub.stations import views
 from chargehub.stations.commands import (
     CommandAnswer,
@@ -133,7 +134,9 @@ class UnlockRequest(Input):
 
 def command_result(sent: tuple[UUID, CommandAnswer]) -> views.CommandResult:
     command_id, answer = sent
-    return views.CommandResult(command_id=command_id, status=answer.status, payload=answer.payload)
+    return views.CommandResult(
+        command_id=command_id, status=answer.status, payload=redacted(answer.payload)
+    )
 
 
 @router.get(

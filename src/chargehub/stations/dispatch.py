@@ -25,6 +25,7 @@ from chargehub.kit.clean import clean_json
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError
+from chargehub.kit.secrets import redacted
 from chargehub.stations.commands import (
     Command,
     CommandAnswer,
@@ -36,12 +37,6 @@ from chargehub.stations.commands import (
 from chargehub.stations.store import charging_stations, station_commands
 
 log = structlog.get_logger(__name__)
-
-REDACTED = "(redacted)"
-# Names of station variables and keys whose value is a secret (A01.FR.08, A01.FR.09).
-SECRET_NAMES = frozenset({"authorizationkey", "basicauthpassword"})
-NAMING_FIELDS = ("key", "variable", "name")
-VALUE_FIELDS = ("value", "attributeValue")
 
 WithPending = Callable[[AsyncConnection, UUID], Awaitable[None]]
 """Writes what must exist whenever the command does, in the transaction that records it."""
@@ -98,7 +93,7 @@ class CommandDesk:
         except Exception:
             await self._close(command_id, "failed", ChargeHubError.code, None)
             raise
-        await self._close(command_id, "answered", answer.status, redacted(answer.payload))
+        await self._close(command_id, "answered", answer.status, answer.payload)
         return command_id, answer
 
     async def _record_pending(
@@ -136,7 +131,7 @@ class CommandDesk:
                 .values(
                     outcome=outcome,
                     status=status,
-                    answer=clean_json(answer),
+                    answer=redacted(clean_json(answer)),
                     completed_at=self._clock.now(),
                 )
             )
@@ -161,28 +156,6 @@ def payload_of(command: Command) -> dict[str, Any]:
     if isinstance(command, RawCommand):
         return command.payload
     return {key: _plain(value) for key, value in dataclasses.asdict(command).items()}
-
-
-def redacted(value: Any) -> Any:
-    """Copy JSON without the values of secret keys and variables."""
-    if isinstance(value, list):
-        return [redacted(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    copy = {key: redacted(item) for key, item in value.items()}
-    if _names_secret(value):
-        copy.update({field: REDACTED for field in VALUE_FIELDS if field in copy})
-    return copy
-
-
-def _names_secret(value: dict[str, Any]) -> bool:
-    for field in NAMING_FIELDS:
-        name = value.get(field)
-        if isinstance(name, dict):
-            name = name.get("name")
-        if isinstance(name, str) and name.lower() in SECRET_NAMES:
-            return True
-    return False
 
 
 def _plain(value: Any) -> Any:

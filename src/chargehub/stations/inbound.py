@@ -23,6 +23,7 @@ from chargehub.kit.group_commit import (
     Row,
     Writes,
 )
+from chargehub.kit.secrets import REDACTED, hide_in_text, is_secret_name, redacted
 from chargehub.stations.events import ConnectorStatusChanged, StationOnline, StationWentOffline
 from chargehub.stations.reports import (
     BootReply,
@@ -370,7 +371,7 @@ class NoticeHandler:
     ) -> Decision[None]:
         report = item.report
         at = credible(report.at, report.received_at)
-        text = _json(report.payload)
+        text = _json(redacted(report.payload))
         writes.add(
             INSERT_NOTICE,
             (report.station_id, report.kind, at, report.received_at, report.flagged, text),
@@ -398,7 +399,7 @@ UPSERT_VARIABLES = BatchStatement(
 
 
 class VariablesHandler:
-    """Keeps the last reported value of every variable or configuration key."""
+    """Keeps the last reported value of every variable or configuration key that is no secret."""
 
     async def read(
         self,
@@ -427,7 +428,7 @@ class VariablesHandler:
                 (
                     report.station_id,
                     variable_path(variable),
-                    variable.value,
+                    _shown_value(variable),
                     facts_text,
                     report.received_at,
                 ),
@@ -449,6 +450,15 @@ def variable_path(variable: VariableReported) -> str:
         f"/{variable.variable_instance}" if variable.variable_instance else ""
     )
     return f"{component}{place}.{name}#{variable.attribute}"
+
+
+def _shown_value(variable: VariableReported) -> str | None:
+    """Return what may be kept: some stations report their passwords (A01.FR.08)."""
+    if not variable.value:
+        return variable.value
+    if is_secret_name(variable.component, variable.variable):
+        return REDACTED
+    return hide_in_text(variable.value)
 
 
 def _last_of_each(variables: Iterable[VariableReported]) -> Iterable[VariableReported]:

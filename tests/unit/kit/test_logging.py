@@ -10,7 +10,8 @@ import pytest
 import structlog
 
 from chargehub.kit import logging as hub_logging
-from chargehub.kit.logging import HIDDEN, redact
+from chargehub.kit.logging import redact
+from chargehub.kit.secrets import REDACTED
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
         ("from outside", "warning"),
     ]
     assert lines[0]["station_id"] == 7
-    assert lines[0]["password"] == HIDDEN
+    assert lines[0]["password"] == REDACTED
 
 
 @pytest.mark.usefixtures("_restored")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargehub.stations.dispatch import redacted
+from chargehub.kit.secrets import redacted
 from chargehub.stations.rules import (
     GUN_CODE_PATTERN,
     MAX_IMPORT_ROWS,
