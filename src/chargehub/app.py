@@ -88,6 +88,7 @@ from chargehub.transactions.inbound import (
     TransactionHandler,
 )
 from chargehub.transactions.orphans import CloseHandler, OrphanPolicy, OrphanWatch
+from chargehub.transactions.recall import load_book
 from chargehub.transactions.remote import START_TIMEOUT, RemoteControl
 from chargehub.transactions.reports import (
     AuthorizeRequested,
@@ -97,7 +98,7 @@ from chargehub.transactions.reports import (
 )
 from chargehub.transactions.rows import ORPHAN_CHECK, SETTLE
 from chargehub.transactions.samples import SamplesHandler
-from chargehub.transactions.settlement import Settlement, load_book
+from chargehub.transactions.settlement import Settlement
 
 log = structlog.get_logger(__name__)
 

@@ -40,7 +40,7 @@ class Flag(IntFlag):
     UNKNOWN_TRANSACTION = 2048
     """Refers to a transaction we do not know, or a closed one."""
     STUB = 4096
-    """The transaction was first seen by an Updated or Ended event, or by samples."""
+    """The transaction was first seen by an Updated or Ended event."""
     SUSPECT = 8192
     """A new start came while this one was open, or it was closed by policy."""
     INVALID_PAYLOAD = 16384

@@ -1,7 +1,7 @@
 """The transactions that are open now, in memory: a copy of the database, changed after COMMIT.
 
-Owns look-up by station reference, by EVSE and by token. The database is the truth: `load` rebuilds
-the book from it, meter tracks included.
+Owns look-up by station reference, by EVSE and by token. The database is the truth:
+`recall` rebuilds the book from it, meter tracks included.
 """
 
 from __future__ import annotations

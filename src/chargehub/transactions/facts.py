@@ -12,6 +12,7 @@ from psycopg import AsyncConnection
 
 from chargehub.authorization import TokenFact, read_token_facts
 from chargehub.telemetry.readings import Flag
+from chargehub.transactions.book import OpenTransaction
 from chargehub.transactions.reports import IdToken, TransactionReported
 
 Connection = AsyncConnection[tuple[Any, ...]]
@@ -21,7 +22,7 @@ StationEvse = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class StoredTransaction:
-    """A transaction that is not in the book: ended, or begun before and asked for again."""
+    """A transaction as an event finds it in the database: ended, or begun and asked for again."""
 
     id: int
     ref: str
@@ -49,6 +50,8 @@ class EventFacts:
     evses: dict[StationEvse, EvseFact] = field(default_factory=dict)
     remote_tokens: dict[tuple[int, int], IdToken] = field(default_factory=dict)
     new_ids: list[int] = field(default_factory=list)
+    recalled: dict[int, OpenTransaction] = field(default_factory=dict)
+    """Open in the database and missing in the book: the answer to their COMMIT was lost."""
     taken: set[str] = field(default_factory=set)
     """Tokens that a start of this batch was accepted for; the book learns of it after COMMIT."""
 
@@ -206,7 +209,7 @@ async def _read_remote_tokens(
 async def read_transaction_at(
     connection: Connection, places: Collection[tuple[int, int, datetime]]
 ) -> dict[tuple[int, int, datetime], StoredTransaction]:
-    """Find the ended transaction that was open at (station, EVSE, time), for late samples."""
+    """Find the transaction open at (station, EVSE, time), for what the book cannot place."""
     if not places:
         return {}
     cursor = await connection.execute(
@@ -216,7 +219,7 @@ async def read_transaction_at(
         JOIN LATERAL (
             SELECT * FROM transactions t
             WHERE t.station_id = u.station_id AND t.evse_no = u.evse_no
-              AND t.started_at <= u.at AND t.ended_at >= u.at
+              AND t.started_at <= u.at AND (t.ended_at >= u.at OR t.state = 'Active')
             ORDER BY t.started_at DESC LIMIT 1) t ON true
         """.encode(),  # noqa: S608  The columns are ours.
         (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import orjson
 
@@ -47,6 +48,7 @@ from chargehub.transactions.facts import (
     unknown_name,
 )
 from chargehub.transactions.meter import advance_to_end, begin_track
+from chargehub.transactions.recall import recall_lost
 from chargehub.transactions.reports import (
     AuthorizeRequested,
     EventKind,
@@ -128,7 +130,10 @@ class TransactionHandler:
             for report in reports
             if report.transaction_ref is not None and self._knows(report)
         }
-        return await read_event_facts(connection, reports, known)
+        facts = await read_event_facts(connection, reports, known)
+        stored = chain(facts.stored.values(), facts.begun.values(), facts.booked.values())
+        facts.recalled = await recall_lost(connection, stored, self.book)
+        return facts
 
     def _knows(self, report: TransactionReported) -> bool:
         """Tell whether the book alone says enough: the facts of its EVSE too."""
@@ -151,16 +156,17 @@ class TransactionHandler:
         if report.assigns_ref:
             return self._decide_begin(report, facts, writes)
         ref = report.transaction_ref
-        found = None
+        found = stored = None
         if ref is not None:
             found = self.book.by_ref(report.station_id, ref)
             stored = facts.stored.get((report.station_id, ref))
-            if found is None and stored is not None:
-                return self._decide_late(report, stored, facts, writes)
         elif report.ref_is_ours:
             stored = facts.booked.get((report.station_id, report.content_hash))
-            if stored is not None and self.book.by_id(stored.id) is None:
+        if found is None and stored is not None and self.book.by_id(stored.id) is None:
+            found = facts.recalled.get(stored.id)
+            if found is None:
                 return self._decide_late(report, stored, facts, writes)
+        if found is None and ref is None and report.ref_is_ours:
             found = self._reconcile(report)
             if found is not None:
                 report = replace(report, flags=report.flags | Flag.UNKNOWN_TRANSACTION)
@@ -175,9 +181,11 @@ class TransactionHandler:
         stored = facts.begun.get((report.station_id, begin_key(report)))
         if stored is not None:
             status = AuthorizationStatus(stored.authorization_status or "Invalid")
-            return Decision(
-                TransactionReply(stored.id, Authorization(status, stored.group_id_token))
-            )
+            reply = TransactionReply(stored.id, Authorization(status, stored.group_id_token))
+            recalled = facts.recalled.get(stored.id)
+            if recalled is None:
+                return Decision(reply)
+            return Decision(reply, lambda: self._opened(recalled, report))
         begun, authorization = self._begin(report, facts, writes, flags=Flag.NONE)
         self._suspect_predecessor(report, begun, writes)
         return Decision(
@@ -234,7 +242,7 @@ class TransactionHandler:
         if report.kind is EventKind.ENDED:
             ended = self._end(report, changed, writes)
             return Decision(reply, lambda: self._closed(ended))
-        return Decision(reply, lambda: self._opened(changed, report, known=True))
+        return Decision(reply, lambda: self._opened(changed, report))
 
     def _decide_late(
         self,
@@ -384,9 +392,7 @@ class TransactionHandler:
         writes.add(AMEND_TRANSACTION, suspicion(before.id))
         schedule_orphan_check(writes, before.id, report.received_at)
 
-    def _opened(
-        self, opened: OpenTransaction, report: TransactionReported, *, known: bool = False
-    ) -> None:
+    def _opened(self, opened: OpenTransaction, report: TransactionReported) -> None:
         listed = self.book.by_id(opened.id)
         if opened.evse_no is not None and (listed is None or listed.evse_no is None):
             before = self.book.at_evse(opened.station_id, opened.evse_no)
@@ -394,7 +400,7 @@ class TransactionHandler:
                 before.flags |= Flag.SUSPECT
                 self.book.put(before)
         self.book.put(opened)
-        if not known:
+        if listed is None:
             self.bus.publish(
                 TransactionStarted(opened.id, opened.station_id, opened.evse_no, opened.started_at)
             )

@@ -25,6 +25,7 @@ from chargehub.telemetry.readings import Flag
 from chargehub.transactions.book import Book, OpenTransaction
 from chargehub.transactions.events import TransactionEnded
 from chargehub.transactions.facts import Connection
+from chargehub.transactions.recall import read_open
 from chargehub.transactions.rows import (
     ORPHAN_CHECK,
     ORPHAN_DELAY,
@@ -88,17 +89,21 @@ class CloseHandler:
     book: Book
     bus: EventBus
 
-    async def read(self, connection: Connection, items: Sequence[Item[CloseRequested]]) -> None:
-        """Need nothing."""
+    async def read(
+        self, connection: Connection, items: Sequence[Item[CloseRequested]]
+    ) -> dict[int, OpenTransaction]:
+        numbers = {item.report.transaction_id for item in items}
+        lost = {number for number in numbers if self.book.by_id(number) is None}
+        return await read_open(connection, lost) if lost else {}
 
     def decide(
         self,
         item: Item[CloseRequested],
-        facts: None,  # noqa: ARG002 - part of the handler's shape
+        facts: dict[int, OpenTransaction],
         writes: Writes,
     ) -> Decision[bool]:
         report = item.report
-        found = self.book.by_id(report.transaction_id)
+        found = self.book.by_id(report.transaction_id) or facts.get(report.transaction_id)
         if found is None:
             return Decision(reply=False)
         energy = found.track.energy_wh

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from itertools import chain
 
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import Decision, Item, Writes
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import INSERT_SAMPLES
 from chargehub.transactions.book import Book, OpenTransaction
-from chargehub.transactions.events import TransactionProgressed
+from chargehub.transactions.events import TransactionProgressed, TransactionStarted
 from chargehub.transactions.facts import (
     Connection,
     StoredTransaction,
@@ -19,6 +21,7 @@ from chargehub.transactions.facts import (
     read_transaction_at,
 )
 from chargehub.transactions.meter import MeterTrack
+from chargehub.transactions.recall import recall_lost
 from chargehub.transactions.reports import SamplesReported
 from chargehub.transactions.rows import fold, sample_row, schedule_settlement
 
@@ -27,6 +30,16 @@ from chargehub.transactions.rows import fold, sample_row, schedule_settlement
 class SampleFacts:
     by_ref: dict[tuple[int, str], StoredTransaction]
     by_place: dict[tuple[int, int, datetime], StoredTransaction]
+    recalled: dict[int, OpenTransaction]
+    """Open in the database and missing in the book: the answer to their COMMIT was lost."""
+
+    def stored(self, report: SamplesReported) -> StoredTransaction | None:
+        if report.transaction_ref is not None:
+            return self.by_ref.get((report.station_id, report.transaction_ref))
+        if not report.readings:
+            return None
+        place = (report.station_id, report.evse_no, report.readings[0].sampled_at)
+        return self.by_place.get(place)
 
 
 @dataclass(slots=True, eq=False)
@@ -60,17 +73,22 @@ class SamplesHandler:
             for report in lost
             if report.transaction_ref is None and report.evse_no and report.readings
         ]
-        return SampleFacts(
-            await read_stored(connection, refs), await read_transaction_at(connection, places)
-        )
+        by_ref = await read_stored(connection, refs)
+        by_place = await read_transaction_at(connection, places)
+        stored = chain(by_ref.values(), by_place.values())
+        return SampleFacts(by_ref, by_place, await recall_lost(connection, stored, self.book))
 
     def decide(
         self, item: Item[SamplesReported], facts: SampleFacts | None, writes: Writes
     ) -> Decision[None]:
         report = item.report
         found = self._find(report)
+        stored = None
+        if found is None and facts is not None:
+            stored = facts.stored(report)
+            found = facts.recalled.get(stored.id) if stored is not None else None
         if found is None:
-            self._store_late(report, facts, writes)
+            self._store_late(report, stored, writes)
             return Decision(None)
         evse_no = report.evse_no or found.evse_no or 0
         track, rows = fold(found.track, report.readings)
@@ -81,7 +99,24 @@ class SamplesHandler:
             )
         newest = report.readings[-1] if track.last_at != found.track.last_at else None
         heard_at = report.received_at
-        return Decision(None, lambda: self._advanced(found, track, heard_at, newest))
+        if stored is not None:
+            return Decision(None, lambda: self._recalled(found, track, heard_at, newest))
+        effect = partial(self._advanced, found, track, heard_at, newest)
+        return Decision(None, effect)
+
+    def _recalled(
+        self,
+        found: OpenTransaction,
+        track: MeterTrack,
+        heard_at: datetime,
+        newest: Reading | None,
+    ) -> None:
+        """Enter what the book never heard of, then go on as with any."""
+        self.book.put(found)
+        self.bus.publish(
+            TransactionStarted(found.id, found.station_id, found.evse_no, found.started_at)
+        )
+        self._advanced(found, track, heard_at, newest)
 
     def _advanced(
         self,
@@ -106,15 +141,9 @@ class SamplesHandler:
             )
 
     def _store_late(
-        self, report: SamplesReported, facts: SampleFacts | None, writes: Writes
+        self, report: SamplesReported, stored: StoredTransaction | None, writes: Writes
     ) -> None:
         """Keep samples of an ended, unknown or absent transaction; they close and open nothing."""
-        stored = None
-        if facts is not None and report.transaction_ref is not None:
-            stored = facts.by_ref.get((report.station_id, report.transaction_ref))
-        elif facts is not None and report.readings:
-            place = (report.station_id, report.evse_no, report.readings[0].sampled_at)
-            stored = facts.by_place.get(place)
         unknown = stored is None and report.transaction_ref is not None
         for reading in report.readings:
             kept = reading

@@ -1,7 +1,7 @@
-"""What the stored rows say of a transaction: settling the ended ones, rebuilding the open ones.
+"""Settling: what an ended transaction really took.
 
 Settling recomputes a transaction from its stored readings alone (invariant 6), so late and replayed
-samples correct it. Closing what a station forgot is `orphans`.
+samples correct it. Closing what a station forgot is `orphans`, rebuilding the open ones `recall`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import samples
-from chargehub.transactions.book import Book, OpenTransaction
-from chargehub.transactions.meter import MeterTruth, begin_track, find_truth
+from chargehub.transactions.meter import MeterTruth, begin_track
+from chargehub.transactions.recall import reading_of
 from chargehub.transactions.skew import Received, find_truth_by_either_clock
 from chargehub.transactions.store import transaction_events, transactions
 
@@ -35,40 +35,6 @@ RECOMPUTED = (
     | Flag.GAP
 )
 """What settling finds anew; all other flags stay as they were raised."""
-
-
-async def load_book(connection: SqlConnection) -> Book:
-    """Rebuild the book of open transactions from the database, meter tracks included."""
-    book = Book()
-    rows = await connection.execute(
-        select(transactions).where(transactions.c.state == "Active").order_by(transactions.c.id)
-    )
-    for row in rows.all():
-        readings = await read_readings(connection, row)
-        track = begin_track(
-            row.begin_register_wh, row.started_at, row.max_power_w, row.previous_register_wh
-        )
-        truth = find_truth(track, [reading for _, reading in readings])
-        book.put(
-            OpenTransaction(
-                id=row.id,
-                station_id=row.station_id,
-                ref=row.ref,
-                evse_no=row.evse_no,
-                connector_no=row.connector_no,
-                id_token=row.id_token,
-                group_id_token=row.group_id_token,
-                authorized=row.authorization_status == "Accepted",
-                started_at=row.started_at,
-                track=truth.track,
-                heard_at=max((row.received_at, *(sample.received_at for sample, _ in readings))),
-                flags=Flag(row.flags),
-                charging_state=row.charging_state,
-                remote_start_id=row.remote_start_id,
-                reservation_id=row.reservation_id,
-            )
-        )
-    return book
 
 
 async def read_readings(connection: SqlConnection, transaction: Any) -> list[tuple[Any, Reading]]:
@@ -90,19 +56,7 @@ async def read_readings(connection: SqlConnection, transaction: Any) -> list[tup
         )
         .order_by(samples.c.sampled_at, samples.c.content_hash)
     )
-    return [
-        (
-            row,
-            Reading(
-                row.sampled_at,
-                row.context,
-                register_wh=row.register_wh,
-                flags=row.flags,
-                content_hash=row.content_hash,
-            ),
-        )
-        for row in rows.all()
-    ]
+    return [(row, reading_of(row)) for row in rows.all()]
 
 
 @dataclass(slots=True)
