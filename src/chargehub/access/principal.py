@@ -68,11 +68,15 @@ def require(role: Role) -> Callable[[Principal], Awaitable[Principal]]:
     """Return the dependency that demands this role or a higher one."""
 
     async def check(principal: Annotated[Principal, Depends(authenticated)]) -> Principal:
-        if not principal.role.includes(role):
-            raise Forbidden(f"This needs the role {role.value}.", needed_role=role.value)
+        demand(principal, role)
         return principal
 
     return check
+
+
+def demand(principal: Principal, role: Role) -> None:
+    if not principal.role.includes(role):
+        raise Forbidden(f"This needs the role {role.value}.", needed_role=role.value)
 
 
 viewer = require(Role.VIEWER)

@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chargehub.access.principal import GUARDS, Operator, operator, viewer
+from chargehub.access.principal import GUARDS, Operator, demand, operator, viewer
+from chargehub.access.rules import Role
 from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
 from chargehub.kit.fields import CleanText, JsonObject
@@ -53,6 +54,7 @@ from chargehub.stations.queries import (
     read_stations,
 )
 from chargehub.stations.reports import ConnectorStatus
+from chargehub.stations.rights import needs_admin
 from chargehub.stations.rules import IDENTITY_PATTERN, MAX_EVSES
 
 
@@ -318,7 +320,15 @@ async def send_command(
     principal: Operator,
     parts: Parts,
 ) -> views.CommandResult:
-    """Send an OCPP request as it is, validated against the schema of what the station speaks."""
+    """Send an OCPP request as it is, validated against the schema of what the station speaks.
+
+    The role admin is needed for what a station trusts, connects to or executes (CertificateSigned,
+    DeleteCertificate, InstallCertificate, PublishFirmware, SetNetworkProfile, SignedUpdateFirmware,
+    UpdateFirmware), and for ChangeConfiguration and SetVariables of a secret such as
+    AuthorizationKey or BasicAuthPassword. Secrets are left out of the answer and of the record.
+    """
+    if needs_admin(action, payload):
+        demand(principal, Role.ADMIN)
     command = RawCommand(action, payload)
     return command_result(await parts.control.send(identity, command, actor=principal.login))
 

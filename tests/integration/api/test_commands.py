@@ -16,6 +16,7 @@ from chargehub.stations.commands import (
     CommandAnswer,
     InvalidCommand,
     RawCommand,
+    RequestStartTransaction,
     ResetKind,
     ResetStation,
     StationAnswerError,
@@ -25,7 +26,7 @@ from chargehub.stations.commands import (
     UnlockConnector,
     UnsupportedByStation,
 )
-from chargehub.stations.dispatch import close_pending_as_unknown
+from chargehub.stations.dispatch import CommandDesk, close_pending_as_unknown
 from chargehub.stations.store import station_commands
 from tests.integration.api.conftest import (
     RunningApi,
@@ -167,11 +168,82 @@ async def test_secrets_are_sent_and_not_recorded(hub: RunningApi) -> None:
         ),
     ]
     for action, payload in payloads:
-        await hub.operator.post(f"{CS}/commands/{action}", json=payload)
+        await hub.admin.post(f"{CS}/commands/{action}", json=payload)
         assert hub.link.sent[-1][1] == RawCommand(action, payload)
         history = await hub.viewer.get(f"{CS}/commands")
         assert action in history.text
         assert secret not in history.text
+
+
+def set_variable(name: str) -> dict[str, Any]:
+    variable = {"component": {"name": "X"}, "variable": {"name": name}, "attributeValue": "1"}
+    return {"setVariableData": [{**variable, "variable": {"name": "Interval"}}, variable]}
+
+
+@pytest.mark.parametrize(
+    ("action", "payload"),
+    [
+        ("CertificateSigned", {}),
+        ("DeleteCertificate", {}),
+        ("InstallCertificate", {}),
+        ("PublishFirmware", {}),
+        ("SetNetworkProfile", {}),
+        ("SignedUpdateFirmware", {}),
+        ("UpdateFirmware", {"location": "https://example.org/firmware.bin"}),
+        ("ChangeConfiguration", {"key": "AuthorizationKey", "value": "1"}),
+        ("ChangeConfiguration", {"key": "authorizationkey", "value": "1"}),
+        ("ChangeConfiguration", {"key": "WebPassword", "value": "1"}),
+        ("SetVariables", set_variable("BasicAuthPassword")),
+        ("SetVariables", set_variable("BASICAUTHPASSWORD")),
+    ],
+)
+async def test_what_a_station_trusts_or_executes_is_for_admins(
+    hub: RunningApi, action: str, payload: dict[str, Any]
+) -> None:
+    sent = len(hub.link.sent)
+    refused = await hub.operator.post(f"{CS}/commands/{action}", json=payload)
+    assert problem_of(refused, 403, "forbidden")["needed_role"] == "admin"
+    assert len(hub.link.sent) == sent
+    allowed = await hub.admin.post(f"{CS}/commands/{action}", json=payload)
+    assert allowed.status_code == 200, allowed.text
+    assert hub.link.sent[-1][1] == RawCommand(action, payload)
+
+
+@pytest.mark.parametrize(
+    ("action", "payload"),
+    [
+        ("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "300"}),
+        ("SetVariables", set_variable("HeartbeatInterval")),
+        ("GetConfiguration", {"key": ["AuthorizationKey"]}),
+        ("GetInstalledCertificateIds", {}),
+    ],
+)
+async def test_the_rest_is_for_operators(
+    hub: RunningApi, action: str, payload: dict[str, Any]
+) -> None:
+    allowed = await hub.operator.post(f"{CS}/commands/{action}", json=payload)
+    assert allowed.status_code == 200, allowed.text
+
+
+async def test_an_answers_secrets_are_neither_shown_nor_recorded(hub: RunningApi) -> None:
+    keys = [{"key": "AuthorizationKey", "readonly": False, "value": "marker-4f"}]
+    hub.link.script(await hub.station_id("cs"), CommandAnswer(None, {"configurationKey": keys}))
+    answer = await hub.admin.post(f"{CS}/commands/GetConfiguration", json={})
+    assert answer.status_code == 200
+    history = await hub.admin.get(f"{CS}/commands")
+    for shown in (answer.text, history.text):
+        assert "(redacted)" in shown
+        assert "marker-4f" not in shown
+
+
+async def test_a_pin_is_sent_and_not_shown(hub: RunningApi) -> None:
+    command = RequestStartTransaction("471147", "KeyCode", 7)
+    desk = CommandDesk(hub.database, hub.link, hub.clock)
+    await desk.send(await hub.station_id("cs"), command, "test", id_token="471147")
+    assert hub.link.sent[-1][1] == command
+    history = await hub.viewer.get(f"{CS}/commands")
+    assert '"remote_start_id":7' in history.text
+    assert "471147" not in history.text
 
 
 async def test_no_database_transaction_is_open_during_the_round_trip(hub: RunningApi) -> None:
