@@ -24,12 +24,12 @@ import structlog
 import uvicorn
 from fastapi import Depends, FastAPI
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access import api as access_api
 from chargehub.access.api import AccessParts
 from chargehub.access.principal import viewer
 from chargehub.access.service import AccessService
+from chargehub.access.store import audit_entries
 from chargehub.drivers import api as drivers_api
 from chargehub.gateway.connections import Connections
 from chargehub.gateway.intake import Intake
@@ -78,6 +78,11 @@ from chargehub.stations.reports import (
     StatusReported,
     VariablesReported,
 )
+from chargehub.stations.store import (
+    connector_status_events,
+    station_commands,
+    station_notices,
+)
 from chargehub.telemetry import api as telemetry_api
 from chargehub.telemetry.partitions import ensure_partitions
 from chargehub.transactions import api as transactions_api
@@ -104,6 +109,8 @@ log = structlog.get_logger(__name__)
 
 ENSURE_PARTITIONS = "telemetry.ensure_partitions"
 PRUNE_OUTBOX = "outbox.prune"
+PRUNE_HISTORY = "history.prune"
+DAILY_ACTIONS = (ENSURE_PARTITIONS, PRUNE_OUTBOX, PRUNE_HISTORY)
 DEMO_KEY = "chargehub demo, not a secret: never with real stations"
 DESCRIPTION = "Charging stations, transactions and live state of an EV charging hub."
 
@@ -224,7 +231,7 @@ class Hub:
             await close_left_open_connections(connection, now)
             unknown = await close_pending_as_unknown(connection, now)
             await ensure_partitions(connection, now)
-            await jobs.schedule_daily(connection, (ENSURE_PARTITIONS, PRUNE_OUTBOX), now)
+            await jobs.schedule_daily(connection, DAILY_ACTIONS, now)
             book = await load_book(connection)
         if unknown:
             log.warning("commands_outcome_unknown", count=len(unknown))
@@ -262,7 +269,7 @@ class Hub:
                 messages_per_s=limits.messages_per_s,
                 messages_burst=limits.messages_burst,
                 outbound_waiting=limits.outbound_waiting,
-                unanswered_max=limits.inbound_waiting,
+                inbound_waiting=limits.inbound_waiting,
                 handshake_timeout_s=limits.handshake_timeout_s,
                 ping_interval_s=limits.ping_interval_s,
                 ping_timeout_s=limits.ping_timeout_s,
@@ -299,8 +306,9 @@ class Hub:
             SETTLE: Settlement(self.database, clock).settle,
             ORPHAN_CHECK: orphans.check,
             START_TIMEOUT: remote.give_up_start,
-            ENSURE_PARTITIONS: self._daily(clock, ENSURE_PARTITIONS, ensure_partitions),
+            ENSURE_PARTITIONS: self._daily(clock, ENSURE_PARTITIONS, self._ensure_partitions),
             PRUNE_OUTBOX: self._daily(clock, PRUNE_OUTBOX, self._prune_outbox),
+            PRUNE_HISTORY: self._daily(clock, PRUNE_HISTORY, self._prune_history),
         }
         inventory = Inventory(self.database, desk)
         worker = Worker(self.database, clock, due, {"station.booted": inventory.station_booted})
@@ -309,24 +317,39 @@ class Hub:
         return worker
 
     def _daily(
-        self,
-        clock: HubClock,
-        kind: str,
-        work: Callable[[AsyncConnection, datetime], Awaitable[object]],
+        self, clock: HubClock, kind: str, work: Callable[[datetime], Awaitable[None]]
     ) -> DueAction:
         """Return an action that does its work and falls due again tomorrow."""
 
         async def act(subject: str, _payload: dict[str, Any]) -> None:
             now = clock.now()
+            await work(now)
             async with self.database.write() as connection:
-                await work(connection, now)
                 await jobs.postpone(connection, kind, subject, now + timedelta(days=1))
 
         return act
 
-    async def _prune_outbox(self, connection: AsyncConnection, now: datetime) -> None:
+    async def _ensure_partitions(self, now: datetime) -> None:
+        async with self.database.write() as connection:
+            await ensure_partitions(connection, now)
+
+    async def _prune_outbox(self, now: datetime) -> None:
         keep = timedelta(days=self.settings.limits.outbox_days)
-        await jobs.prune_outbox(connection, now - keep)
+        await jobs.prune(self.database, jobs.outbox.c.handled_at, now - keep)
+
+    async def _prune_history(self, now: datetime) -> None:
+        """Delete what only tells what was; transactions and samples are not among it."""
+        limits = self.settings.limits
+        kept_days = {
+            connector_status_events.c.received_at: limits.history_days,
+            station_notices.c.received_at: limits.history_days,
+            station_commands.c.requested_at: limits.history_days,
+            audit_entries.c.at: limits.audit_days,
+        }
+        for column, days in kept_days.items():
+            deleted = await jobs.prune(self.database, column, now - timedelta(days=days))
+            if deleted:
+                log.info("history_pruned", table=str(column.table), rows=deleted, kept_days=days)
 
     def _parts(
         self,

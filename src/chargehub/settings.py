@@ -46,7 +46,10 @@ class Limits(BaseModel):
         200, ge=1, description="Messages a station may send at once (an offline queue replayed)."
     )
     inbound_waiting: int = Field(
-        64, ge=1, description="A station's frames that may wait; then its socket is read no more."
+        64,
+        ge=1,
+        description="Calls of a station that may wait for their turn; then its socket is read no "
+        "more.",
     )
     outbound_waiting: int = Field(
         32, ge=1, description="Commands that may wait for one station; more are refused."
@@ -68,7 +71,7 @@ class Limits(BaseModel):
         30.0, gt=0, description="Wall seconds a station has to answer a ping."
     )
     shutdown_timeout_s: float = Field(
-        15.0, gt=0, description="Wall seconds for everything to finish at the end."
+        15.0, gt=0, description="Wall seconds that API requests under way have to finish at a stop."
     )
     request_body_bytes: int = Field(
         2_097_152, ge=1_024, description="Largest body the API takes (a CSV import)."
@@ -76,6 +79,14 @@ class Limits(BaseModel):
     live_viewers: int = Field(200, ge=1, description="Live streams open at once.")
     outbox_days: int = Field(
         30, ge=1, description="Hub days that handled events stay in the outbox."
+    )
+    history_days: int = Field(
+        400,
+        ge=1,
+        description="Hub days that statuses, notices and commands of stations are kept.",
+    )
+    audit_days: int = Field(
+        1_095, ge=1, description="Hub days that the operators' audit entries are kept."
     )
     database_connections: int = Field(
         8, ge=2, le=80, description="Database connections of the pool."

@@ -60,6 +60,9 @@ class Connections:
         ONLINE.set(len(self._by_station))
         return True
 
+    def has(self, station_id: int) -> bool:
+        return station_id in self._by_station
+
     def online_ids(self) -> frozenset[int]:
         return frozenset(self._by_station)
 

@@ -12,7 +12,9 @@ import binascii
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
+from itertools import chain, repeat
 from urllib.parse import unquote_to_bytes
 
 import structlog
@@ -40,18 +42,24 @@ HANDSHAKES = Counter("chargehub_ocpp_handshakes_total", "Handshakes by HTTP stat
 # at most 48 characters, no colon, which would split the Basic user name.
 IDENTITY = re.compile(r"(?! )[^\x00-\x1f\x7f:]{1,48}(?<! )")
 
+READ_AHEAD_FRAMES = 16
+"""What the library reads of a socket before it stops too, on top of `inbound_waiting`."""
+RETRY_END_AFTER_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
 
 @dataclass(frozen=True, slots=True)
 class ListenerLimits:
-    max_frame_bytes: int = 262_144
-    max_connections: int = 10_000
-    messages_per_s: float = 20.0
-    messages_burst: int = 200
-    outbound_waiting: int = 32
-    unanswered_max: int = 64
-    handshake_timeout_s: float = 10.0
-    ping_interval_s: float = 30.0
-    ping_timeout_s: float = 30.0
+    """What `settings.Limits` says of the same names."""
+
+    max_frame_bytes: int
+    max_connections: int
+    messages_per_s: float
+    messages_burst: int
+    outbound_waiting: int
+    inbound_waiting: int
+    handshake_timeout_s: float
+    ping_interval_s: float
+    ping_timeout_s: float
 
 
 @dataclass(slots=True)
@@ -64,10 +72,12 @@ class Listener:
     connections: Connections
     clock: HubClock
     translators: Mapping[OcppVersion, Translator]
-    limits: ListenerLimits = field(default_factory=ListenerLimits)
+    limits: ListenerLimits
     _tolerant: dict[OcppVersion, frozenset[str]] = field(init=False)
     _server: Server | None = None
     _watchdog: asyncio.Task[None] | None = None
+    _leaving: set[asyncio.Task[None]] = field(default_factory=set)
+    """Ends of connections that could not be stored yet."""
 
     def __post_init__(self) -> None:
         # One set for all connections, not one each.
@@ -88,7 +98,7 @@ class Listener:
             # ping, and one that only pings is alive too (16J 5.3).
             ping_interval=None,
             max_size=self.limits.max_frame_bytes,
-            max_queue=16,
+            max_queue=READ_AHEAD_FRAMES,
             server_header=None,
             backlog=4096,
         )
@@ -111,6 +121,10 @@ class Listener:
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
+        # What cannot be stored now is closed at the next start.
+        for task in self._leaving:
+            task.cancel()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
 
     async def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
         refusal = await self._refusal(socket, request)
@@ -190,7 +204,8 @@ class Listener:
             accepted=granted.registration is RegistrationStatus.ACCEPTED,
             unlocked_by=translator.trigger_answers,
             queued_max=self.limits.outbound_waiting,
-            unanswered_max=2 * self.limits.unanswered_max,
+            # The connection stops reading at half of that; see there.
+            unanswered_max=2 * self.limits.inbound_waiting,
         )
         connection = StationConnection(
             socket=socket,
@@ -203,7 +218,7 @@ class Listener:
             clock=self.clock,
             rate_limit=RateLimit(self.limits.messages_per_s, self.limits.messages_burst),
             registration=granted.registration,
-            waiting_max=self.limits.unanswered_max,
+            waiting_max=self.limits.inbound_waiting,
         )
         if not self.connections.take_over(connection):
             await socket.close(CloseCode.POLICY_VIOLATION, "superseded")
@@ -214,10 +229,28 @@ class Listener:
         if not self.connections.leave(connection):
             return
         log.info("station_disconnected", station_id=connection.identity, epoch=connection.epoch)
+        at = self.clock.now()
+        if not await self._store_end(connection, at):
+            task = asyncio.create_task(self._insist_on_end(connection, at), name="ocpp-leave")
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    async def _store_end(self, connection: StationConnection, at: datetime) -> bool:
         try:
-            await self.intake.disconnect(connection.station_id, connection.epoch, self.clock.now())
-        except (CommitOutcomeUnknown, CommitQueueFull) as error:
+            await self.intake.disconnect(connection.station_id, connection.epoch, at)
+        except Exception as error:  # noqa: BLE001  Whatever it was, the row says online still.
             log.warning("disconnect_not_stored", station_id=connection.identity, why=repr(error))
+            return False
+        return True
+
+    async def _insist_on_end(self, connection: StationConnection, at: datetime) -> None:
+        """Try again until it is stored, or the station is back, whose new epoch says more."""
+        for wait_s in chain(RETRY_END_AFTER_S, repeat(RETRY_END_AFTER_S[-1])):
+            await asyncio.sleep(wait_s)
+            if self.connections.has(connection.station_id):
+                return
+            if await self._store_end(connection, at):
+                return
 
     async def _watch(self) -> None:
         """Ping sockets that have gone silent; close those that stay so."""

@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnClause,
     DateTime,
     Identity,
     Index,
@@ -21,11 +22,15 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     delete,
+    func,
+    literal_column,
+    select,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chargehub.kit.db import Database
 from chargehub.kit.group_commit import BatchStatement
 from chargehub.kit.tables import metadata
 
@@ -101,6 +106,7 @@ POST = BatchStatement(
 """Columns: at, topic, subject, payload (JSON text)."""
 
 
+PRUNE_CHUNK = 5_000
 DAILY = "every_day"
 """The subject of actions that schedule themselves again."""
 
@@ -122,7 +128,21 @@ async def postpone(connection: AsyncConnection, kind: str, subject: str, due_at:
     )
 
 
-async def prune_outbox(connection: AsyncConnection, before: datetime) -> int:
-    """Delete events that were handled before that time; return how many."""
-    deleted = await connection.execute(delete(outbox).where(outbox.c.handled_at < before))
-    return deleted.rowcount
+async def prune(
+    database: Database, column: Column[datetime], before: datetime, chunk: int = PRUNE_CHUNK
+) -> int:
+    """Delete its table's rows whose `column` is before that time; return how many.
+
+    In chunks of a transaction each: one for all would hold locks for minutes.
+    """
+    table, total = column.table, 0
+    place: ColumnClause[str] = literal_column("ctid")
+    old = select(place).select_from(table).where(column < before).limit(chunk)
+    while True:
+        async with database.write() as connection:
+            deleted = await connection.execute(
+                delete(table).where(place == func.any(func.array(old.scalar_subquery())))
+            )
+        total += deleted.rowcount
+        if deleted.rowcount < chunk:
+            return total

@@ -233,6 +233,40 @@ async def test_a_database_that_went_away_acknowledges_nothing_and_a_repetition_i
         await again.leave()
 
 
+async def test_an_end_that_cannot_be_stored_is_stored_later(hub: RunningHub) -> None:
+    """Else the station were online for good, in the database and on the board."""
+    station = await hub.connect(await hub.new_station())
+    number = hub.station_ids[station.identity]
+    gone: list[int] = []
+    hub.hub.bus.subscribe(StationWentOffline, lambda event: gone.append(event.station_id))
+    async with hub.database.write() as connection:
+        await connection.exec_driver_sql(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'not now'; END $$"
+        )
+        await connection.exec_driver_sql(
+            "CREATE TRIGGER refuse BEFORE UPDATE ON station_connections FOR EACH ROW"
+            f" WHEN (NEW.station_id = {number}) EXECUTE FUNCTION refuse()"
+        )
+    await station.leave()
+    await eventually(lambda: not hub.is_online(station.identity))
+    # Another station's report is committed after the end that failed.
+    async with hub.station():
+        pass
+    assert await hub.value(ONLINE, station=number) is True
+    assert not gone
+    left_before = wall_now()
+    async with hub.database.write() as connection:
+        await connection.exec_driver_sql("DROP FUNCTION refuse CASCADE")
+    await hub.until(ONLINE, expected=False, station=number)
+    await eventually(lambda: number in gone)
+    told = await hub.value(
+        "SELECT disconnected_at FROM station_connections WHERE station_id = :station",
+        station=number,
+    )
+    assert told < left_before, "when it left, not when that could be written"
+
+
 # Statement 10: sizes and fragments ----------------------------------------------------------------
 
 

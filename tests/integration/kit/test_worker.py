@@ -225,9 +225,19 @@ async def test_handled_events_are_pruned_by_age(database: Database, age_days: in
             .where(jobs.outbox.c.subject == "handled")
             .values(handled_at=NOW - timedelta(days=age_days))
         )
-        await jobs.prune_outbox(connection, NOW - timedelta(days=30))
+    await jobs.prune(database, jobs.outbox.c.handled_at, NOW - timedelta(days=30))
     left = [row.subject for row in await outbox_rows(database)]
     assert left == (["handled", "open"] if age_days == 29 else ["open"])
+
+
+async def test_much_is_pruned_in_chunks(database: Database) -> None:
+    async with database.write() as connection:
+        row = {"topic": "old", "subject": "x", "payload": {}}
+        handled = {**row, "at": NOW, "handled_at": NOW - timedelta(days=31)}
+        await connection.execute(jobs.outbox.insert(), [handled] * 25)
+    before = NOW - timedelta(days=30)
+    assert await jobs.prune(database, jobs.outbox.c.handled_at, before, chunk=10) == 25
+    assert await jobs.prune(database, jobs.outbox.c.handled_at, before, chunk=10) == 0
 
 
 async def test_daily_actions_have_one_row_each(database: Database) -> None:

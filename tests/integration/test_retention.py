@@ -1,0 +1,76 @@
+"""What only tells what was goes after its time; what is younger stays."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import uuid4
+
+from sqlalchemy import insert, update
+
+from chargehub.access.store import audit_entries
+from chargehub.app import PRUNE_HISTORY
+from chargehub.kit.clock import wall_now
+from chargehub.kit.jobs import due_actions
+from chargehub.stations.store import (
+    connector_status_events,
+    station_commands,
+    station_notices,
+)
+from tests.hub_fixtures import RunningHub, running_hub
+
+AGES_DAYS = (0, 399, 401, 1_094, 1_096)
+
+
+async def grow_old(hub: RunningHub, station_id: int) -> None:
+    async with hub.database.write() as connection:
+        for days in AGES_DAYS:
+            at = wall_now() - timedelta(days=days)
+            of_station = {"station_id": station_id}
+            await connection.execute(
+                insert(connector_status_events).values(
+                    **of_station,
+                    evse_no=1,
+                    connector_no=1,
+                    status="Available",
+                    at=at,
+                    received_at=at,
+                )
+            )
+            await connection.execute(
+                insert(station_notices).values(
+                    **of_station, kind="x", at=at, received_at=at, flagged=False, payload={}
+                )
+            )
+            await connection.execute(
+                insert(station_commands).values(
+                    **of_station,
+                    id=uuid4(),
+                    action="ClearCache",
+                    payload={},
+                    requested_by="a test",
+                    requested_at=at,
+                    outcome="answered",
+                )
+            )
+            await connection.execute(
+                insert(audit_entries).values(
+                    at=at, actor="a test", action="x", subject="x", facts={}
+                )
+            )
+
+
+async def test_history_is_kept_for_its_time(database_url: str) -> None:
+    async with running_hub(database_url) as hub:
+        waits = "SELECT count(*) FROM due_actions WHERE kind = :kind AND due_at > :now"
+        await hub.until(waits, 1, kind=PRUNE_HISTORY, now=wall_now())
+        identity = await hub.new_station()
+        await grow_old(hub, hub.station_ids[identity])
+        async with hub.database.write() as connection:
+            prune = due_actions.c.kind == PRUNE_HISTORY
+            await connection.execute(update(due_actions).where(prune).values(due_at=wall_now()))
+        # It falls due again tomorrow.
+        await hub.until(waits, 1, kind=PRUNE_HISTORY, now=wall_now())
+        for table in ("connector_status_events", "station_notices", "station_commands"):
+            assert await hub.count(table, identity) == 2, table
+        kept = await hub.value("SELECT count(*) FROM audit_entries WHERE actor = 'a test'")
+        assert kept == 4
