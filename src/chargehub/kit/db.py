@@ -45,6 +45,8 @@ class Database:
             pool_size=pool_size,
             max_overflow=4,
             pool_pre_ping=True,
+            # Errors end in logs and in `last_error`; a statement's values may be secrets.
+            hide_parameters=True,
             connect_args={"options": "-c timezone=UTC -c statement_timeout=60000"},
         )
 

@@ -26,6 +26,12 @@ _URL_PARAMETER = re.compile(
     re.IGNORECASE,
 )
 
+# PostgreSQL puts the row, or the key, that a constraint refuses into the error's detail.
+_REFUSED_VALUES = re.compile(
+    r"(Failing row contains |Key \([^=\n]*\)=)\(.*?\)(?=\.(?:\n|$)| already | is | conflicts )",
+    re.DOTALL,
+)
+
 # ChangeConfiguration {key, value}, SetVariables {variable, attributeValue}, NotifyReport
 # {variable, variableAttribute: [{value}]}, NotifyEvent {variable, actualValue}: the value of what
 # another field names.
@@ -51,7 +57,9 @@ def _plain(name: str) -> str:
 
 
 def hide_in_text(text: str) -> str:
-    """Hide the passwords and signatures of URLs inside a text."""
+    """Hide the passwords and signatures of URLs, and the rows that the database quotes."""
+    if "DETAIL:" in text:
+        text = _REFUSED_VALUES.sub(rf"\1{REDACTED}", text)
     if "://" not in text:
         return text
     text = _URL_PASSWORD.sub(rf"\1{REDACTED}@", text)

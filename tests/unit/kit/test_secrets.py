@@ -67,6 +67,14 @@ def test_innocent_names(path: list[str]) -> None:
             f"https://h/x?a=1&X-Amz-Signature={REDACTED}#b",
         ),
         (f"https://h/x?token={MARK}&b=2", f"https://h/x?token={REDACTED}&b=2"),
+        (
+            f"violates check\nDETAIL:  Failing row contains (1, (x)\n{MARK}, (x)).\nMore (more).",
+            f"violates check\nDETAIL:  Failing row contains {REDACTED}.\nMore (more).",
+        ),
+        (
+            f"DETAIL:  Key (lower(login), b)=({MARK}) already exists.",
+            f"DETAIL:  Key (lower(login), b)={REDACTED} already exists.",
+        ),
         ("https://host:8443/a@b?c=d", "https://host:8443/a@b?c=d"),
         ("ftp://user@host", "ftp://user@host"),
         ("12:30@noon", "12:30@noon"),
