@@ -39,7 +39,7 @@ class Charging:
         *,
         quirks: Quirks,
         statistics: Statistics,
-        rng: random.Random,
+        seed: str,
         register_wh: float | None,
     ) -> None:
         self.guns: tuple[Gun, ...]
@@ -56,11 +56,13 @@ class Charging:
         self._configuration = configuration
         self._quirks = quirks
         self._statistics = statistics
-        self._rng = rng
         now = clock.now()
+        # Cars and meters may repeat from start to start, transaction ids never (E01.FR.08): the
+        # start's own time is in them.
+        self._ids = random.Random(f"{seed}:{now!r}")
         if register_wh is None:
             hours = max(0.0, now - REGISTER_EPOCH) / 3600
-            register_wh = round(rng.uniform(5e6, 40e6) + hours * REGISTER_SLOPE_W)
+            register_wh = round(random.Random(seed).uniform(5e6, 40e6) + hours * REGISTER_SLOPE_W)
         self._first_register_wh = register_wh
         self.cabinet = Cabinet(now, (Outlet(register_wh), Outlet(register_wh)))
         fault = "NoError" if Misbehaviour.BOOT_FAULTED in quirks else None
@@ -146,7 +148,7 @@ class Charging:
         self.cabinet.advance(now)
         reservation, gun.reservation = gun.reservation, None
         transaction = Transaction(
-            reference=str(uuid.UUID(int=self._rng.getrandbits(128), version=4)),
+            reference=str(uuid.UUID(int=self._ids.getrandbits(128), version=4)),
             evse_no=gun.evse_no,
             token=token,
             began_at=now,

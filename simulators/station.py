@@ -69,7 +69,7 @@ class SimulatedStation:
         """Every message of ours that the hub answered, with the answer."""
         self.configuration = Configuration(quirks, sample_interval_s=options.sample_interval_s)
         self.dialect: Dialect = DIALECTS[version](self)
-        rng = random.Random(f"{options.seed}:{identity}")
+        seed = f"{options.seed}:{identity}"
         account = Account(url, identity, password, version)
         wire = options.in_process(self) if options.in_process else self._socket(account, options)
         record = options.on_acknowledged or self.acknowledged.append
@@ -81,7 +81,7 @@ class SimulatedStation:
             quirks=quirks,
             statistics=self.statistics,
             options=options.uplink,
-            rng=rng,
+            rng=random.Random(seed),
         )
         self.charging = Charging(
             clock,
@@ -90,7 +90,7 @@ class SimulatedStation:
             self.configuration,
             quirks=quirks,
             statistics=self.statistics,
-            rng=rng,
+            seed=seed,
             register_wh=options.register_wh,
         )
         self.requests = Requests(self)

@@ -37,7 +37,7 @@ async def make_station(hub: FakeHub) -> AsyncIterator[MakeStation]:
             hub.url,
             given.get("password", "correct-horse-battery"),
             version,
-            clock=ManualClock(START),
+            clock=given.get("clock", ManualClock(START)),
             quirks=frozenset(quirks),
             options=StationOptions(
                 wire=WireOptions(call_timeout_s=given.get("call_timeout_s", 5.0)),

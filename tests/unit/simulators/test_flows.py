@@ -11,6 +11,7 @@ import pytest
 
 from simulators.car import Car
 from simulators.client import ConnectionRefusedByHub
+from simulators.clock import ManualClock
 from simulators.gun import StopCause
 from tests.unit.simulators.conftest import START, MakeStation, booted
 from tests.unit.simulators.fake_hub import V16, V201, Answer, CallError, FakeHub, Payload, Silence
@@ -498,3 +499,30 @@ async def _until(condition: Any) -> None:
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+def transaction_ids(hub: FakeHub) -> list[str]:
+    return [
+        payload["transactionInfo"]["transactionId"]
+        for payload in hub.payloads("TransactionEvent")
+        if payload["eventType"] == "Started"
+    ]
+
+
+async def test_a_restarted_201_station_repeats_no_transaction_id(
+    hub: FakeHub, make_station: MakeStation
+) -> None:
+    # A hub files the events of a repeated id under the old transaction (E01.FR.08).
+    for started_at in (START, START + 60, START + 60):
+        station = await booted(make_station(V201, clock=ManualClock(started_at)))
+        for _ in range(2):
+            await station.plug_in(1, Car())
+            await station.present_token(1, "TAXI-0001")
+            await station.stop(1)
+            await station.unplug(1)
+        await station.close()
+    ids = transaction_ids(hub)
+    assert len(ids) == 6
+    # The same seed and the same time give the same ids, so that a run can be repeated.
+    assert ids[4:] == ids[2:4]
+    assert len(set(ids)) == 4
