@@ -143,8 +143,8 @@ def _read_start(payload: Payload, context: Context) -> Sequence[Report]:
     evse_no = fields.whole("connectorId", high=MAX_INT16)
     token = _id_token(fields)
     reservation_id = fields.whole("reservationId")
-    if evse_no is None and token is None:
-        raise Untranslatable("a start needs a connector or an idTag")
+    # Booked whatever is missing: the answer names a transaction, and no number twice
+    # (statement 47).
     flags |= register_flag | message_flags(fields, context)
     return (
         TransactionReported(
@@ -168,9 +168,7 @@ def _read_start(payload: Payload, context: Context) -> Sequence[Report]:
 
 
 def _answer_start(replies: Sequence[Any], _now: datetime) -> Payload:
-    if not replies:
-        return {"idTagInfo": _id_tag_info(None), "transactionId": 0}
-    reply = replies[0]
+    (reply,) = replies
     return {
         "idTagInfo": _id_tag_info(reply.authorization),
         "transactionId": reply.transaction_id,

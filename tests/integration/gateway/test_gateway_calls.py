@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from chargehub.kit.clock import wall_now
 from chargehub.stations.commands import ClearCache, StationTimeout
 from tests.hub_fixtures import TOKEN, V16, V201, VERSIONS, RunningHub, Station, at, status
 
@@ -295,6 +296,25 @@ async def test_statement_29_broken_billing_data_is_answered_and_kept(
         )
         assert kept == 1
         await goes_on(station)
+
+
+async def test_statement_47_every_start_that_is_answered_has_a_number_of_its_own(
+    hub: RunningHub,
+) -> None:
+    starts: list[dict[str, Any]] = [
+        {"idTag": "CARD", "meterStart": 5, "timestamp": wall_now().isoformat()},
+        {"meterStart": 5},
+        {"connectorId": "first"},
+        {},
+    ]
+    async with hub.station(V16) as station:
+        numbers = [
+            (await station.call("StartTransaction", start))["transactionId"] for start in starts
+        ]
+        assert min(numbers) > 0
+        assert len(set(numbers)) == len(starts)
+        # What is said again is the same start (16 3.7.1).
+        assert (await station.call("StartTransaction", {}))["transactionId"] == numbers[-1]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -324,10 +324,12 @@ def test_start_out_of_order_is_flagged_and_kept_raw_statement_29(
     assert report.evse_no == (None if "connectorId" in change else 1)
 
 
-def test_start_without_connector_and_tag_is_untranslatable_and_still_answered() -> None:
-    with pytest.raises(Untranslatable):
-        read("StartTransaction", {"meterStart": 1})
-    assert answer("StartTransaction") == {"idTagInfo": {"status": "Invalid"}, "transactionId": 0}
+@pytest.mark.parametrize("payload", [{}, {"meterStart": 1}, {"connectorId": "first"}])
+def test_a_start_of_almost_nothing_asks_for_a_number_statement_47(payload: Payload) -> None:
+    report = only_transaction("StartTransaction", payload)
+    assert (report.evse_no, report.id_token, report.assigns_ref) == (None, None, True)
+    assert report.flags & Flag.INVALID_PAYLOAD
+    assert report.raw == payload
 
 
 def test_a_station_behind_in_time_is_replayed_by_its_own_clock_statement_49() -> None:
