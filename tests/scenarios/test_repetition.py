@@ -69,6 +69,58 @@ async def test_43_a_repeated_start_of_a_station_without_clock(stage: Stage, vers
     assert len(await stage.events_of(row.id)) == 1
 
 
+async def test_43_without_a_clock_the_same_words_begin_another_charge(stage: Stage) -> None:
+    """A dead clock and a register that begins at 0: only the end tells the starts apart."""
+    token = await stage.new_token()
+    station = await stage.raw(V16)
+    numbers = []
+    for register_wh in (3_000, 2_000):
+        session = Session(1, token)
+        started = station.speech.started(session, 0.0, 0)
+        await told_twice(station, started)
+        station.speech.learn(session, await station.say(started))
+        stage.pass_time(600)
+        await told_twice(station, station.speech.ended(session, 600.0, register_wh))
+        stage.pass_time(600)
+        numbers.append(session.number)
+    first, second = await stage.transactions_of(station.identity)
+    assert [first.id, second.id] == numbers
+    assert (first.state, first.energy_wh) == ("Ended", 3_000)
+    assert (second.state, second.energy_wh) == ("Ended", 2_000)
+
+
+@pytest.mark.parametrize("place", ["transaction", "ended transaction", "no transaction"])
+async def test_44_repeated_samples_without_a_clock_are_stored_once(
+    stage: Stage, version: str, place: str
+) -> None:
+    """Their time is our time of receipt: another each time."""
+    station = await stage.raw(version)
+    session, said = await station.begin(await stage.new_token(), 5_000), station.speech
+    stage.pass_time(60)
+    sampled = said.sampled(session, 37.0, [said.value(5_500)])
+    if place == "no transaction":
+        sampled = said.bare(0, 37.0, [said.value(5_500)])
+    elif place == "ended transaction":
+        await station.end(session, 6_000)
+    for _ in range(3):
+        await station.say(sampled)
+        stage.pass_time(5)
+        await station.reconnect()
+    row = await stage.the_transaction(station.identity)
+    number = 0 if place == "no transaction" else row.id
+    stored = [
+        sample
+        for sample in await stage.samples_of(number)
+        if sample.station_id == row.station_id and sample.context == "Sample.Periodic"
+    ]
+    assert [sample.register_wh for sample in stored] == [5_500]
+    await station.say(said.sampled(session, 38.0, [said.value(5_500)]))
+    others = await stage.samples_of(row.id)
+    assert len([sample for sample in others if sample.context == "Sample.Periodic"]) == (
+        1 if place == "no transaction" else 2
+    )
+
+
 async def test_43_another_start_on_the_same_gun_is_another_transaction(
     stage: Stage, version: str
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -13,11 +13,17 @@ from psycopg import AsyncConnection
 from chargehub.authorization import TokenFact, read_token_facts
 from chargehub.telemetry.readings import Flag
 from chargehub.transactions.book import OpenTransaction
-from chargehub.transactions.reports import IdToken, TransactionReported
+from chargehub.transactions.reports import IdToken, SamplesReported, TransactionReported
 
 Connection = AsyncConnection[tuple[Any, ...]]
 StationRef = tuple[int, str]
 StationEvse = tuple[int, int]
+KeptSample = tuple[int, int, str, int]
+"""Station, transaction, context and content of a stored sample."""
+
+_CLOCK_SKEW = Flag.CLOCK_SKEW.value
+UNDATED_WINDOW = timedelta(days=7)
+"""How long a station may repeat readings that have no time of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,10 @@ class StoredTransaction:
     authorization_status: str | None
     group_id_token: str | None
     ended_by_policy: bool
+
+    @property
+    def ended_by_station(self) -> bool:
+        return self.state == "Ended" and not self.ended_by_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,8 @@ class EventFacts:
     new_ids: list[int] = field(default_factory=list)
     recalled: dict[int, OpenTransaction] = field(default_factory=dict)
     """Open in the database and missing in the book: the answer to their COMMIT was lost."""
+    kept: set[KeptSample] = field(default_factory=set)
+    """Readings without a usable time that are stored already."""
     taken: set[str] = field(default_factory=set)
     """Tokens that a start of this batch was accepted for; the book learns of it after COMMIT."""
 
@@ -73,6 +85,40 @@ def unknown_name(report: TransactionReported) -> str:
     By content, so a repetition finds it; no number we give can collide with it.
     """
     return f"unknown-{report.content_hash & (2**64 - 1):016x}"
+
+
+def has_undated(report: SamplesReported | TransactionReported) -> bool:
+    """Tell whether readings stand at our time of receipt, another at each repetition."""
+    # Flags first: an honest station's readings cost one look each.
+    return any(reading.flags and reading.flags & _CLOCK_SKEW for reading in report.readings)
+
+
+async def read_kept(
+    connection: Connection,
+    asked: Iterable[tuple[SamplesReported | TransactionReported, int, Collection[int | None]]],
+) -> set[KeptSample]:
+    """Find the undated readings that are stored already: report, transaction, possible EVSEs."""
+    rows = [
+        (report.station_id, evse_no, number, report.received_at, reading.content_hash)
+        for report, number, evse_nos in asked
+        for evse_no in {evse_no or 0 for evse_no in evse_nos}
+        for reading in report.readings
+        if reading.flags & _CLOCK_SKEW
+    ]
+    if not rows:
+        return set()
+    columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)]
+    cursor = await connection.execute(
+        """
+        SELECT s.station_id, s.transaction_id, s.context, s.content_hash
+        FROM unnest(%s::bigint[], %s::smallint[], %s::bigint[], %s::timestamptz[], %s::bigint[])
+             AS u(station_id, evse_no, transaction_id, received_at, content_hash)
+        JOIN samples s USING (station_id, evse_no, transaction_id, content_hash)
+        WHERE s.sampled_at BETWEEN u.received_at - %s AND u.received_at
+        """,
+        (*columns, UNDATED_WINDOW),
+    )
+    return {(row[0], row[1], row[2], row[3]) for row in await cursor.fetchall()}
 
 
 async def read_event_facts(

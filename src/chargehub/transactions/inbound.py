@@ -44,7 +44,9 @@ from chargehub.transactions.facts import (
     EvseFact,
     StoredTransaction,
     begin_key,
+    has_undated,
     read_event_facts,
+    read_kept,
     unknown_name,
 )
 from chargehub.transactions.meter import advance_to_end, begin_track
@@ -63,6 +65,7 @@ from chargehub.transactions.rows import (
     ending,
     fold,
     insertion,
+    is_kept,
     late_amendment,
     link_remote_start,
     post,
@@ -78,6 +81,7 @@ from chargehub.transactions.statements import (
     END_TRANSACTION,
     INSERT_TRANSACTION,
     LINK_REMOTE_START,
+    RELEASE_BEGIN,
 )
 
 UNRATED_POWER_W = 500_000
@@ -133,7 +137,27 @@ class TransactionHandler:
         facts = await read_event_facts(connection, reports, known)
         stored = chain(facts.stored.values(), facts.begun.values(), facts.booked.values())
         facts.recalled = await recall_lost(connection, stored, self.book)
+        undated = [report for report in reports if has_undated(report)]
+        if undated:
+            facts.kept = await read_kept(
+                connection, [self._place(report, facts) for report in undated]
+            )
         return facts
+
+    def _place(
+        self, report: TransactionReported, facts: EventFacts
+    ) -> tuple[TransactionReported, int, tuple[int | None, ...]]:
+        """Return where the readings of a repeated report would be stored."""
+        found: OpenTransaction | StoredTransaction | None = None
+        if report.transaction_ref is not None:
+            name = report.transaction_ref
+            found = self.book.by_ref(report.station_id, name)
+            found = found or facts.stored.get((report.station_id, name))
+        found = found or facts.stored.get((report.station_id, unknown_name(report)))
+        found = found or facts.booked.get((report.station_id, report.content_hash))
+        if found is None:
+            return report, 0, (report.evse_no,)
+        return report, found.id, (report.evse_no, found.evse_no, 0)
 
     def _knows(self, report: TransactionReported) -> bool:
         """Tell whether the book alone says enough: the facts of its EVSE too."""
@@ -179,6 +203,10 @@ class TransactionHandler:
     ) -> Decision[TransactionReply]:
         """Begin a transaction that we number, or recognise the start we have already booked."""
         stored = facts.begun.get((report.station_id, begin_key(report)))
+        if stored is not None and stored.ended_by_station and report.flags & Flag.CLOCK_SKEW:
+            # Without a clock two charges can begin with the very same words.
+            writes.add(RELEASE_BEGIN, (stored.id,))
+            stored = None
         if stored is not None:
             status = AuthorizationStatus(stored.authorization_status or "Invalid")
             reply = TransactionReply(stored.id, Authorization(status, stored.group_id_token))
@@ -237,7 +265,7 @@ class TransactionHandler:
         if report.remote_start_id is not None and found.remote_start_id is None:
             writes.add(LINK_REMOTE_START, (found.station_id, report.remote_start_id, found.id))
         write_event(writes, report, found.id)
-        write_samples(writes, report, changed, rows)
+        write_samples(writes, report, changed, rows, facts.kept)
         reply = TransactionReply(found.id, authorization)
         if report.kind is EventKind.ENDED:
             ended = self._end(report, changed, writes)
@@ -266,10 +294,8 @@ class TransactionHandler:
         write_event(writes, late, stored.id)
         evse_no = report.evse_no or stored.evse_no or 0
         for reading in report.readings:
-            writes.add(
-                INSERT_SAMPLES,
-                sample_row(reading, evse_no, stored.id, None, report),
-            )
+            if not is_kept(report, stored.id, reading, facts.kept):
+                writes.add(INSERT_SAMPLES, sample_row(reading, evse_no, stored.id, None, report))
         schedule_settlement(writes, stored.id, report.received_at)
         return Decision(TransactionReply(stored.id, authorization))
 
@@ -316,7 +342,7 @@ class TransactionHandler:
             insertion(report, begun, authorization if token else None, register, evse),
         )
         write_event(writes, report, number)
-        write_samples(writes, report, begun, rows)
+        write_samples(writes, report, begun, rows, facts.kept)
         link_remote_start(writes, report, begun)
         if refused:
             schedule_orphan_check(writes, number, report.received_at)

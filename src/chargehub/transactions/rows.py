@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from chargehub.kit.group_commit import Writes
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import INSERT_SAMPLES, microseconds
 from chargehub.transactions.book import OpenTransaction
-from chargehub.transactions.facts import EvseFact, StoredTransaction, begin_key
+from chargehub.transactions.facts import EvseFact, KeptSample, StoredTransaction, begin_key
 from chargehub.transactions.meter import MeterTrack, advance, moment
 from chargehub.transactions.reports import (
     EventKind,
@@ -71,14 +71,27 @@ def sample_row(
     )
 
 
+def is_kept(
+    report: SamplesReported | TransactionReported,
+    transaction_id: int,
+    reading: Reading,
+    kept: Collection[KeptSample],
+) -> bool:
+    """Tell whether a reading without a time of its own is stored already."""
+    return (report.station_id, transaction_id, reading.context, reading.content_hash) in kept
+
+
 def write_samples(
     writes: Writes,
     report: TransactionReported,
     transaction: OpenTransaction,
     rows: list[tuple[Reading, int | None]],
+    kept: Collection[KeptSample],
 ) -> None:
     evse_no = transaction.evse_no or 0
     for reading, energy in rows:
+        if kept and is_kept(report, transaction.id, reading, kept):
+            continue
         writes.add(
             INSERT_SAMPLES,
             sample_row(reading, evse_no, transaction.id, energy, report),

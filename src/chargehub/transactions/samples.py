@@ -16,14 +16,17 @@ from chargehub.transactions.book import Book, OpenTransaction
 from chargehub.transactions.events import TransactionProgressed, TransactionStarted
 from chargehub.transactions.facts import (
     Connection,
+    KeptSample,
     StoredTransaction,
+    has_undated,
+    read_kept,
     read_stored,
     read_transaction_at,
 )
 from chargehub.transactions.meter import MeterTrack
 from chargehub.transactions.recall import recall_lost
 from chargehub.transactions.reports import SamplesReported
-from chargehub.transactions.rows import fold, sample_row, schedule_settlement
+from chargehub.transactions.rows import fold, is_kept, sample_row, schedule_settlement
 
 
 @dataclass(slots=True)
@@ -32,6 +35,9 @@ class SampleFacts:
     by_place: dict[tuple[int, int, datetime], StoredTransaction]
     recalled: dict[int, OpenTransaction]
     """Open in the database and missing in the book: the answer to their COMMIT was lost."""
+
+    kept: set[KeptSample]
+    """Readings without a usable time that are stored already."""
 
     def stored(self, report: SamplesReported) -> StoredTransaction | None:
         if report.transaction_ref is not None:
@@ -61,7 +67,8 @@ class SamplesHandler:
         self, connection: Connection, items: Sequence[Item[SamplesReported]]
     ) -> SampleFacts | None:
         lost = [item.report for item in items if self._find(item.report) is None]
-        if not lost:
+        undated = [item.report for item in items if has_undated(item.report)]
+        if not lost and not undated:
             return None
         refs = [
             (report.station_id, report.transaction_ref)
@@ -76,7 +83,21 @@ class SamplesHandler:
         by_ref = await read_stored(connection, refs)
         by_place = await read_transaction_at(connection, places)
         stored = chain(by_ref.values(), by_place.values())
-        return SampleFacts(by_ref, by_place, await recall_lost(connection, stored, self.book))
+        recalled = await recall_lost(connection, stored, self.book)
+        facts = SampleFacts(by_ref, by_place, recalled, set())
+        if undated:
+            asked = [self._place(report, facts) for report in undated]
+            facts.kept = await read_kept(connection, asked)
+        return facts
+
+    def _place(
+        self, report: SamplesReported, facts: SampleFacts
+    ) -> tuple[SamplesReported, int, tuple[int | None, ...]]:
+        """Return where the readings of a repeated report would be stored."""
+        found = self._find(report) or facts.stored(report)
+        if found is None:
+            return report, 0, (report.evse_no,)
+        return report, found.id, (report.evse_no, found.evse_no, 0)
 
     def decide(
         self, item: Item[SamplesReported], facts: SampleFacts | None, writes: Writes
@@ -88,10 +109,12 @@ class SamplesHandler:
             stored = facts.stored(report)
             found = facts.recalled.get(stored.id) if stored is not None else None
         if found is None:
-            self._store_late(report, stored, writes)
+            self._store_late(report, stored, facts, writes)
             return Decision(None)
         evse_no = report.evse_no or found.evse_no or 0
         track, rows = fold(found.track, report.readings)
+        if facts is not None and facts.kept:
+            rows = [row for row in rows if not is_kept(report, found.id, row[0], facts.kept)]
         for reading, energy in rows:
             writes.add(
                 INSERT_SAMPLES,
@@ -141,7 +164,11 @@ class SamplesHandler:
             )
 
     def _store_late(
-        self, report: SamplesReported, stored: StoredTransaction | None, writes: Writes
+        self,
+        report: SamplesReported,
+        stored: StoredTransaction | None,
+        facts: SampleFacts | None,
+        writes: Writes,
     ) -> None:
         """Keep samples of an ended, unknown or absent transaction; they close and open nothing."""
         unknown = stored is None and report.transaction_ref is not None
@@ -150,6 +177,8 @@ class SamplesHandler:
             if unknown:
                 kept = reading._replace(flags=reading.flags | Flag.UNKNOWN_TRANSACTION)
             number = stored.id if stored else 0
+            if facts is not None and is_kept(report, number, reading, facts.kept):
+                continue
             writes.add(
                 INSERT_SAMPLES,
                 sample_row(kept, report.evse_no, number, None, report),

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from chargehub.kit.group_commit import BatchStatement
 
+RELEASE_BEGIN = BatchStatement(
+    "transactions.release_begin",
+    # Its station has ended it, so it has the answer to its start: the same words begin another.
+    """
+    UPDATE transactions t SET begin_key = NULL FROM unnest(%s::bigint[]) AS u(id) WHERE t.id = u.id
+    """,
+    order=5,
+)
+
 INSERT_TRANSACTION = BatchStatement(
     "transactions.insert",
     """
