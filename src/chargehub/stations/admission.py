@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.stations.credentials import hash_credential, verify
+from chargehub.stations.rules import is_identity
 from chargehub.stations.store import (
     charging_stations,
     connectors,
@@ -75,8 +76,11 @@ class Admission:
         return password is not None and verify(self.key, candidate.credential_hash, password)
 
     async def register(self, identity: str, password: bytes | None) -> Candidate | None:
-        """Register an unknown station of a demo; None where that is not allowed."""
-        if not self.self_registration:
+        """Register an unknown station of a demo; None where that is not allowed.
+
+        Nor is an identity under which the API could not reach it.
+        """
+        if not self.self_registration or not is_identity(identity):
             return None
         try:
             async with self.database.write() as connection:

@@ -56,7 +56,7 @@ CSV_EXAMPLE = (
 
 def _identity(text: str) -> str:
     if not is_identity(text):
-        raise ValueError("A name of dots only cannot be in a path")
+        raise ValueError("Not only dots, and no letters beyond ASCII that have two cases")
     return text
 
 

@@ -13,9 +13,14 @@ from decimal import Decimal, InvalidOperation
 
 from chargehub.stations.credentials import CREDENTIAL
 
-# identifierString of at most 48 characters; `:` would end the user name in Basic auth (statement
-# 4) and `/` the path segment; a name of dots only is a path of its own.
-IDENTITY_PATTERN = r"^[A-Za-z0-9*\-_=+|@.]{1,48}$"
+# At most 48 printable characters, as the listener takes them, with spaces inside (16J 3.1.1); `:`
+# would end the user name in Basic auth (statement 4) and `/` the path segment. Left out as well:
+# what is invisible or turns the direction of a line. No look-around: Rust and browsers read it too.
+_UNPRINTABLE = (
+    r"\x00-\x1f\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
+    r"\ufff0-\uffff"
+)
+IDENTITY_PATTERN = rf"^[^ /:{_UNPRINTABLE}]([^/:{_UNPRINTABLE}]{{0,46}}[^ /:{_UNPRINTABLE}])?$"
 GUN_CODE_PATTERN = r"^[A-Za-z0-9-]{4,32}$"
 GUN_CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # nothing that is misread on a worn label
 GUN_CODE_LENGTH = 8
@@ -70,7 +75,11 @@ class UnusableValue(Exception):
 
 
 def is_identity(text: str) -> bool:
-    return re.fullmatch(IDENTITY_PATTERN, text) is not None and text.strip(".") != ""
+    """Say whether a station may be called so, and can be found under it in any case."""
+    if re.fullmatch(IDENTITY_PATTERN, text) is None or text.strip(".") == "":
+        return False  # A name of dots only is a path of its own.
+    # Beyond ASCII, Python and PostgreSQL differ about lower case; Chinese has none.
+    return all(char.isascii() or char.lower() == char.upper() == char for char in text)
 
 
 def new_gun_code() -> str:
@@ -165,7 +174,7 @@ def _read_station(row: dict[str, str]) -> tuple[NewStation | None, list[tuple[st
 
 def _identity(text: str) -> str:
     if not is_identity(text):
-        raise UnusableValue("1 to 48 characters of A-Z a-z 0-9 * - _ = + | @ . are needed.")
+        raise UnusableValue("1 to 48 printable characters without / and : are needed.")
     return text
 
 

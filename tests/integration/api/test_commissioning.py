@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
@@ -88,8 +89,19 @@ async def test_identity_is_taken_in_any_case(hub: RunningApi) -> None:
     problem_of(taken, 409, "identity-taken")
 
 
+@pytest.mark.parametrize("identity", ["RDAM 123", "a?b#c%20", "衢州-01", "x" * 48])
+async def test_whatever_a_station_may_be_called_the_api_finds_it(
+    hub: RunningApi, identity: str
+) -> None:
+    await make_station(hub, identity, "north")
+    path = f"/charging-stations/{quote(identity, safe='')}"
+    assert (await hub.viewer.get(path)).json()["identity"] == identity
+    assert (await hub.admin.post(f"{path}/credential", json={})).status_code == 200
+    assert (await hub.admin.post(f"{path}/decommission")).status_code in {200, 204}
+
+
 @pytest.mark.parametrize(
-    "identity", ["", "a:b", "a/b", "x" * 49, "a b", "桩", "..", "a\x00b", "a\ud800b", 7]
+    "identity", ["", "a:b", "a/b", "x" * 49, "a b ", "é", "..", "a\x00b", "a\ud800b", 7]
 )
 async def test_unusable_identity_is_refused(hub: RunningApi, identity: object) -> None:
     before = await stations_in_service(hub)

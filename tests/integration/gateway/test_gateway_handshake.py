@@ -268,6 +268,17 @@ async def test_in_a_demo_an_unknown_station_registers_itself_with_its_password(
         await again.leave()
 
 
+async def test_in_a_demo_no_station_registers_that_the_api_could_not_address(
+    database_url: str,
+) -> None:
+    async with running_hub(database_url, demo=True) as own:
+        for path in ("a%2Fb", "%C3%A9", "a%E2%80%AEb", ".."):
+            assert await status_of(own, path, path=path) == 404
+        spaced = await own.connect("RDAM 123")
+        await spaced.leave()
+        assert await own.value("SELECT min(identity) FROM charging_stations") == "RDAM 123"
+
+
 async def raw_status(hub: RunningHub, head: bytes) -> int:
     """Send bytes that no WebSocket client would and return the HTTP status of the answer."""
     place = urlsplit(hub.addresses.ocpp_url)

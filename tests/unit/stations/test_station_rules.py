@@ -21,12 +21,18 @@ from chargehub.stations.rules import (
 HEADER = "identity,location,name,max_power_kw,evses,gun_codes,credential\n"
 
 
-@pytest.mark.parametrize("text", ["CS1", "RDAM|123", "a*b-c_d=e+f@g.h", "x" * 48, ".a"])
+@pytest.mark.parametrize(
+    "text",
+    ["CS1", "RDAM|123", "RDAM 123", "a*b-c_d=e+f@g.h", "x" * 48, ".a", "a%20?#~", "衢州-01"],
+)
 def test_identities(text: str) -> None:
     assert is_identity(text)
 
 
-@pytest.mark.parametrize("text", ["", "a:b", "a/b", "x" * 49, "a b", "é", ".", "..", "a\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "a:b", "a/b", "x" * 49, " a", "a ", " ", "é", "İ", ".", "..", "a\n", "a\u202eb", "a\xa0b"],
+)
 def test_no_identities(text: str) -> None:
     assert not is_identity(text)
 
