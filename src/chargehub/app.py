@@ -37,12 +37,12 @@ from chargehub.gateway.listener import Listener, ListenerLimits
 from chargehub.gateway.translators import TRANSLATORS
 from chargehub.kit import jobs, migrate
 from chargehub.kit.clock import HubClock
+from chargehub.kit.commit_probe import CommitProbe
 from chargehub.kit.db import ClockKeeper, Database, continue_clock
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import BatchHandler, GroupCommitter
 from chargehub.kit.health import health_router, measure_loop_lag
 from chargehub.kit.http import create_api, provide
-from chargehub.kit.postgres import EmbeddedPostgres
 from chargehub.kit.worker import DueAction, Worker
 from chargehub.live import api as live_api
 from chargehub.live.board import Board
@@ -206,6 +206,7 @@ class Hub:
             "migrations": self._migrations_current,
             "ocpp_listener": _check(lambda: listener.listening),
             "worker": _check(lambda: worker.alive),
+            "group_commit": CommitProbe(self.committer).commits,
         }
         listening = socket.create_server((settings.api_host, settings.api_port), backlog=1024)
         addresses = Addresses(
@@ -266,6 +267,7 @@ class Hub:
             ListenerLimits(
                 max_frame_bytes=limits.max_frame_bytes,
                 max_connections=limits.max_connections,
+                max_handshakes=limits.max_handshakes,
                 messages_per_s=limits.messages_per_s,
                 messages_burst=limits.messages_burst,
                 outbound_waiting=limits.outbound_waiting,
@@ -273,6 +275,7 @@ class Hub:
                 handshake_timeout_s=limits.handshake_timeout_s,
                 ping_interval_s=limits.ping_interval_s,
                 ping_timeout_s=limits.ping_timeout_s,
+                database_connections=limits.database_connections,
             ),
         )
         await listener.start()
@@ -444,25 +447,21 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def serve(settings: Settings, *, ready: Callable[[Addresses], None] | None = None) -> None:
-    """Run the server until SIGINT or SIGTERM; without a database URL, on an embedded one."""
+async def serve(
+    settings: Settings, database_url: str, *, ready: Callable[[Addresses], None] | None = None
+) -> None:
+    """Run the server on a database of any schema version until SIGINT or SIGTERM."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    async with AsyncExitStack() as stack:
-        if settings.database_url is not None:
-            url = settings.database_url.get_secret_value()
-        else:
-            postgres = EmbeddedPostgres(settings.data_dir)
-            await asyncio.to_thread(postgres.start)
-            stack.push_async_callback(asyncio.to_thread, postgres.stop)
-            url = postgres.url
-        await asyncio.to_thread(migrate.upgrade, url)
-        hub = Hub(settings, url)
-        addresses = await hub.start()
-        stack.push_async_callback(hub.stop)
+    await asyncio.to_thread(migrate.upgrade, database_url)
+    hub = Hub(settings, database_url)
+    addresses = await hub.start()
+    try:
         if ready is not None:
             ready(addresses)
         _spare_the_collector()
         await stopping.wait()
+    finally:
+        await hub.stop()

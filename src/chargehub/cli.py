@@ -69,7 +69,10 @@ def serve() -> None:
     """Run the server until SIGINT or SIGTERM."""
     loaded = settings.load()
     logging.configure(loaded.log.level, loaded.log.format)
-    _run(app.serve(loaded))
+    # Until the loop listens for it itself.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with _database_url(loaded, attach=False) as url:
+        _run(app.serve(loaded, url))
 
 
 @main.command(name="migrate")
@@ -189,12 +192,16 @@ def _tool_settings() -> Settings:
 
 
 @contextmanager
-def _database_url(loaded: Settings) -> Iterator[str]:
+def _database_url(loaded: Settings, *, attach: bool = True) -> Iterator[str]:
+    """Yield the given database's URL, or that of an embedded one which runs meanwhile.
+
+    Used outside the event loop: the embedded server lives as long as the thread that starts it.
+    """
     if loaded.database_url is not None:
         yield loaded.database_url.get_secret_value()
         return
     postgres = EmbeddedPostgres(loaded.data_dir)
-    postgres.start(attach=True)
+    postgres.start(attach=attach)
     try:
         yield postgres.url
     finally:

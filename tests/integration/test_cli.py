@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
@@ -48,6 +52,46 @@ def test_serve_without_a_secret_says_what_is_missing() -> None:
     assert result.exit_code == 1
     assert "CHARGEHUB_SECRET_KEY: is required" in result.output
     assert "Traceback" not in result.output
+
+
+def test_serve_brings_its_own_database_and_takes_it_down_again(
+    open_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = open_dir / "served"
+    for name, value in {
+        "DEMO": "true",
+        "DATA_DIR": str(place),
+        "API_PORT": "0",
+        "OCPP_PORT": "0",
+        "LOG__FORMAT": "json",
+    }.items():
+        monkeypatch.setenv(f"CHARGEHUB_{name}", value)
+    log = open_dir / "served.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "chargehub", "serve"], stdout=output, stderr=output
+        )
+    try:
+        ready = httpx.get(f"{started_at(server, log)}/readyz", timeout=10).json()
+        assert set(ready["checks"].values()) == {"ok"}
+        assert "group_commit" in ready["checks"]
+        assert (place / "postgres" / "postmaster.pid").exists()
+    finally:
+        server.terminate()
+        code = server.wait(30)
+    assert code == 0, log.read_text()
+    assert not (place / "postgres" / "postmaster.pid").exists()
+
+
+def started_at(server: subprocess.Popen[bytes], log: Path) -> str:
+    """Return the API's URL, once the server says that it has started."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and server.poll() is None:
+        for line in log.read_text().splitlines():
+            if '"server_started"' in line:
+                return str(json.loads(line)["api"])
+        time.sleep(0.05)
+    raise AssertionError(log.read_text())
 
 
 def test_migrate_says_where_the_schema_is(database_variable: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import stat
@@ -16,6 +17,7 @@ import psycopg
 import pytest
 
 from chargehub.kit import postgres
+from chargehub.kit.child_process import spawn
 from chargehub.kit.postgres import EmbeddedPostgres, PostgresFailed, PostgresInUse
 
 SMALL = {"shared_buffers": "16MB", "max_connections": "20"}
@@ -97,6 +99,12 @@ def test_another_user_is_not_let_in(server: EmbeddedPostgres) -> None:
     )
     assert answer.returncode != 0
     assert "Peer authentication failed" in answer.stderr
+
+
+async def test_only_the_main_thread_starts_a_child() -> None:
+    """The kernel counts the end of the forking thread as the parent's: pools end theirs."""
+    with pytest.raises(RuntimeError, match="main"):
+        await asyncio.to_thread(spawn, [sys.executable, "-c", ""])
 
 
 def test_data_survive_stop_and_start(server: EmbeddedPostgres) -> None:

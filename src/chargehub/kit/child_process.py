@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +42,11 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start `argv`; it gets `death_signal` when the calling thread's process dies.
 
-    Call from the main thread: the kernel counts the end of the forking thread as the parent's
+    Only from the main thread: the kernel counts the end of the forking thread as the parent's
     death.
     """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("A child process would die with this thread; start it in the main one.")
     drop = f"{user.uid}:{user.gid}" if user is not None and os.geteuid() != user.uid else "-"
     launcher = [sys.executable, "-I", "-S", str(Path(__file__).resolve())]
     arguments = [str(os.getpid()), str(int(death_signal)), drop]
