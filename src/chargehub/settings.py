@@ -39,6 +39,9 @@ class Limits(BaseModel):
     max_connections: int = Field(
         10_000, ge=1, description="Station sockets open at once; more are answered 503."
     )
+    max_handshakes: int = Field(
+        2_000, ge=1, description="Station handshakes under way at once; more are answered 503."
+    )
     messages_per_s: float = Field(
         20.0, gt=0, description="Messages a station may send per second for long."
     )

@@ -53,6 +53,7 @@ class ListenerLimits:
 
     max_frame_bytes: int
     max_connections: int
+    max_handshakes: int
     messages_per_s: float
     messages_burst: int
     outbound_waiting: int
@@ -60,6 +61,7 @@ class ListenerLimits:
     handshake_timeout_s: float
     ping_interval_s: float
     ping_timeout_s: float
+    database_connections: int
 
 
 @dataclass(slots=True)
@@ -74,6 +76,9 @@ class Listener:
     translators: Mapping[OcppVersion, Translator]
     limits: ListenerLimits
     _tolerant: dict[OcppVersion, frozenset[str]] = field(init=False)
+    _handshakes: int = 0
+    """How many are under way."""
+    _asking: asyncio.Semaphore = field(init=False)
     _server: Server | None = None
     _watchdog: asyncio.Task[None] | None = None
     _leaving: set[asyncio.Task[None]] = field(default_factory=set)
@@ -84,6 +89,8 @@ class Listener:
         self._tolerant = {
             version: translator.tolerant for version, translator in self.translators.items()
         }
+        # Whoever can reach the port can knock: half of the database's connections stay to others.
+        self._asking = asyncio.Semaphore(max(1, self.limits.database_connections // 2))
 
     async def start(self) -> None:
         self._server = await serve(
@@ -127,7 +134,16 @@ class Listener:
         await asyncio.gather(*self._leaving, return_exceptions=True)
 
     async def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
-        refusal = await self._refusal(socket, request)
+        if self._handshakes >= self.limits.max_handshakes:
+            refusal: Response | None = socket.respond(
+                HTTPStatus.SERVICE_UNAVAILABLE, "Too many handshakes.\n"
+            )
+        else:
+            self._handshakes += 1
+            try:
+                refusal = await self._refusal(socket, request)
+            finally:
+                self._handshakes -= 1
         status = HTTPStatus.SWITCHING_PROTOCOLS if refusal is None else refusal.status_code
         HANDSHAKES.labels(int(status)).inc()
         return refusal
@@ -141,9 +157,10 @@ class Listener:
             return socket.respond(HTTPStatus.NOT_FOUND, "No such station.\n")
         presented = request.headers.get_all("Authorization")
         user, password = read_basic_auth(presented[0] if len(presented) == 1 else None)
-        candidate = await self.admission.find(identity)
-        if candidate is None:
-            candidate = await self.admission.register(identity, password)
+        async with self._asking:
+            candidate = await self.admission.find(identity)
+            if candidate is None:
+                candidate = await self.admission.register(identity, password)
         if candidate is None:
             log.warning("station_unknown", identity=identity)
             return socket.respond(HTTPStatus.NOT_FOUND, "No such station.\n")

@@ -1,0 +1,43 @@
+"""Whoever can reach the port can knock; that must cost neither the API nor the hub its database."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy import text
+from websockets.exceptions import InvalidStatus
+
+from tests.hub_fixtures import RunningHub
+
+KNOCKING = 24
+LIMITS = {"max_handshakes": KNOCKING}
+WAITING = (
+    "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'charging_stations'::regclass"
+)
+
+
+async def knock(hub: RunningHub) -> int:
+    try:
+        station = await hub.connect("CS-UNKNOWN")
+    except InvalidStatus as refused:
+        return refused.response.status_code
+    await station.leave()
+    return 101
+
+
+async def test_many_handshakes_leave_the_database_to_others(hub: RunningHub) -> None:
+    half = hub.settings.limits.database_connections // 2
+    async with hub.database.write() as connection:
+        # Whoever asks for a station now waits, and keeps a connection of the pool.
+        await connection.execute(text("LOCK TABLE charging_stations IN ACCESS EXCLUSIVE MODE"))
+        knocking = [asyncio.create_task(knock(hub)) for _ in range(KNOCKING + 1)]
+        await hub.until(WAITING, half)
+        first = asyncio.FIRST_COMPLETED
+        answered, waiting = await asyncio.wait(knocking, timeout=5, return_when=first)
+        assert [task.result() for task in answered] == [503]
+        async with asyncio.timeout(5), hub.hub.database.read() as other:
+            assert (await other.execute(text("SELECT 1"))).scalar_one() == 1
+        assert await hub.value(WAITING) == half
+    assert await asyncio.gather(*waiting) == [404] * KNOCKING
+    # The places are free again.
+    assert await knock(hub) == 404
