@@ -8,12 +8,14 @@ import structlog
 from prometheus_client import Gauge
 from websockets.frames import CloseCode
 
+from chargehub.gateway.configuration_rules import refused_write
 from chargehub.gateway.connection import StationConnection
 from chargehub.gateway.translation import Request
 from chargehub.ocpp import DIALECTS
 from chargehub.stations.commands import (
     Command,
     CommandAnswer,
+    InvalidCommand,
     RawCommand,
     StationNotAccepted,
     StationOffline,
@@ -84,6 +86,9 @@ def _encode(connection: StationConnection, command: Command) -> Request:
     if isinstance(command, RawCommand):
         if command.action in DIALECTS[connection.session.version].station_requests:
             raise UnsupportedByStation(f"{command.action} is a station's message, not ours.")
+        refused = refused_write(command.action, command.payload)
+        if refused is not None:
+            raise InvalidCommand(refused)
         return Request(command.action, command.payload)
     request = connection.translator.encode(command)
     if request is None:

@@ -221,7 +221,7 @@ def _clean(value: Any) -> Any:
 
 # JSON out --------------------------------------------------------------------------------------
 
-_VENDOR_FIELDS = frozenset({"data", "customData"})
+VENDOR_FIELDS = frozenset({"data", "customData"})
 """Their content is the vendor's own JSON and travels untouched."""
 
 
@@ -243,7 +243,7 @@ def drop_absent(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what is absent: null, [] and {} are no way to say so (P4 4.1.5)."""
     kept: dict[str, Any] = {}
     for key, value in payload.items():
-        item = value if key in _VENDOR_FIELDS else _without_absent(value)
+        item = value if key in VENDOR_FIELDS else _without_absent(value)
         if not _is_absent(item):
             kept[key] = item
     return kept

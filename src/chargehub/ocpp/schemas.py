@@ -1,7 +1,8 @@
 """The official JSON schemas of one version: which actions exist, and whether a payload fits.
 
-The schemas come from the installed `ocpp` package. Formats such as date-time are not enforced:
-a station's odd timestamp is read tolerantly and flagged, not refused.
+The schemas come from the installed `ocpp` package. Of what a station sends, formats such as
+date-time are not enforced: an odd timestamp is read tolerantly and flagged, not refused. What we
+send keeps to them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import jsonschema_rs
 
 from chargehub.ocpp.errors import ErrorCode, Violation
+from chargehub.ocpp.frames import DESCRIPTION_MAX, VENDOR_FIELDS
 from chargehub.ocpp.versions import DIALECTS, Dialect, OcppVersion
 
 _NAME_MAX = 50
@@ -28,20 +30,24 @@ _CODES = {
 }
 """By violated keyword; every other keyword bounds a value (enum, maxLength, minimum, ...)."""
 
+INTEGER_MAX = 2**31 - 1
+"""P2 2.1.4: an integer has 32 bits at the stations."""
+
 _Check = Callable[[Any], None]
 
 
 class _Checks(dict[str, _Check]):
     """By action; a schema is compiled when its action is first seen (0.2 ms each)."""
 
-    def __init__(self, folder: str, suffix: str) -> None:
+    def __init__(self, folder: str, suffix: str, *, formats: bool = False) -> None:
         super().__init__()
         self._folder = folder
         self._suffix = suffix
+        self._formats = formats
 
     def __missing__(self, action: str) -> _Check:
         schema = read_schema(self._folder, action + self._suffix)
-        check = jsonschema_rs.validator_for(schema, validate_formats=False).validate
+        check = jsonschema_rs.validator_for(schema, validate_formats=self._formats).validate
         self[action] = check
         return check
 
@@ -54,10 +60,15 @@ class Schemas:
         """Every action the version knows, whoever may send it."""
         self._requests = _Checks(dialect.schema_folder, dialect.request_suffix)
         self._responses = _Checks(dialect.schema_folder, "Response")
+        self._outbound = _Checks(dialect.schema_folder, dialect.request_suffix, formats=True)
 
     def check_request(self, action: str, payload: Any) -> Violation | None:
         """Return what is wrong with it. The action must be one of `actions`."""
         return _check(self._requests[action], payload)
+
+    def check_outbound(self, action: str, payload: Any) -> Violation | None:
+        """Check a request that we are about to send: formats and the range of integers too."""
+        return _check(self._outbound[action], payload) or _check_integers(payload)
 
     def check_response(self, action: str, payload: Any) -> Violation | None:
         return _check(self._responses[action], payload)
@@ -98,11 +109,39 @@ def _describe(error: jsonschema_rs.ValidationError) -> Violation:
     code = _CODES.get(kind.name, ErrorCode.PROPERTY_CONSTRAINT_VIOLATION)
     # The path consists of indices and of names that the schema knows: nothing of the station's.
     place = "/".join(map(str, error.instance_path)) or "payload"
+    return Violation(code, f"{place}: {_complaint(kind)}"[:DESCRIPTION_MAX])
+
+
+def _complaint(kind: Any) -> str:
+    kinds = jsonschema_rs.ValidationErrorKind
     match kind:
-        case jsonschema_rs.ValidationErrorKind.Required(property=missing):
-            what = f"{missing} is missing"
-        case jsonschema_rs.ValidationErrorKind.AdditionalProperties(unexpected=names):
-            what = f"{names[0][:_NAME_MAX]} is not a known property"
+        case kinds.Required(property=missing):
+            text = f"{missing} is missing"
+        case kinds.AdditionalProperties(unexpected=names):
+            text = f"{names[0][:_NAME_MAX]} is not a known property"
+        case kinds.Enum(options=options):
+            text = f"must be one of {', '.join(map(str, options))}"
+        case kinds.Type(types=types):
+            text = f"must be of type {' or '.join(types)}"
+        case kinds.Format(format=wanted):
+            text = f"must be a {wanted}"
+        case kinds.MinItems(limit=limit):
+            text = f"must have {limit} or more items"
         case _:
-            what = f"violates {kind.name}"
-    return Violation(code, f"{place}: {what}")
+            text = f"violates {kind.name}"
+    return text
+
+
+def _check_integers(value: Any, place: tuple[str, ...] = ()) -> Violation | None:
+    """Find an integer that stations cannot hold. What vendors put into theirs is their matter."""
+    if isinstance(value, dict):
+        items = [(key, item) for key, item in value.items() if key not in VENDOR_FIELDS]
+    elif isinstance(value, list):
+        items = [(str(index), item) for index, item in enumerate(value)]
+    elif isinstance(value, int) and abs(value) > INTEGER_MAX:
+        description = f"{'/'.join(place)}: is beyond {INTEGER_MAX}"
+        return Violation(ErrorCode.PROPERTY_CONSTRAINT_VIOLATION, description[:DESCRIPTION_MAX])
+    else:
+        return None
+    found = (_check_integers(item, (*place, key)) for key, item in items)
+    return next((violation for violation in found if violation is not None), None)

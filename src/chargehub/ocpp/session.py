@@ -337,10 +337,15 @@ class OcppSession:
             )
         # What leaves is checked, not what was given: absent fields are gone, dates are text.
         try:
-            violation = self._schemas.check_request(action, load_json(text)[3])
+            leaving = load_json(text)[3]
         except ValueError:
-            violation = _TOO_DEEP
+            raise InvalidPayload(_TOO_DEEP) from None
+        violation = self._schemas.check_outbound(action, leaving)
         if violation is not None:
+            # An empty list that was given and does not leave is empty and not missing.
+            given = self._schemas.check_outbound(action, payload)
+            if given is not None and given.code is violation.code:
+                violation = given
             raise InvalidPayload(violation)
         unlocks = self._unlocked_by.get(action, frozenset())
         requested = payload.get("requestedMessage")

@@ -286,6 +286,31 @@ INVALID: list[tuple[str, Command]] = [
     (V201, TriggerMessage("MakeCoffee")),
     (V201, RequestStopTransaction("x" * 37)),
     (V201, RawCommand("GetVariables", {"getVariableData": []})),
+    (
+        V16,
+        RawCommand(
+            "ReserveNow",
+            {"connectorId": 1, "expiryDate": "yesterday", "idTag": "A", "reservationId": 1},
+        ),
+    ),
+    (V16, RawCommand("UnlockConnector", {"connectorId": 2**31})),
+    (V16, RawCommand("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "abc"})),
+    (V16, RawCommand("ChangeConfiguration", {"key": "heartbeatinterval", "value": "9"})),
+    (
+        V201,
+        RawCommand(
+            "SetVariables",
+            {
+                "setVariableData": [
+                    {
+                        "attributeValue": "abc",
+                        "component": {"name": "OCPPCommCtrlr"},
+                        "variable": {"name": "HeartbeatInterval"},
+                    }
+                ]
+            },
+        ),
+    ),
 ]
 
 
@@ -302,6 +327,12 @@ async def test_what_cannot_be_asked_never_leaves(
             await hub.send(station.identity, command)
         await station.call("Heartbeat", {})
         assert not station.inbox
+
+
+async def test_an_empty_list_is_said_to_be_empty_not_missing(hub: RunningHub) -> None:
+    async with hub.station(V201) as station:
+        with pytest.raises(InvalidCommand, match="getVariableData: must have 1 or more items"):
+            await hub.send(station.identity, RawCommand("GetVariables", {"getVariableData": []}))
 
 
 # The rest of a CALLERROR after its id, and what becomes of the command.

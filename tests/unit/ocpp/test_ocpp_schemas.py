@@ -62,9 +62,14 @@ def _changed(payload: dict[str, Any], path: list[Any], value: Any) -> dict[str, 
             ["connectorId"],
             "1",
             ErrorCode.TYPE_CONSTRAINT_VIOLATION,
-            "connectorId: violates type",
+            "connectorId: must be of type integer",
         ),
-        (["connectorId"], True, ErrorCode.TYPE_CONSTRAINT_VIOLATION, "connectorId: violates type"),
+        (
+            ["connectorId"],
+            True,
+            ErrorCode.TYPE_CONSTRAINT_VIOLATION,
+            "connectorId: must be of type integer",
+        ),
         (
             ["connectorId"],
             KeyError,
@@ -75,13 +80,16 @@ def _changed(payload: dict[str, Any], path: list[Any], value: Any) -> dict[str, 
             ["meterValue"],
             [],
             ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION,
-            "meterValue: violates minItems",
+            "meterValue: must have 1 or more items",
         ),
         (
             ["meterValue", 0, "sampledValue", 0, "unit"],
             "Hz",
             ErrorCode.PROPERTY_CONSTRAINT_VIOLATION,
-            "meterValue/0/sampledValue/0/unit: violates enum",
+            (
+                "meterValue/0/sampledValue/0/unit: must be one of Wh, kWh, varh, kvarh, W, kW, VA,"
+                " kVA, var, kvar, A, V, K, Celcius, Celsius, Fahrenheit, Percent, Hertz"
+            ),
         ),
         (
             ["meterValue", 0, "vendor"],
@@ -169,3 +177,53 @@ def test_the_fast_engine_agrees_with_the_reference_engine(
     reference = jsonschema.Draft4Validator(read_schema("v16", "MeterValues"))
     verdict = schemas_for(OcppVersion.V16).check_request("MeterValues", changed)
     assert (verdict is None) == reference.is_valid(json.loads(json.dumps(changed)))
+
+
+@pytest.mark.parametrize(
+    ("version", "action", "payload", "description"),
+    [
+        (OcppVersion.V16, "Reset", {"type": "Gentle"}, "type: must be one of Hard, Soft"),
+        (
+            OcppVersion.V16,
+            "ReserveNow",
+            {"connectorId": 1, "expiryDate": "yesterday", "idTag": "A", "reservationId": 1},
+            "expiryDate: must be a date-time",
+        ),
+        (
+            OcppVersion.V16,
+            "UnlockConnector",
+            {"connectorId": 2**31},
+            "connectorId: is beyond 2147483647",
+        ),
+        (
+            OcppVersion.V201,
+            "GetReport",
+            {
+                "requestId": 1,
+                "componentVariable": [{"component": {"name": "A", "evse": {"id": -(2**40)}}}],
+            },
+            "componentVariable/0/component/evse/id: is beyond 2147483647",
+        ),
+        (
+            OcppVersion.V201,
+            "DataTransfer",
+            {"vendorId": "made-up", "data": {"serial": 2**40}},
+            None,
+        ),
+        (OcppVersion.V16, "UnlockConnector", {"connectorId": 2**31 - 1}, None),
+    ],
+)
+def test_what_we_send_keeps_to_formats_and_to_31_bits(
+    version: OcppVersion, action: str, payload: dict[str, Any], description: str | None
+) -> None:
+    violation = schemas_for(version).check_outbound(action, payload)
+    assert (violation and violation.description) == description
+
+
+def test_a_long_list_of_allowed_values_is_cut() -> None:
+    violation = schemas_for(OcppVersion.V201).check_request(
+        "TransactionEvent", STARTED | {"triggerReason": "Whim"}
+    )
+    assert violation is not None
+    assert len(violation.description) == DESCRIPTION_MAX
+    assert violation.description.startswith("triggerReason: must be one of ")

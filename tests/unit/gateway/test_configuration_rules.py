@@ -1,0 +1,74 @@
+"""Which configuration writes are let out to a station."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chargehub.gateway.configuration_rules import refused_write
+
+
+def change(key: str, value: str) -> tuple[str, dict[str, Any]]:
+    return "ChangeConfiguration", {"key": key, "value": value}
+
+
+def variables(*items: tuple[str, str, str]) -> tuple[str, dict[str, Any]]:
+    data = [
+        {"attributeValue": value, "component": {"name": component}, "variable": {"name": variable}}
+        for component, variable, value in items
+    ]
+    return "SetVariables", {"setVariableData": data}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        change("HeartbeatInterval", "10"),
+        change("MeterValueSampleInterval", "0"),
+        change("WebSocketPingInterval", "2147483647"),
+        change("MeterValuesSampledData", "Energy.Active.Import.Register"),
+        change("VendorOwnKey", "abc"),
+        variables(("OCPPCommCtrlr", "HeartbeatInterval", "60"), ("Vendor", "Interval", "abc")),
+        variables(("SampledDataCtrlr", "TxUpdatedMeasurands", "SoC")),
+        ("Reset", {"type": "Hard"}),
+        ("ChangeConfiguration", {}),
+        ("ChangeConfiguration", {"key": 5, "value": None}),
+        ("SetVariables", {"setVariableData": "all"}),
+        ("SetVariables", {"setVariableData": [None, {"component": 7, "variable": []}]}),
+    ],
+)
+def test_a_sensible_write_and_all_that_the_standard_does_not_number_pass(
+    request_: tuple[str, dict[str, Any]],
+) -> None:
+    assert refused_write(*request_) is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (
+            change("HeartbeatInterval", "abc"),
+            "HeartbeatInterval takes a whole number from 10 to 2147483647",
+        ),
+        (change("heartbeatinterval", "9"), "heartbeatinterval takes a whole number from 10"),
+        (change("MeterValueSampleInterval", "-1"), "MeterValueSampleInterval takes"),
+        (change("MeterValueSampleInterval", "1.5"), "MeterValueSampleInterval takes"),
+        (change("ResetRetries", ""), "ResetRetries takes"),
+        (change("ResetRetries", "\u0663"), "ResetRetries takes"),
+        (change("ConnectionTimeOut", "2147483648"), "ConnectionTimeOut takes"),
+        (
+            variables(
+                ("Vendor", "Own", "abc"), ("ocppcommctrlr", "HeartbeatInterval", "every minute")
+            ),
+            "ocppcommctrlr.HeartbeatInterval takes a whole number from 10",
+        ),
+        (variables(("TxCtrlr", "EVConnectionTimeOut", " 5")), "TxCtrlr.EVConnectionTimeOut takes"),
+    ],
+)
+def test_the_dangerous_write_is_refused_with_a_reason(
+    request_: tuple[str, dict[str, Any]], reason: str
+) -> None:
+    refused = refused_write(*request_)
+    assert refused is not None
+    assert refused.startswith(reason)
