@@ -92,7 +92,13 @@ from chargehub.transactions.inbound import (
     ReservationStatusHandler,
     TransactionHandler,
 )
-from chargehub.transactions.orphans import CloseHandler, OrphanPolicy, OrphanWatch
+from chargehub.transactions.orphans import (
+    ORPHAN_CHECK,
+    SWEEP,
+    CloseHandler,
+    OrphanPolicy,
+    OrphanWatch,
+)
 from chargehub.transactions.recall import load_book
 from chargehub.transactions.remote import START_TIMEOUT, RemoteControl
 from chargehub.transactions.reports import (
@@ -101,7 +107,7 @@ from chargehub.transactions.reports import (
     SamplesReported,
     TransactionReported,
 )
-from chargehub.transactions.rows import ORPHAN_CHECK, SETTLE
+from chargehub.transactions.rows import SETTLE
 from chargehub.transactions.samples import SamplesHandler
 from chargehub.transactions.settlement import Settlement
 
@@ -232,7 +238,7 @@ class Hub:
             await close_left_open_connections(connection, now)
             unknown = await close_pending_as_unknown(connection, now)
             await ensure_partitions(connection, now)
-            await jobs.schedule_daily(connection, DAILY_ACTIONS, now)
+            await jobs.schedule_daily(connection, (*DAILY_ACTIONS, SWEEP), now)
             book = await load_book(connection)
         if unknown:
             log.warning("commands_outcome_unknown", count=len(unknown))
@@ -308,6 +314,7 @@ class Hub:
         due: dict[str, DueAction] = {
             SETTLE: Settlement(self.database, clock).settle,
             ORPHAN_CHECK: orphans.check,
+            SWEEP: orphans.sweep,
             START_TIMEOUT: remote.give_up_start,
             ENSURE_PARTITIONS: self._daily(clock, ENSURE_PARTITIONS, self._ensure_partitions),
             PRUNE_OUTBOX: self._daily(clock, PRUNE_OUTBOX, self._prune_outbox),

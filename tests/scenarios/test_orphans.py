@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from chargehub.stations.store import charging_stations
 from chargehub.telemetry.readings import Flag
-from chargehub.transactions.rows import ORPHAN_DELAY
+from chargehub.transactions.orphans import ORPHAN_DELAY
 from simulators.car import Car
 from simulators.misbehaviour import Misbehaviour
-from tests.scenarios.speech import V16, V201, Session, moment
+from tests.scenarios.speech import V16, V201, Message, Session, Speech201, moment
 from tests.scenarios.stage import RawStation, Stage, flags_of
 
 CHECK_S = ORPHAN_DELAY.total_seconds()
@@ -211,3 +213,89 @@ async def test_a_closed_transaction_that_goes_on_is_counted_on(stage: Stage) -> 
     await stage.settle()
     row = await stage.the_transaction(station.identity)
     assert (row.energy_wh, row.stopped_reason) == (3_500, "Local")
+
+
+async def swept(stage: Stage) -> None:
+    """Let an hour pass, so that the sweep is due, and do what it asks for."""
+    stage.pass_time(3600)
+    await stage.work()
+
+
+async def test_a_card_is_free_again_when_its_station_went_dark(stage: Stage, version: str) -> None:
+    """No status, no boot, no new start: nothing but the time tells."""
+    station, elsewhere = await stage.raw(version), await stage.raw(version)
+    session = await station.begin(await stage.new_token(), 5_000)
+    stage.pass_time(60)
+    await station.sample(session, 5_900)
+    last_heard = station.now
+    for _ in range(5):
+        await swept(stage)
+    assert (await stage.the_transaction(station.identity)).state == "Active"
+    assert (await elsewhere.authorize(session.token)).status == "ConcurrentTx"
+    for _ in range(2):
+        await swept(stage)
+    row = await stage.the_transaction(station.identity)
+    assert (row.state, row.energy_wh, row.ended_at) == ("Ended", 900, moment(last_heard))
+    assert flags_of(row) == CLOSED
+    assert (await elsewhere.authorize(session.token)).status == "Accepted"
+
+
+async def test_a_decommissioned_station_keeps_no_card(stage: Stage, version: str) -> None:
+    station, elsewhere = await stage.raw(version), await stage.raw(version)
+    session = await station.begin(await stage.new_token(), 5_000)
+    async with stage.database.write() as connection:
+        await connection.execute(
+            update(charging_stations)
+            .where(charging_stations.c.id == station.station_id)
+            .values(decommissioned_at=stage.clock.date())
+        )
+    await swept(stage)
+    row = await stage.the_transaction(station.identity)
+    assert (row.state, flags_of(row)) == ("Ended", CLOSED)
+    assert (await elsewhere.authorize(session.token)).status == "Accepted"
+
+
+async def test_events_alone_show_a_transaction_alive_after_our_restart(stage: Stage) -> None:
+    """2.x without samples: what was heard before the restart is not forgotten."""
+    station = await stage.raw(V201)
+    session = await station.begin(await stage.new_token(), 5_000)
+    said = station.speech
+    assert isinstance(said, Speech201)
+    for state in ("SuspendedEV", "Charging"):
+        stage.pass_time(4 * 3600)
+        event = said.event(session, "Updated", station.now, charging_state=state)
+        await station.say(Message("TransactionEvent", event))
+    heard_at = stage.clock.date()
+    await stage.restart()
+    (found,) = stage.hub.book.all_at_station(station.station_id)
+    assert found.heard_at == heard_at
+    await swept(stage)
+    assert (await stage.the_transaction(station.identity)).state == "Active"
+
+
+async def test_late_samples_that_keep_coming_do_not_put_settling_off(
+    stage: Stage, version: str
+) -> None:
+    """And what comes afterwards is settled again."""
+    station = await stage.raw(version)
+    session = await station.begin(await stage.new_token(), 5_000)
+    began = station.now
+    stage.pass_time(3600)
+    await station.end(session, 65_000)
+    ended = station.now
+    said, settled_after = station.speech, None
+    for number in range(1, 31):
+        stage.pass_time(30)
+        value = said.value(5_000 + number * 500)
+        await station.say(said.sampled(session, began + number * 30, [value]))
+        await stage.work()
+        row = await stage.the_transaction(station.identity)
+        if row.settled_at is not None and settled_after is None:
+            settled_after = station.now - ended
+    assert settled_after is not None
+    assert settled_after <= 12 * 60
+    await stage.settle()
+    row = await stage.the_transaction(station.identity)
+    assert row.energy_wh == 60_000
+    periodic = [s for s in await stage.samples_of(row.id) if s.context == "Sample.Periodic"]
+    assert [s.energy_wh for s in periodic] == [number * 500 for number in range(1, 31)]

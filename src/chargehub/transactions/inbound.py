@@ -50,6 +50,7 @@ from chargehub.transactions.facts import (
     unknown_name,
 )
 from chargehub.transactions.meter import advance_to_end, begin_track
+from chargehub.transactions.orphans import schedule_orphan_check
 from chargehub.transactions.recall import recall_lost
 from chargehub.transactions.reports import (
     AuthorizeRequested,
@@ -70,7 +71,6 @@ from chargehub.transactions.rows import (
     link_remote_start,
     post,
     sample_row,
-    schedule_orphan_check,
     schedule_settlement,
     suspicion,
     write_event,

@@ -1,8 +1,9 @@
 """Orphans: transactions a station has gone on from without ending them.
 
 They are noticed when the station says so indirectly, checked later, and closed once they have been
-silent. Neither a status nor a boot ends a transaction by itself (16 4.9, B01.FR.13). Closing goes
-through the group commit like a station's own message, because the book in memory must agree.
+silent; those of stations that say nothing any more are swept up. Neither a status nor a boot ends
+a transaction by itself (16 4.9, B01.FR.13). Closing goes through the group commit like a station's
+own message, because the book in memory must agree.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
@@ -21,23 +23,31 @@ from chargehub.kit.db import Database
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import BatchStatement, Decision, GroupCommitter, Item, Writes
 from chargehub.stations.reports import BootReported, ConnectorStatus, StatusReported
+from chargehub.stations.store import charging_stations
 from chargehub.telemetry.readings import Flag
 from chargehub.transactions.book import Book, OpenTransaction
 from chargehub.transactions.events import TransactionEnded
 from chargehub.transactions.facts import Connection
 from chargehub.transactions.recall import read_open
-from chargehub.transactions.rows import (
-    ORPHAN_CHECK,
-    ORPHAN_DELAY,
-    post,
-    schedule_orphan_check,
-    schedule_settlement,
-)
+from chargehub.transactions.rows import post, schedule_settlement
+from chargehub.transactions.store import transactions
 
 log = structlog.get_logger(__name__)
 
+ORPHAN_CHECK = "transaction.orphan_check"
+SWEEP = "transaction.sweep"
+
+ORPHAN_DELAY = timedelta(minutes=15)
 SILENCE = timedelta(minutes=10)
 """An orphan that still sends samples is alive; one that has been silent so long is closed."""
+SWEEP_EVERY = timedelta(hours=1)
+DARK = timedelta(hours=6)
+"""A station that has said nothing of its transaction for so long has gone dark."""
+
+
+def schedule_orphan_check(writes: Writes, transaction_id: int, now: datetime) -> None:
+    # A check that waits already stays: a station that repeats itself must not put it off for ever.
+    writes.add(jobs.SCHEDULE_ONCE, (ORPHAN_CHECK, str(transaction_id), now + ORPHAN_DELAY, "{}"))
 
 
 @dataclass(slots=True, eq=False)
@@ -61,12 +71,11 @@ class OrphanWatch:
 
 @dataclass(frozen=True, slots=True)
 class CloseRequested:
-    """Close a transaction its station has forgotten."""
+    """Close a transaction its station has forgotten, as of when it last told a register."""
 
     station_id: int
     received_at: datetime
     transaction_id: int
-    ended_at: datetime
 
 
 CLOSE_BY_POLICY = BatchStatement(
@@ -106,12 +115,13 @@ class CloseHandler:
         found = self.book.by_id(report.transaction_id) or facts.get(report.transaction_id)
         if found is None:
             return Decision(reply=False)
+        ended_at = max(found.track.last_at or found.started_at, found.started_at)
         energy = found.track.energy_wh
         flags = int(Flag.CLOSED_BY_POLICY | Flag.SUSPECT)
-        writes.add(CLOSE_BY_POLICY, (found.id, report.ended_at, energy, flags))
+        writes.add(CLOSE_BY_POLICY, (found.id, ended_at, energy, flags))
         schedule_settlement(writes, found.id, report.received_at)
         post(writes, "transaction.ended", report.received_at, found)
-        ended = TransactionEnded(found.id, found.station_id, found.evse_no, report.ended_at, energy)
+        ended = TransactionEnded(found.id, found.station_id, found.evse_no, ended_at, energy)
         return Decision(reply=True, on_commit=lambda: self._closed(ended))
 
     def _closed(self, ended: TransactionEnded) -> None:
@@ -138,10 +148,49 @@ class OrphanPolicy:
         if now - found.heard_at < SILENCE:
             await self._look_again(found, now)
             return
-        last_at = found.track.last_at or found.started_at
-        request = CloseRequested(found.station_id, now, found.id, max(last_at, found.started_at))
-        await self.committer.submit(found.station_id, None, self.handler, request)
-        log.info("transaction_closed_by_policy", transaction_id=found.id)
+        await self._close(found.station_id, found.id)
+
+    async def sweep(self, subject: str, _payload: dict[str, Any]) -> None:
+        """Look at every open transaction: no sign will ever come from a station that is gone."""
+        now = self.clock.now()
+        async with self.database.read() as connection:
+            rows = await connection.execute(
+                select(
+                    transactions.c.id,
+                    transactions.c.station_id,
+                    transactions.c.received_at,
+                    charging_stations.c.decommissioned_at,
+                )
+                .join(charging_stations, charging_stations.c.id == transactions.c.station_id)
+                .where(transactions.c.state == "Active")
+            )
+        silent: list[int] = []
+        for row in rows.all():
+            found = self.book.by_id(row.id)
+            heard_at = row.received_at if found is None else found.heard_at
+            if row.decommissioned_at is not None:
+                await self._close(row.station_id, row.id)
+            elif now - heard_at > DARK:
+                # One the book never heard of cannot be checked: nobody goes on with it.
+                if found is None:
+                    await self._close(row.station_id, row.id)
+                else:
+                    silent.append(row.id)
+        async with self.database.write() as connection:
+            if silent:
+                checks = [
+                    {"kind": ORPHAN_CHECK, "subject": str(number), "due_at": now}
+                    for number in silent
+                ]
+                await connection.execute(
+                    insert(jobs.due_actions).values(checks).on_conflict_do_nothing()
+                )
+            await jobs.postpone(connection, SWEEP, subject, now + SWEEP_EVERY)
+
+    async def _close(self, station_id: int, transaction_id: int) -> None:
+        request = CloseRequested(station_id, self.clock.now(), transaction_id)
+        if await self.committer.submit(station_id, None, self.handler, request):
+            log.info("transaction_closed_by_policy", transaction_id=transaction_id)
 
     async def _look_again(self, found: OpenTransaction, now: datetime) -> None:
         async with self.database.write() as connection:

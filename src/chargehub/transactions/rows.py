@@ -26,19 +26,21 @@ from chargehub.transactions.statements import (
     INSERT_EVENT,
     LINK_REMOTE_START,
     LINK_REMOTE_START_BY_TOKEN,
+    SCHEDULE_SETTLEMENT,
 )
 
 SETTLE = "transaction.settle"
-ORPHAN_CHECK = "transaction.orphan_check"
 
 SETTLE_DELAY = timedelta(minutes=1)
 """Late samples of a queue usually follow the end within a minute; later ones settle again."""
-ORPHAN_DELAY = timedelta(minutes=15)
+SETTLE_WAITS = timedelta(minutes=10)
+"""Samples that keep coming put settling off by this much at most."""
 REMOTE_START_WINDOW = timedelta(minutes=10)
 
 
 def schedule_settlement(writes: Writes, transaction_id: int, now: datetime) -> None:
-    writes.add(jobs.SCHEDULE, (SETTLE, str(transaction_id), now + SETTLE_DELAY, "{}"))
+    due_at = now + SETTLE_DELAY
+    writes.add(SCHEDULE_SETTLEMENT, (SETTLE, str(transaction_id), due_at, due_at + SETTLE_WAITS))
 
 
 def sample_row(
@@ -282,11 +284,6 @@ def post(writes: Writes, topic: str, at: datetime, transaction: OpenTransaction)
         "flags": int(transaction.flags),
     }
     writes.add(jobs.POST, (at, topic, str(transaction.id), orjson.dumps(payload).decode()))
-
-
-def schedule_orphan_check(writes: Writes, transaction_id: int, now: datetime) -> None:
-    # A check that waits already stays: a station that repeats itself must not put it off for ever.
-    writes.add(jobs.SCHEDULE_ONCE, (ORPHAN_CHECK, str(transaction_id), now + ORPHAN_DELAY, "{}"))
 
 
 def fold(

@@ -6,6 +6,7 @@ samples correct it. Closing what a station forgot is `orphans`, rebuilding the o
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from chargehub.kit.db import Database
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import samples
 from chargehub.transactions.meter import MeterTruth, begin_track
-from chargehub.transactions.recall import reading_of
+from chargehub.transactions.recall import MANY_READINGS, reading_of
 from chargehub.transactions.skew import Received, find_truth_by_either_clock
 from chargehub.transactions.store import transaction_events, transactions
 
@@ -76,7 +77,10 @@ class Settlement:
                 return
             await _place_samples(connection, row)
             readings = await read_readings(connection, row)
-            truth = _truth_of(row, readings)
+            if len(readings) > MANY_READINGS:
+                truth = await asyncio.to_thread(_truth_of, row, readings)
+            else:
+                truth = _truth_of(row, readings)
             await _store_sample_energies(connection, row, readings, truth)
             told = await _told(connection, row.id)
             flags = (row.flags & ~int(RECOMPUTED)) | int(truth.flags) | told.flags

@@ -135,3 +135,22 @@ LINK_REMOTE_START_BY_TOKEN = BatchStatement(
     """,
     order=70,
 )
+
+SCHEDULE_SETTLEMENT = BatchStatement(
+    "due_actions.schedule_settlement",
+    # Waits for the next late sample, but not past `until`, or a trickle would put it off for ever.
+    # Always moves, if by a microsecond: settling under way may not have seen this one's samples.
+    """
+    INSERT INTO due_actions AS d (kind, subject, due_at, payload)
+    SELECT DISTINCT ON (kind, subject) kind, subject, due_at,
+        jsonb_build_object('until', until)
+    FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[])
+         AS u(kind, subject, due_at, until)
+    ORDER BY kind, subject, due_at DESC
+    ON CONFLICT (kind, subject) DO UPDATE SET due_at = greatest(
+        least(EXCLUDED.due_at, (d.payload->>'until')::timestamptz),
+        d.due_at + interval '1 microsecond')
+    """,
+    order=80,
+)
+"""Columns: kind, subject, due_at, until."""
