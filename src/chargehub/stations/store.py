@@ -1,4 +1,4 @@
-"""Tables of what stands at the hub, and the only SQL that touches them in a batch."""
+"""Tables of what stands at the hub; statements on them stand with the part that runs them."""
 
 from __future__ import annotations
 

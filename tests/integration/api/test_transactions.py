@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest_asyncio
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from chargehub.stations.commands import CommandAnswer, RequestStartTransaction
 from chargehub.telemetry.readings import Flag
@@ -70,7 +70,7 @@ async def hub(module_database_url: str) -> AsyncIterator[RunningApi]:
                 first if number % 3 else second,
                 now - timedelta(hours=10 - number // 2),
                 flags=int(Flag.GAP | Flag.OFFLINE) if number == 5 else 0,
-                id_token="Taxi-9" if number == 7 else "taxi-1",
+                id_token="taxi-9" if number == 7 else "taxi-1",
                 ended_at=now,
                 begin_register_wh=1_000,
                 end_register_wh=21_000,
@@ -126,6 +126,22 @@ async def test_newest_first_page_by_page(hub: RunningApi) -> None:
             break
         query["cursor"] = page["next_cursor"]
     assert seen == [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]
+
+
+async def test_the_filter_by_id_token_can_use_its_index(hub: RunningApi) -> None:
+    asked: list[str] = []
+    engine = hub.database.engine.sync_engine
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        asked.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert await ids(hub, id_token="TAXI-9") == [7]
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    (query,) = [statement for statement in asked if "ORDER BY transactions" in statement]
+    assert "transactions.id_token =" in query
 
 
 async def test_filters(hub: RunningApi) -> None:
