@@ -42,6 +42,7 @@ HANDSHAKES = Counter("chargehub_ocpp_handshakes_total", "Handshakes by HTTP stat
 # at most 48 characters, no colon, which would split the Basic user name.
 IDENTITY = re.compile(r"(?! )[^\x00-\x1f\x7f:]{1,48}(?<! )")
 
+PATH_SHOWN = 100
 READ_AHEAD_FRAMES = 16
 """What the library reads of a socket before it stops too, on top of `inbound_waiting`."""
 RETRY_END_AFTER_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -154,6 +155,7 @@ class Listener:
             return socket.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Too many stations.\n")
         identity = read_identity(request.path, self.path_prefix)
         if identity is None:
+            log.warning("station_path_refused", path=shown_path(request.path))
             return socket.respond(HTTPStatus.NOT_FOUND, "No such station.\n")
         presented = request.headers.get_all("Authorization")
         user, password = read_basic_auth(presented[0] if len(presented) == 1 else None)
@@ -167,7 +169,11 @@ class Listener:
         # A00.FR.204/207: the user name is the identity.
         named = user is None or user.lower() == candidate.identity.lower()
         if not named or not self.admission.admits(candidate, password):
-            log.warning("station_refused", identity=identity)
+            # Not the foreign name itself: it may be a misplaced password.
+            why = "wrong password" if named else "another user name than the identity"
+            if password is None:
+                why = "no password, or none that can be read"
+            log.warning("station_refused", identity=identity, why=why)
             response = socket.respond(HTTPStatus.UNAUTHORIZED, "Wrong credentials.\n")
             response.headers["WWW-Authenticate"] = 'Basic realm="ocpp", charset="UTF-8"'
             return response
@@ -289,6 +295,12 @@ def _select_subprotocol(
 ) -> Subprotocol | None:
     version = choose_version(offered)
     return None if version is None else Subprotocol(version.value)
+
+
+def shown_path(path: str) -> str:
+    """Return a stranger's path fit for a log line: short, and without its query."""
+    path = path.partition("?")[0]
+    return repr(path if len(path) <= PATH_SHOWN else f"{path[:PATH_SHOWN]}...")
 
 
 def read_identity(path: str, prefix: str) -> str | None:

@@ -121,20 +121,30 @@ class CommandDesk:
     async def _close(
         self, command_id: UUID, outcome: str, status: str | None, answer: dict[str, Any] | None
     ) -> None:
-        log.info(
-            "station_command_closed", command_id=str(command_id), outcome=outcome, status=status
-        )
         async with self._database.write() as connection:
-            await connection.execute(
+            closed = await connection.execute(
                 update(station_commands)
-                .where(station_commands.c.id == command_id)
+                .where(
+                    station_commands.c.id == command_id,
+                    charging_stations.c.id == station_commands.c.station_id,
+                )
                 .values(
                     outcome=outcome,
                     status=status,
                     answer=redacted(clean_json(answer)),
                     completed_at=self._clock.now(),
                 )
+                .returning(charging_stations.c.identity, station_commands.c.action)
             )
+            row = closed.one()
+        log.info(
+            "station_command_closed",
+            station_id=row.identity,
+            action=row.action,
+            command_id=str(command_id),
+            outcome=outcome,
+            status=status,
+        )
 
 
 async def close_pending_as_unknown(connection: AsyncConnection, at: datetime) -> list[UUID]:

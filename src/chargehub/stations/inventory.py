@@ -42,6 +42,7 @@ class Inventory:
             row = (
                 await connection.execute(
                     select(
+                        charging_stations.c.identity,
                         charging_stations.c.firmware_version,
                         charging_stations.c.inventoried_firmware,
                     ).where(charging_stations.c.id == station_id)
@@ -54,13 +55,13 @@ class Inventory:
         try:
             await self.desk.send(station_id, ReportInventory(number), REQUESTED_BY)
         except (StationOffline, StationNotAccepted, StationTimeout, StationBusy) as error:
-            log.info("inventory_postponed", station_id=station_id, why=error.code)
+            log.info("inventory_postponed", station_id=row.identity, why=error.code)
             return  # It will boot again, and be asked then.
         except StationAnswerError as error:
-            log.warning("inventory_refused", station_id=station_id, why=error.detail)
+            log.warning("inventory_refused", station_id=row.identity, why=error.detail)
             return
         except UnsupportedByStation:
-            log.info("inventory_unsupported", station_id=station_id)
+            log.info("inventory_unsupported", station_id=row.identity)
         async with self.database.write() as connection:
             await connection.execute(
                 update(charging_stations)

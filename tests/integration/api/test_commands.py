@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from sqlalchemy import func, select
+from structlog.testing import capture_logs
 
 from chargehub.kit.errors import ChargeHubError
 from chargehub.stations.commands import (
@@ -60,8 +61,11 @@ async def newest(hub: RunningApi, identity: str = "cs") -> dict[str, Any]:
 async def test_raw_command_answers_the_stations_own_result(hub: RunningApi) -> None:
     station_id = await hub.station_id("cs")
     hub.link.script(station_id, CommandAnswer("Odd", {"status": "Odd", "more": [1, {"a": None}]}))
-    response = await hub.operator.post(f"{CS}/commands/GetLog", json={"logType": "X"})
+    with capture_logs() as lines:
+        response = await hub.operator.post(f"{CS}/commands/GetLog", json={"logType": "X"})
     assert response.status_code == 200
+    (line,) = [line for line in lines if line["event"] == "station_command_closed"]
+    assert (line["station_id"], line["action"], line["status"]) == ("cs", "GetLog", "Odd")
     result = response.json()
     assert result["status"] == "Odd"
     assert result["payload"] == {"status": "Odd", "more": [1, {"a": None}]}

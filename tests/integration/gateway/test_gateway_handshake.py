@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 from websockets.exceptions import InvalidStatus
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
@@ -45,6 +46,46 @@ async def status_of(hub: RunningHub, identity: str, **how: Any) -> int:
 )
 async def test_statement_1_an_unknown_identity_is_404(hub: RunningHub, path: str) -> None:
     assert await status_of(hub, "CS-KNOWN", path=path) == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("CS-KNOWN/more?key=secret", "'/ocpp/CS-KNOWN/more'"),
+        ("x" * 4_000, repr(f"/ocpp/{'x' * 94}...")),
+        ("CS-KNOWN%0Aforged", "'/ocpp/CS-KNOWN%0Aforged'"),
+    ],
+)
+async def test_a_path_that_names_no_station_leaves_a_log_line(
+    hub: RunningHub, path: str, shown: str
+) -> None:
+    with capture_logs() as lines:
+        assert await status_of(hub, "CS-KNOWN", path=path) == 404
+    assert [(line["event"], line["path"]) for line in lines] == [("station_path_refused", shown)]
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ({"password": None}, "no password, or none that can be read"),
+        ({"headers": {"Authorization": "Bearer abc"}}, "no password, or none that can be read"),
+        ({"password": "a-wrong-password"}, "wrong password"),
+        ({"user": PASSWORD}, "another user name than the identity"),
+    ],
+)
+async def test_a_refused_station_leaves_a_log_line_that_says_why(
+    hub: RunningHub, how: dict[str, Any], why: str
+) -> None:
+    identity = await hub.new_station()
+    with capture_logs() as lines:
+        assert await status_of(hub, identity, **how) == 401
+    (line,) = [line for line in lines if line["event"] == "station_refused"]
+    assert line == {
+        "event": "station_refused",
+        "identity": identity,
+        "why": why,
+        "log_level": "warning",
+    }
 
 
 async def test_statement_1_another_path_is_404(hub: RunningHub) -> None:
