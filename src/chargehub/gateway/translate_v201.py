@@ -1,4 +1,4 @@
-"""OCPP 2.0.1 to and from version-free words, which are its own. Pure.
+"""OCPP 2.0.1 to version-free words, which are its own; `encode_v201` is the way back. Pure.
 
 OCPP 2.1 is this table extended. What is decided about a report is the features' business.
 """
@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from chargehub.authorization.decision import Authorization
+from chargehub.gateway.encode_v201 import CENTRAL, ENCODERS, ID_TOKEN_LIMIT
 from chargehub.gateway.fields import (
     MAX_INT16,
     MAX_INT63,
@@ -26,8 +27,6 @@ from chargehub.gateway.messages import (
     HEARTBEAT,
     answer_boot,
     answer_nothing,
-    encode_cancel_reservation,
-    encode_clear_cache,
     kept_as,
 )
 from chargehub.gateway.translation import (
@@ -35,26 +34,11 @@ from chargehub.gateway.translation import (
     InboundMessage,
     Payload,
     Report,
-    Request,
     Translator,
     Untranslatable,
 )
 from chargehub.kit.clean import clean_json, content_hash
 from chargehub.kit.datetimes import format_datetime
-from chargehub.stations.commands import (
-    CancelReservation,
-    ChangeAvailability,
-    ClearCache,
-    GetTransactionStatus,
-    InvalidCommand,
-    ReportInventory,
-    RequestStartTransaction,
-    RequestStopTransaction,
-    ReserveNow,
-    ResetStation,
-    TriggerMessage,
-    UnlockConnector,
-)
 from chargehub.stations.reports import (
     BootReported,
     ConnectorStatus,
@@ -71,12 +55,6 @@ from chargehub.transactions.reports import (
     SamplesReported,
     TransactionReported,
 )
-
-ID_TOKEN_LIMIT = 36
-CENTRAL = "Central"
-
-
-# --- Inbound --------------------------------------------------------------------------------------
 
 
 def _read_boot(payload: Payload, context: Context) -> Sequence[Report]:
@@ -373,101 +351,9 @@ _INBOUND = {
 }
 
 
-# --- Outbound -------------------------------------------------------------------------------------
-
-
-def _token(text: str, kind: str | None) -> Payload:
-    if len(text) > ID_TOKEN_LIMIT:
-        raise InvalidCommand(
-            f"This station's protocol takes idTokens of {ID_TOKEN_LIMIT} characters"
-        )
-    return {"idToken": text, "type": kind or CENTRAL}
-
-
-def _encode_start(command: RequestStartTransaction) -> Request:
-    payload: Payload = {
-        "idToken": _token(command.id_token, command.id_token_type),
-        "remoteStartId": command.remote_start_id,
-    }
-    if command.evse_no is not None:
-        payload["evseId"] = command.evse_no
-    if command.group_id_token is not None:
-        payload["groupIdToken"] = _token(command.group_id_token, CENTRAL)
-    return Request("RequestStartTransaction", payload)
-
-
-def _encode_stop(command: RequestStopTransaction) -> Request:
-    return Request("RequestStopTransaction", {"transactionId": command.transaction_ref})
-
-
-def _encode_reset(command: ResetStation) -> Request:
-    return Request("Reset", {"type": command.kind.value})
-
-
-def _encode_availability(command: ChangeAvailability) -> Request:
-    payload: Payload = {"operationalStatus": "Operative" if command.operative else "Inoperative"}
-    if command.evse_no:  # Without an EVSE it is the whole station.
-        payload["evse"] = {"id": command.evse_no}
-        if command.connector_no:
-            payload["evse"]["connectorId"] = command.connector_no
-    return Request("ChangeAvailability", payload)
-
-
-def _encode_unlock(command: UnlockConnector) -> Request:
-    return Request(
-        "UnlockConnector", {"evseId": command.evse_no, "connectorId": command.connector_no}
-    )
-
-
-def _encode_reserve(command: ReserveNow) -> Request:
-    payload: Payload = {
-        "id": command.reservation_id,
-        "expiryDateTime": format_datetime(command.expires_at),
-        "idToken": _token(command.id_token, command.id_token_type),
-    }
-    if command.evse_no:
-        payload["evseId"] = command.evse_no
-    if command.group_id_token is not None:
-        payload["groupIdToken"] = _token(command.group_id_token, CENTRAL)
-    return Request("ReserveNow", payload)
-
-
-def _encode_trigger(command: TriggerMessage) -> Request:
-    payload: Payload = {"requestedMessage": command.message}
-    if command.evse_no:
-        payload["evse"] = {"id": command.evse_no}
-    if command.message == "StatusNotification":
-        if not command.evse_no:
-            raise InvalidCommand("This station tells the status of one connector at a time")
-        payload["evse"]["connectorId"] = 1  # F06.FR.13; our EVSEs have one connector.
-    return Request("TriggerMessage", payload)
-
-
-def _encode_transaction_status(command: GetTransactionStatus) -> Request:
-    ref = command.transaction_ref
-    return Request("GetTransactionStatus", {} if ref is None else {"transactionId": ref})
-
-
-def _encode_inventory(command: ReportInventory) -> Request:
-    payload = {"requestId": command.request_id, "reportBase": "FullInventory"}  # B07.FR.14
-    return Request("GetBaseReport", payload)
-
-
 TRANSLATOR = Translator(
     inbound=_INBOUND,
-    encoders={
-        RequestStartTransaction: _encode_start,
-        RequestStopTransaction: _encode_stop,
-        ResetStation: _encode_reset,
-        ChangeAvailability: _encode_availability,
-        UnlockConnector: _encode_unlock,
-        ReserveNow: _encode_reserve,
-        CancelReservation: encode_cancel_reservation,
-        ClearCache: encode_clear_cache,
-        TriggerMessage: _encode_trigger,
-        GetTransactionStatus: _encode_transaction_status,
-        ReportInventory: _encode_inventory,
-    },
+    encoders=ENCODERS,
     trigger_answers={
         "GetBaseReport": frozenset(("NotifyReport",)),
         "GetReport": frozenset(("NotifyReport",)),
