@@ -7,11 +7,12 @@ by app.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
+import structlog
 from psycopg import AsyncConnection
 
 from chargehub.kit import jobs
@@ -38,6 +39,8 @@ from chargehub.stations.reports import (
     VariableReported,
     VariablesReported,
 )
+
+log = structlog.get_logger(__name__)
 
 Connection = AsyncConnection[Row]
 StatusObserver = Callable[[StatusReported, Writes], None]
@@ -263,6 +266,9 @@ UPDATE_STATION_STATUS = BatchStatement(
 
 StatusKey = tuple[int, int, int]
 
+STRANGERS_MAX = 10_000
+"""How many unknown connectors are told of; a broken station can invent any number."""
+
 WHOLE_STATION = frozenset(
     (ConnectorStatus.AVAILABLE, ConnectorStatus.UNAVAILABLE, ConnectorStatus.FAULTED)
 )
@@ -274,11 +280,13 @@ class StatusHandler:
     """Keeps the newest status of each connector and the history of all of them.
 
     Newest by the station's own timestamp: late replays do not overwrite (16 4.9). A status never
-    ends a transaction. A connector nobody commissioned goes into the history only.
+    ends a transaction. A connector nobody commissioned goes into the history only, and is told of
+    once: a warning and a notice.
     """
 
     bus: EventBus
     observers: Sequence[StatusObserver] = ()
+    strangers: set[StatusKey] = field(default_factory=set)
 
     async def read(
         self, connection: Connection, items: Sequence[Item[StatusReported]]
@@ -318,8 +326,10 @@ class StatusHandler:
         )
         for observer in self.observers:
             observer(report, writes)
-        known_at = facts.get(key)
-        if key not in facts or (known_at is not None and at < known_at):
+        if key not in facts:
+            return self._decide_stranger(key, report, writes)
+        known_at = facts[key]
+        if known_at is not None and at < known_at:
             return Decision(None)
         if report.evse_no == 0 and report.status not in WHOLE_STATION:
             return Decision(None)
@@ -340,6 +350,23 @@ class StatusHandler:
             )
         event = ConnectorStatusChanged(*key, report.status, at, report.error_code)
         return Decision(None, lambda: self.bus.publish(event))
+
+    def _decide_stranger(
+        self, key: StatusKey, report: StatusReported, writes: Writes
+    ) -> Decision[None]:
+        if key in self.strangers or len(self.strangers) >= STRANGERS_MAX:
+            return Decision(None)
+        station_id, evse_no, connector_no = key
+        unknown = {"evse_no": evse_no, "connector_no": connector_no}
+        text = _json({"unknown_connector": unknown, "status": str(report.status)})
+        at, received_at = credible(report.at, report.received_at), report.received_at
+        writes.add(INSERT_NOTICE, (station_id, "StatusNotification", at, received_at, True, text))
+
+        def told() -> None:
+            self.strangers.add(key)
+            log.warning("connector_unknown", station=station_id, **unknown)
+
+        return Decision(None, told)
 
 
 INSERT_NOTICE = BatchStatement(

@@ -13,6 +13,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from chargehub.kit.clock import wall_now
 from chargehub.stations.commands import ClearCache, StationTimeout
@@ -296,6 +297,31 @@ async def test_statement_29_broken_billing_data_is_answered_and_kept(
         )
         assert kept == 1
         await goes_on(station)
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [
+        (V16, {"connectorId": 3, "errorCode": "NoError", "status": "Available"}),
+        (V201, {"evseId": 9, "connectorId": 1, "connectorStatus": "Available"}),
+    ],
+)
+async def test_a_connector_nobody_commissioned_is_told_of_once(
+    hub: RunningHub, version: str, status: dict[str, Any]
+) -> None:
+    status = {**status, "timestamp": wall_now().isoformat()}
+    async with hub.station(version) as station:
+        with capture_logs() as lines:
+            for _ in range(3):
+                await station.call("StatusNotification", status)
+        told = [line for line in lines if line["event"] == "connector_unknown"]
+        assert [line["evse_no"] for line in told] == [status.get("evseId", 3)]
+        kept = await hub.value(
+            "SELECT count(*) FROM station_notices WHERE station_id = :station"
+            " AND kind = 'StatusNotification'",
+            station=hub.station_ids[station.identity],
+        )
+        assert kept == 1
 
 
 async def test_statement_47_every_start_that_is_answered_has_a_number_of_its_own(
