@@ -25,7 +25,7 @@ from chargehub.kit.clean import clean_json
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError
-from chargehub.kit.secrets import redacted
+from chargehub.kit.secrets import hide_in_text, redacted
 from chargehub.stations.commands import (
     Command,
     CommandAnswer,
@@ -83,6 +83,8 @@ class CommandDesk:
         try:
             answer = await self._link.send(station_id, command)
         except ChargeHubError as error:
+            # A station's own words may repeat what it was told.
+            error.detail, error.facts = hide_in_text(error.detail), redacted(error.facts)
             await self._close(command_id, _outcome_of(error), error.code, {"detail": error.detail})
             error.facts["command_id"] = str(command_id)
             raise
