@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import text
 
 from chargehub.telemetry.readings import Flag
+from chargehub.transactions.recall import MANY_READINGS
 from simulators.car import Car
 from simulators.misbehaviour import Misbehaviour
 from tests.scenarios.speech import V16, Session
@@ -36,6 +38,41 @@ async def test_energy_goes_on_over_a_restart(stage: Stage, version: str) -> None
     assert (row.state, flags_of(row) & ~Flag.OFFLINE) == ("Ended", Flag.NONE)
     assert row.energy_wh == pytest.approx(station.charging.delivered_wh, abs=1)
     assert (await elsewhere.authorize(token)).status == "Accepted"
+
+
+async def test_more_readings_than_the_loop_may_fold_count_alike(stage: Stage, version: str) -> None:
+    """They are folded in a thread, at the start and when settled."""
+    station = await stage.raw(version)
+    session = await station.begin(await stage.new_token(), 5_000)
+    row = await stage.the_transaction(station.identity)
+    async with stage.database.write() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO samples (sampled_at, received_at, station_id, evse_no,"
+                " transaction_id, context, content_hash, register_wh)"
+                " SELECT at, at, :station, 1, :number, 'Sample.Periodic', n, 5000 + 10 * n"
+                " FROM generate_series(1, :count) n,"
+                " LATERAL (SELECT :began + n * interval '1 second') t(at)"
+            ),
+            {
+                "station": station.station_id,
+                "number": row.id,
+                "count": MANY_READINGS + 1,
+                "began": row.started_at,
+            },
+        )
+    stage.pass_time(MANY_READINGS + 1)
+    await stage.restart()
+    taken = (MANY_READINGS + 1) * 10
+    (found,) = stage.hub.book.all_at_station(station.station_id)
+    assert (found.track.energy_wh, found.heard_at) == (taken, stage.clock.date())
+    await station.wire.open()
+    await station.end(session, 5_000 + taken)
+    await stage.settle()
+    row = await stage.the_transaction(station.identity)
+    assert (row.energy_wh, flags_of(row)) == (taken, Flag.NONE)
+    samples = [s for s in await stage.samples_of(row.id) if s.context == "Sample.Periodic"]
+    assert [s.energy_wh for s in samples] == [10 * n for n in range(1, MANY_READINGS + 2)]
 
 
 async def test_a_reset_register_is_remembered_over_a_restart(stage: Stage, version: str) -> None:

@@ -89,8 +89,11 @@ def unknown_name(report: TransactionReported) -> str:
 
 def has_undated(report: SamplesReported | TransactionReported) -> bool:
     """Tell whether readings stand at our time of receipt, another at each repetition."""
-    # Flags first: an honest station's readings cost one look each.
-    return any(reading.flags and reading.flags & _CLOCK_SKEW for reading in report.readings)
+    # A bare loop: it runs for every sample of every station.
+    for reading in report.readings:  # noqa: SIM110 - `any` costs three times that
+        if reading.flags and reading.flags & _CLOCK_SKEW:
+            return True
+    return False
 
 
 async def read_kept(
