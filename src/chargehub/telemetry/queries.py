@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, select, text, tuple_
+from sqlalchemy import Row, Select, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.telemetry.store import samples
@@ -17,10 +17,23 @@ SeriesKey = tuple[datetime, str, int]
 
 _ORDER = (samples.c.sampled_at, samples.c.context, samples.c.content_hash)
 
+# The key has evse_no between station_id and transaction_id, and before PostgreSQL 18 an index
+# cannot skip a column: so the EVSE numbers a station's samples have are looked up one by one.
+_SEEN = """
+    (WITH RECURSIVE seen AS (
+        (SELECT s.evse_no FROM samples s WHERE s.station_id = {0} ORDER BY s.evse_no LIMIT 1)
+        UNION ALL
+        SELECT (SELECT s.evse_no FROM samples s
+                WHERE s.station_id = {0} AND s.evse_no > seen.evse_no
+                ORDER BY s.evse_no LIMIT 1)
+        FROM seen WHERE seen.evse_no IS NOT NULL
+    )
+    SELECT seen.evse_no FROM seen WHERE seen.evse_no IS NOT NULL)
+"""
 
 # A sample may carry only some of the values: of the last ten, the newest of each that is there.
 _LATEST = text(
-    """
+    f"""
     SELECT t.transaction_id, last.sampled_at, last.power_w, last.energy_wh, last.soc_percent
     FROM unnest(CAST(:stations AS bigint[]), CAST(:transactions AS bigint[]))
          AS t(station_id, transaction_id)
@@ -35,12 +48,13 @@ _LATEST = text(
                 FILTER (WHERE soc_percent IS NOT NULL))[1] AS soc_percent
         FROM (
             SELECT sampled_at, power_w, energy_wh, soc_percent FROM samples
-            WHERE station_id = t.station_id AND transaction_id = t.transaction_id
+            WHERE station_id = t.station_id AND evse_no = ANY(ARRAY{_SEEN.format("t.station_id")})
+              AND transaction_id = t.transaction_id
             ORDER BY sampled_at DESC LIMIT 10
         ) AS newest
     ) AS last
     WHERE last.sampled_at IS NOT NULL
-    """
+    """  # noqa: S608  Put together from our own constants.
 )
 
 
@@ -55,10 +69,17 @@ async def read_series(
     end: datetime | None = None,
 ) -> Rows:
     """Return a transaction's samples in the order of their own time, begin <= time < end."""
-    query = select(samples).where(
-        samples.c.station_id == station_id, samples.c.transaction_id == transaction_id
-    )
+    query = series_query(station_id, transaction_id)
     return await _page(connection, query, after=after, limit=limit, begin=begin, end=end)
+
+
+def series_query(station_id: int, transaction_id: int) -> Select[Any]:
+    seen = func.any(func.array(text(_SEEN.format(":of_station")).bindparams(of_station=station_id)))
+    return select(samples).where(
+        samples.c.station_id == station_id,
+        samples.c.evse_no == seen,
+        samples.c.transaction_id == transaction_id,
+    )
 
 
 async def read_evse_series(

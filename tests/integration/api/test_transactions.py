@@ -10,6 +10,7 @@ import pytest_asyncio
 from sqlalchemy import event, insert
 
 from chargehub.stations.commands import CommandAnswer, RequestStartTransaction
+from chargehub.telemetry.queries import series_query
 from chargehub.telemetry.readings import Flag
 from chargehub.telemetry.store import samples
 from chargehub.transactions.store import transaction_events, transactions
@@ -142,6 +143,19 @@ async def test_the_filter_by_id_token_can_use_its_index(hub: RunningApi) -> None
         event.remove(engine, "before_cursor_execute", note)
     (query,) = [statement for statement in asked if "ORDER BY transactions" in statement]
     assert "transactions.id_token =" in query
+
+
+async def test_a_series_is_found_by_every_column_of_the_key(hub: RunningApi) -> None:
+    """PostgreSQL 15 to 17 cannot skip evse_no: they would read all samples of the station."""
+    query = series_query(1, 7).compile(dialect=hub.database.engine.dialect)
+    async with hub.database.read() as connection:
+        await connection.exec_driver_sql("SET enable_seqscan = off")
+        await connection.exec_driver_sql("SET enable_bitmapscan = off")
+        plan = await connection.exec_driver_sql(f"EXPLAIN {query}", query.params)
+        conditions = [line for (line,) in plan if "Index Cond" in line]
+    found = [line for line in conditions if "transaction_id = " in line]
+    assert found
+    assert all("evse_no = ANY" in line for line in found)
 
 
 async def test_filters(hub: RunningApi) -> None:
