@@ -233,18 +233,26 @@ class Commissioning:
         return done
 
     async def import_stations(
-        self, lines: Sequence[ImportLine], *, actor: str, dry_run: bool
+        self,
+        lines: Sequence[ImportLine],
+        errors: Sequence[LineError] = (),
+        *,
+        actor: str,
+        dry_run: bool,
     ) -> list[Commissioned]:
-        """Commission all or none; ImportRefused names every line in the way."""
+        """Commission all or none; ImportRefused names every line in the way, and `errors`."""
         stations = [item.station for item in lines]
         now = self._clock.now()
         async with self._database.write() as connection:
             obstacles = await find_obstacles(connection, stations)
-            if obstacles:
+            if obstacles or errors:
                 raise import_refused(
                     [
-                        LineError(lines[item.index].line, item.column, item.error.detail)
-                        for item in obstacles
+                        *errors,
+                        *(
+                            LineError(lines[item.index].line, item.column, item.error.detail)
+                            for item in obstacles
+                        ),
                     ]
                 )
             if dry_run:
@@ -389,9 +397,8 @@ def import_refused(errors: Sequence[LineError], *, shown: int = 100) -> ImportRe
         }
         for item in sorted(errors, key=lambda item: item.line)[:shown]
     ]
-    return ImportRefused(
-        f"{len(errors)} errors; nothing was imported.", errors=lines, error_count=len(errors)
-    )
+    count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+    return ImportRefused(f"{count}; nothing was imported.", errors=lines, error_count=len(errors))
 
 
 async def _lock_station(connection: AsyncConnection, identity: str) -> Row[Any]:

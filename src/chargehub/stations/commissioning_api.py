@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
 from chargehub.access.principal import GUARDS, Admin
@@ -29,7 +30,6 @@ from chargehub.stations.commissioning import (
     LocationTaken,
     UnknownLocation,
     UnknownTimeZone,
-    import_refused,
 )
 from chargehub.stations.credentials import CREDENTIAL
 from chargehub.stations.queries import read_location
@@ -257,7 +257,8 @@ async def create_charging_station(
     status_code=201,
     responses=problems(
         *GUARDS, ImportRefused, IdentityTaken, GunCodeTaken, PayloadTooLarge, UnsupportedMediaType
-    ),
+    )
+    | {200: {"model": ImportResult, "description": "Checked with dry_run; nothing imported."}},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -267,6 +268,7 @@ async def create_charging_station(
 )
 async def import_charging_stations(
     request: Request,
+    response: Response,
     principal: Admin,
     parts: Parts,
     *,
@@ -275,15 +277,18 @@ async def import_charging_stations(
     """Commission all stations of a CSV file, or none and say what is wrong in which line.
 
     Columns: identity, location, max_power_kw; optional: name, evses (default 2), gun_codes
-    (separated by spaces), credential. UTF-8, comma, a header line. At most 2,000 stations.
+    (separated by spaces), credential. UTF-8, comma or semicolon, a header line. At most 2,000
+    stations.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "text/csv":
         raise UnsupportedMediaType("Send text/csv.")
     lines, errors = await asyncio.to_thread(parse_import, await request.body())
-    if errors:
-        raise import_refused(errors)
-    done = await parts.commissioning.import_stations(lines, actor=principal.login, dry_run=dry_run)
+    done = await parts.commissioning.import_stations(
+        lines, errors, actor=principal.login, dry_run=dry_run
+    )
+    if dry_run:
+        response.status_code = HTTPStatus.OK
     return ImportResult(
         count=len(lines), imported=not dry_run, stations=[_commissioned(item) for item in done]
     )

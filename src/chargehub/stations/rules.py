@@ -93,7 +93,10 @@ def parse_import(data: bytes) -> tuple[list[ImportLine], list[LineError]]:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         return [], [LineError(line, "", "Not UTF-8; save the file as CSV UTF-8.")]
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    # Spreadsheets separate by semicolons where the comma is the decimal point.
+    first, _, _ = text.partition("\n")
+    separator = ";" if ";" in first and "," not in first else ","
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     try:
         header = [name.strip().lower() for name in reader.fieldnames or ()]
     except csv.Error as error:

@@ -226,6 +226,7 @@ async def test_import_commissions_every_line(hub: RunningApi) -> None:
     dry = await hub.admin.post(
         "/charging-stations/import", params={"dry_run": "true"}, content=text, headers=CSV
     )
+    assert dry.status_code == 200
     assert dry.json() == {"count": 3, "imported": False, "stations": []}
     response = await hub.admin.post("/charging-stations/import", content=text, headers=CSV)
     assert response.status_code == 201, response.text
@@ -253,8 +254,11 @@ async def test_import_refuses_all_and_names_every_line(hub: RunningApi) -> None:
     )
     response = await hub.admin.post("/charging-stations/import", content=text, headers=CSV)
     document = problem_of(response, 422, "import-refused")
+    # Both what the lines themselves say and what is there already.
     found = {(item["line"], item["column"]) for item in document["errors"]}
+    assert document["detail"] == "6 errors; nothing was imported."
     assert found == {
+        (3, "identity"),
         (4, "identity"),
         (5, "max_power_kw"),
         (6, "gun_codes"),
@@ -267,6 +271,9 @@ async def test_import_refuses_all_and_names_every_line(hub: RunningApi) -> None:
     document = problem_of(response, 422, "import-refused")
     found = {(item["line"], item["column"]) for item in document["errors"]}
     assert found == {(3, "identity"), (4, "location")}
+    text = HEADER + "far,nowhere,,1,2,\n"
+    response = await hub.admin.post("/charging-stations/import", content=text, headers=CSV)
+    assert response.json()["detail"] == "1 error; nothing was imported."
     assert await stations_in_service(hub) == before
 
 

@@ -55,6 +55,13 @@ def test_a_line_becomes_a_station() -> None:
     assert station.credential is None
 
 
+def test_a_file_of_semicolons_is_read() -> None:
+    data = b"identity;location;max_power_kw;gun_codes\r\nCS1;hub;60;A101 A102\r\n"
+    lines, errors = parse_import(data)
+    assert errors == []
+    assert [evse.gun_code for evse in lines[0].station.evses] == ["A101", "A102"]
+
+
 def test_columns_may_be_in_any_order_and_few() -> None:
     lines, errors = parse_import(b" Max_Power_kW ,LOCATION,identity\r\n60,hub,CS1\r\n")
     assert errors == []
