@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,7 +20,7 @@ from prometheus_client import Counter
 from websockets.asyncio.connection import broadcast
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import CloseCode
+from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 
 from chargehub.gateway.intake import Intake
 from chargehub.gateway.translation import (
@@ -83,14 +83,36 @@ FRESH_S = 0.2
 
 
 class StationSocket(ServerConnection):
-    """A server connection that knows when it last heard anything, pings and pongs included."""
+    """A server connection that can hand over whole messages at once, and knows its last sign.
+
+    While `direct` is set, a text message goes there from the network's own callback; through the
+    queue of `recv` each would cost a task switch. What is fragmented or binary takes the queue, and
+    then so does everything behind it, until the queue's reader sets `direct` again.
+    """
 
     admitted: Any = None
     last_heard: float = 0.0
+    """Of anything at all, pings and pongs included."""
+    direct: Callable[[str], None] | None = None
 
     def process_event(self, event: Any) -> None:
         self.last_heard = self.loop.time()
+        if self.direct is not None and isinstance(event, Frame) and event.opcode in DATA_OPCODES:
+            if event.opcode is Opcode.TEXT and event.fin:
+                try:
+                    text = str(event.data, "utf-8")
+                except UnicodeDecodeError:
+                    pass  # The queue's reader fails the connection as RFC 6455 8.1 wants.
+                else:
+                    self.direct(text)
+                    return
+            self.direct = None
         super().process_event(event)
+
+    @property
+    def queued(self) -> bool:
+        """True while messages wait for `recv`."""
+        return len(self.recv_messages.frames) > 0
 
 
 @dataclass(slots=True)
@@ -131,7 +153,7 @@ class _Exchange:
     message: InboundMessage
     received_at: datetime
     began: float
-    reports: deque[Report] = field(default_factory=deque)
+    reports: Sequence[Report] = ()
     replies: list[Any] = field(default_factory=list)
     readable: bool = True
     failed: bool = False
@@ -159,6 +181,7 @@ class StationConnection:
     _unsent: deque[str] = field(default_factory=deque)
     _writer: asyncio.Task[Any] | None = None
     _room: asyncio.Event = field(default_factory=asyncio.Event)
+    _resume_at: float = 0.0
     _ended: bool = False
     _calls: dict[str, asyncio.Future[CommandAnswer]] = field(default_factory=dict)
     _timer: asyncio.TimerHandle | None = None
@@ -168,22 +191,53 @@ class StationConnection:
         """Serve the station until its socket is gone."""
         try:
             while True:
-                self._receive(await self.socket.recv())
-                wait = self.rate_limit.delay(self.loop.time())
-                if wait > 0:
-                    THROTTLED.inc()
-                    await asyncio.sleep(wait)
-                if self._unsent or len(self._waiting) >= self.waiting_max:
-                    # It sends faster than it can be answered, or reads too slowly: read no more
-                    # until there is room, so that TCP slows it down and nobody else.
-                    self._room.clear()
-                    await self._room.wait()
+                text = await self.socket.recv()
+                await self._hold()
                 if self._ended:
                     return
+                self._take(text)
+                if not self._holding and not self.socket.queued:
+                    self.socket.direct = self._take
         except ConnectionClosed:
             pass
         finally:
+            self.socket.direct = None
             self.abandon()
+
+    def _take(self, text: str | bytes) -> None:
+        """Work on one message; where the station goes too fast, let the next ones queue."""
+        try:
+            self._receive(text)
+        except Exception:
+            log.exception("frame_failed", station_id=self.identity)
+            self.abandon()
+            self.spawn(self.socket.close(CloseCode.INTERNAL_ERROR))
+        now = self.loop.time()
+        wait = self.rate_limit.delay(now)
+        if wait > 0:
+            THROTTLED.inc()
+            self._resume_at = now + wait
+        if self._holding:
+            self.socket.direct = None
+
+    @property
+    def _holding(self) -> bool:
+        """True while nothing more may be read.
+
+        It sends faster than it may or than it can be answered, or it reads too slowly: its messages
+        queue up, then TCP slows it down, and nobody else.
+        """
+        if self._unsent or self._ended or len(self._waiting) >= self.waiting_max:
+            return True
+        return self._resume_at > 0 and self._resume_at > self.loop.time()
+
+    async def _hold(self) -> None:
+        wait = self._resume_at - self.loop.time()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        while self._holding and not self._ended:
+            self._room.clear()
+            await self._room.wait()
 
     def abandon(self) -> None:
         """Fail every open call at once and work on nothing more; safe to call twice."""
@@ -239,8 +293,8 @@ class StationConnection:
                     return
                 exchange = self._current = self._open(*self._waiting.popleft())
                 self._room.set()
-            if exchange.reports:
-                report = exchange.reports.popleft()
+            if len(exchange.replies) < len(exchange.reports):
+                report = exchange.reports[len(exchange.replies)]
                 try:
                     self.intake.hand_in(self.station_id, self.epoch, report, self._decided)
                 except CommitQueueFull as error:
@@ -254,18 +308,17 @@ class StationConnection:
         context = Context(self.station_id, self.clock.now(), call.valid)
         exchange = _Exchange(call.message_id, message, context.received_at, began)
         try:
-            exchange.reports.extend(message.read(call.payload, context))
+            exchange.reports = message.read(call.payload, context)
         except Untranslatable as error:
             # Kept as it is; the answer is the one that needs to know nothing.
-            exchange.reports.append(
-                NoticeReported(
-                    self.station_id,
-                    context.received_at,
-                    call.action,
-                    {"untranslatable": str(error), "payload": call.payload},
-                    flagged=True,
-                )
+            notice = NoticeReported(
+                self.station_id,
+                context.received_at,
+                call.action,
+                {"untranslatable": str(error), "payload": call.payload},
+                flagged=True,
             )
+            exchange.reports = (notice,)
             exchange.readable = False
         except Exception:
             log.exception("call_unreadable", station_id=self.identity, action=call.action)
@@ -282,7 +335,7 @@ class StationConnection:
             return
         if error is not None:
             exchange.failed = True
-            exchange.reports.clear()
+            exchange.reports = ()
         elif isinstance(reply, BootReply):
             self.registration = reply.status
             self.session.accepted = reply.status is RegistrationStatus.ACCEPTED
