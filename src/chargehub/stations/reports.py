@@ -1,6 +1,6 @@
 """What a station tells about itself, in version-free words (OCPP 2.x terms).
 
-The gateway's translators build these; `stations.service` handles them. `at` is the station's own
+The gateway's translators build these; `stations.inbound` handles them. `at` is the station's own
 timestamp (None where it sent none), `received_at` the hub's.
 """
 
