@@ -233,3 +233,16 @@ async def test_a_start_without_any_token_is_refused_and_watched(stage: Stage) ->
     await stage.work()
     row = await stage.the_transaction(station.identity)
     assert row.state == "Ended"
+
+
+async def test_a_card_is_not_refused_at_the_gun_that_forgot_its_last_charge(
+    stage: Stage, version: str
+) -> None:
+    """After a crash of the station, the driver presents the same card at the same gun."""
+    token = await stage.new_token()
+    station = await stage.raw(version)
+    await station.begin(token)
+    stage.pass_time(60)
+    again = Session(1, token)
+    answer = await station.say(station.speech.started(again, station.now, 9_000))
+    assert station.speech.verdict(answer).status == "Accepted"

@@ -66,11 +66,18 @@ class Book:
         return [found for found in self._by_id.values() if found.station_id == station_id]
 
     def charging_with(
-        self, token: str, *, besides: int | None = None, not_at_station: int | None = None
+        self,
+        token: str,
+        *,
+        besides: int | None = None,
+        not_at_station: int | None = None,
+        not_at_evse: tuple[int, int | None] | None = None,
     ) -> OpenTransaction | None:
         """Return an open transaction that this token was accepted for."""
         for found in self._by_token.get(token, {}).values():
-            if found.id != besides and found.station_id != not_at_station:
+            if found.id == besides or found.station_id == not_at_station:
+                continue
+            if (found.station_id, found.evse_no) != not_at_evse:
                 return found
         return None
 

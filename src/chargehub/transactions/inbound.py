@@ -372,9 +372,10 @@ class TransactionHandler:
         token = report.id_token.text.lower()
         own = found.id if found is not None else None
         starts = report.kind is EventKind.STARTED or (found is not None and not found.authorized)
-        elsewhere = starts and (
-            token in facts.taken or self.book.charging_with(token, besides=own) is not None
-        )
+        # What is still open at the same gun is what the station has forgotten, not elsewhere.
+        here = (report.station_id, report.evse_no)
+        charging = self.book.charging_with(token, besides=own, not_at_evse=here)
+        elsewhere = starts and (token in facts.taken or charging is not None)
         authorization = decide(
             token,
             report.id_token.kind,
