@@ -261,3 +261,27 @@ async def test_ids_of_two_stations_may_be_the_same(stage: Stage, version: str) -
         row = await stage.the_transaction(station.identity)
         assert (row.id_token, row.state) == (token.lower(), "Ended")
         assert row.energy_wh == pytest.approx(station.charging.delivered_wh, abs=1)
+
+
+async def test_an_id_that_begins_again_after_its_end_is_another_transaction(stage: Stage) -> None:
+    """Station firmware that seeds its transactionIds by the clock repeats them after a boot."""
+    first_token, second_token = await stage.new_token(), await stage.new_token()
+    station = await stage.raw(V201)
+    first = Session(1, first_token)
+    await station.say(station.speech.started(first, station.now, 5_000))
+    stage.pass_time(60)
+    await station.end(first, 6_000)
+    stage.pass_time(60)
+    second = Session(1, second_token, reference=first.reference)
+    answer = await station.say(started := station.speech.started(second, station.now, 6_000))
+    assert station.speech.verdict(answer).status == "Accepted"
+    assert await station.say(started) == answer
+    stage.pass_time(60)
+    await station.end(second, 8_500)
+    await stage.settle()
+    rows = await stage.transactions_of(station.identity)
+    booked = [(row.id_token, row.state, row.energy_wh) for row in rows]
+    assert booked == [
+        (first_token.lower(), "Ended", 1_000),
+        (second_token.lower(), "Ended", 2_500),
+    ]

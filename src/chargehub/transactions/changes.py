@@ -7,7 +7,7 @@ from dataclasses import replace
 from chargehub.authorization import Authorization
 from chargehub.telemetry.readings import Flag
 from chargehub.transactions.book import OpenTransaction
-from chargehub.transactions.facts import EventFacts, EvseFact
+from chargehub.transactions.facts import EventFacts, EvseFact, StoredTransaction
 from chargehub.transactions.meter import MeterTrack
 from chargehub.transactions.reports import EventKind, TransactionReported
 
@@ -66,3 +66,13 @@ def amends(report: TransactionReported, found: OpenTransaction, changed: OpenTra
             "flags",
         )
     )
+
+
+def begins_anew(report: TransactionReported, stored: StoredTransaction) -> bool:
+    """Tell whether a station uses an id again for another transaction.
+
+    A transaction cannot begin after its own end; a late or repeated Started is older.
+    """
+    if report.kind is not EventKind.STARTED or report.ref_is_ours or stored.ended_at is None:
+        return False
+    return stored.ended_by_station and report.at > stored.ended_at

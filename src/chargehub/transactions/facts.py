@@ -38,6 +38,7 @@ class StoredTransaction:
     authorization_status: str | None
     group_id_token: str | None
     ended_by_policy: bool
+    ended_at: datetime | None
 
     @property
     def ended_by_station(self) -> bool:
@@ -162,7 +163,7 @@ async def read_event_facts(
 
 _STORED = (
     "t.id, t.ref, t.state, t.evse_no, t.id_token, t.authorization_status, t.group_id_token,"
-    " t.state = 'Ended' AND t.end_received_at IS NULL"
+    " t.state = 'Ended' AND t.end_received_at IS NULL, t.ended_at"
 )
 
 

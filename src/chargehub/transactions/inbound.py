@@ -28,6 +28,7 @@ from chargehub.telemetry.store import INSERT_SAMPLES
 from chargehub.transactions.book import Book, OpenTransaction
 from chargehub.transactions.changes import (
     amends,
+    begins_anew,
     event_flags,
     fill,
     placed,
@@ -82,6 +83,7 @@ from chargehub.transactions.statements import (
     INSERT_TRANSACTION,
     LINK_REMOTE_START,
     RELEASE_BEGIN,
+    RELEASE_REF,
 )
 
 UNRATED_POWER_W = 500_000
@@ -188,6 +190,9 @@ class TransactionHandler:
             stored = facts.booked.get((report.station_id, report.content_hash))
         if found is None and stored is not None and self.book.by_id(stored.id) is None:
             found = facts.recalled.get(stored.id)
+            if found is None and begins_anew(report, stored):
+                writes.add(RELEASE_REF, (stored.id,))
+                return self._decide_stranger(report, facts, writes)
             if found is None:
                 return self._decide_late(report, stored, facts, writes)
         if found is None and ref is None and report.ref_is_ours:

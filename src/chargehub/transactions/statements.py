@@ -13,6 +13,17 @@ RELEASE_BEGIN = BatchStatement(
     order=5,
 )
 
+RELEASE_REF = BatchStatement(
+    "transactions.release_ref",
+    # Some stations count or seed their transactionIds anew at every boot: an id that begins again
+    # after its end names another transaction.
+    """
+    UPDATE transactions t SET ref = t.ref || '~' || t.id
+    FROM unnest(%s::bigint[]) AS u(id) WHERE t.id = u.id
+    """,
+    order=5,
+)
+
 INSERT_TRANSACTION = BatchStatement(
     "transactions.insert",
     """
