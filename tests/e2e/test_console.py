@@ -72,7 +72,11 @@ async def browser() -> AsyncIterator[Browser]:
 async def visiting(
     browser: Browser, hub: SyntheticHub, url: str, **context_options: Any
 ) -> AsyncIterator[Visit]:
-    options = {"viewport": {"width": 1440, "height": 900}, **context_options}
+    options = {
+        "viewport": {"width": 1440, "height": 900},
+        "locale": "zh-CN",
+        **context_options,
+    }
     context = await browser.new_context(**options)
     page = await context.new_page()
     visit = Visit(page, hub, url)
@@ -295,12 +299,45 @@ async def _script_seconds(devtools: Any) -> float:
     return float(next(item["value"] for item in metrics if item["name"] == "ScriptDuration"))
 
 
+@pytest.mark.parametrize(
+    ("locale", "language"), [("zh-TW", "zh-CN"), ("en-GB", "en"), ("de-DE", "en")]
+)
+async def test_the_browsers_language_is_spoken_until_another_is_chosen(
+    browser: Browser, locale: str, language: str
+) -> None:
+    hub = SyntheticHub(stations=2)
+    async with serving(hub) as url:
+        hub.open_up()
+        async with visiting(browser, hub, url, locale=locale) as visit:
+            spoken = visit.page.locator("html")
+            await expect(spoken).to_have_attribute("lang", language)
+            await visit.page.click(".login [data-do=language]")
+            other = "en" if language == "zh-CN" else "zh-CN"
+            await visit.page.reload()
+            await expect(spoken).to_have_attribute("lang", other)
+
+
+async def test_a_cell_and_its_chip_say_the_same_word(visit: Visit) -> None:
+    await visit.see_board()
+    await visit.page.click(".top [data-do=language]")
+    words = await visit.page.evaluate(
+        """() => [...document.querySelectorAll(".gun:not(.is-flowing)")].map((gun) => [
+            gun.querySelector(".main").textContent,
+            document.querySelector(`.chip[data-state="${gun.dataset.state}"] span`).textContent,
+        ])"""
+    )
+    assert words
+    assert all(cell == chip for cell, chip in words)
+
+
 LABELS = [
     (["QZ-001", "QZ-002", "QZ-091"], ["001", "002", "091"]),
     (["1号桩", "2号桩", "10号桩"], ["1", "2", "10"]),
     (["A101", "A102"], ["101", "102"]),
     (["西区公交场1"], ["西区公交场1"]),
     (["same", "same"], ["same", "same"]),
+    (["QZ-001", "QZ-002", "Guest 7"], ["001", "002", "Guest 7"]),
+    (["QZ-001", "QZ-002", "QZ-003", "HZ-001", "HZ-009"], ["001", "002", "003", "HZ-001", "HZ-009"]),
 ]
 
 

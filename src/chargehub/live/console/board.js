@@ -66,15 +66,16 @@ export class BoardView {
   cell(gun) {
     const parts = {
       icon: icon("Unknown"),
-      main: element("b", "main"),
+      main: element("span", "figure"),
       unit: element("span", "unit"),
       second: element("span", "second"),
       third: element("span", "third"),
     };
     const fill = element("span", "fill");
     const number = element("span", "gun-no", `${gun.evse_no}`);
-    const top = element("span", "gun-top", parts.icon, parts.unit, number);
-    const root = element("div", "gun", fill, top, parts.main, parts.second, parts.third);
+    const top = element("span", "gun-top", parts.icon, number);
+    const main = element("b", "main", parts.main, parts.unit);
+    const root = element("div", "gun", fill, top, main, parts.second, parts.third);
     root.setAttribute("role", "gridcell");
     root.tabIndex = -1;
     root.dataset.gun = gun.id;
@@ -110,13 +111,14 @@ export class BoardView {
     }
     const flows = state === "Charging" && gun.power_w !== null;
     const inSession = gun.transaction_id !== null && state !== "Offline";
-    setText(cell.main, flows ? kilowatts(gun.power_w) : say(`short.${state}`));
+    setText(cell.main, flows ? kilowatts(gun.power_w) : say(state));
     setText(cell.unit, flows ? "kW" : "");
     const soc = inSession && gun.soc_percent !== null;
     setText(cell.second, soc ? `${percent(gun.soc_percent)}%` : "");
     setText(cell.third, inSession && gun.energy_wh !== null
       ? `${Math.round(gun.energy_wh / 1000)} kWh`
       : this.howLong(gun, state));
+    root.classList.toggle("is-flowing", flows);
     root.classList.toggle("has-fill", soc);
     if (soc) root.style.setProperty("--soc", `${gun.soc_percent}%`);
     const label = this.label(gun, state, inSession);
@@ -255,17 +257,33 @@ function nearest(cell, candidates, direction) {
   return best;
 }
 
-/** What tells stations apart: their names without the beginning and end that all share. */
+/** What tells stations apart: their names without the beginning and end that their group shares.
+ * A group's names begin alike up to their first digit, so that one foreign name changes no other. */
 export function shortLabels(stations) {
-  const names = stations.map((station) => station.name || station.identity);
-  const reversed = names.map((name) => [...name].reverse().join(""));
-  const head = sharedLength(names);
-  const tail = sharedLength(reversed);
-  return new Map(stations.map((station, index) => {
-    const name = names[index];
-    return [station.id, name.slice(head, name.length - tail) || name];
-  }));
+  const groups = new Map();
+  for (const station of stations) {
+    const key = family(nameOf(station));
+    groups.set(key, [...(groups.get(key) ?? []), station]);
+  }
+  const labels = new Map();
+  const taken = new Set();
+  const largestFirst = [...groups.values()].sort((a, b) => b.length - a.length);
+  for (const members of largestFirst) {
+    const names = members.map(nameOf);
+    const head = sharedLength(names);
+    const tail = sharedLength(names.map((name) => [...name].reverse().join("")));
+    const short = names.map((name) => name.slice(head, name.length - tail) || name);
+    // 001 of two groups would be two stations of one label.
+    const told = short.some((label) => taken.has(label)) ? names : short;
+    members.forEach((station, index) => labels.set(station.id, told[index]));
+    told.forEach((label) => taken.add(label));
+  }
+  return labels;
 }
+
+const nameOf = (station) => station.name || station.identity;
+
+const family = (name) => /^[^0-9]*/.exec(name)[0];
 
 /** How long a beginning all share; digits belong to the number: 101, 102 rather than 01, 02. */
 function sharedLength(names) {

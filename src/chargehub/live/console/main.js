@@ -94,6 +94,7 @@ let clockFormat = null;
 function renderClock() {
   if (stream.ageMs() === null) return;
   clockFormat ??= new Intl.DateTimeFormat(currentLanguage(), {
+    month: "short", day: "numeric", weekday: "short",
     hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
     timeZone: hub.locations.find(({ id }) => id === hub.place)?.time_zone,
   });

@@ -41,30 +41,19 @@ const zh = {
   "nothing.filtered": "没有“{state}”的充电枪。",
   "nothing.at_all": "还没有充电桩。",
 
+  // One word per state, short enough for a gun's cell.
   "Available": "空闲",
-  "Preparing": "准备中",
-  "Charging": "充电中",
-  "SuspendedEV": "车辆暂停",
-  "SuspendedEVSE": "电桩暂停",
-  "Finishing": "待拔枪",
+  "Preparing": "准备",
+  "Charging": "充电",
+  "SuspendedEV": "车停",
+  "SuspendedEVSE": "桩停",
+  "Finishing": "待拔",
   "Occupied": "占用",
-  "Reserved": "已预约",
+  "Reserved": "预约",
   "Unavailable": "停用",
   "Faulted": "故障",
   "Offline": "离线",
   "Unknown": "未知",
-  "short.Available": "空闲",
-  "short.Preparing": "准备",
-  "short.Charging": "充电",
-  "short.SuspendedEV": "车停",
-  "short.SuspendedEVSE": "桩停",
-  "short.Finishing": "待拔",
-  "short.Occupied": "占用",
-  "short.Reserved": "预约",
-  "short.Unavailable": "停用",
-  "short.Faulted": "故障",
-  "short.Offline": "离线",
-  "short.Unknown": "未知",
 
   "minutes": "{n} 分",
   "hours": "{n} 时",
@@ -129,33 +118,21 @@ const en = {
   "board": "Live state of the guns",
   "filter": "Filter by state",
   "filter.all": "All",
-  "nothing.filtered": "No gun is “{state}”.",
+  "nothing.filtered": 'No gun is "{state}".',
   "nothing.at_all": "There are no charging stations yet.",
 
-  "Available": "Available",
-  "Preparing": "Preparing",
+  "Available": "Free",
+  "Preparing": "Waiting",
   "Charging": "Charging",
-  "SuspendedEV": "EV paused",
-  "SuspendedEVSE": "Station paused",
-  "Finishing": "Finishing",
-  "Occupied": "Occupied",
-  "Reserved": "Reserved",
+  "SuspendedEV": "Paused",
+  "SuspendedEVSE": "Held",
+  "Finishing": "Done",
+  "Occupied": "In use",
+  "Reserved": "Booked",
   "Unavailable": "Closed",
-  "Faulted": "Faulted",
+  "Faulted": "Fault",
   "Offline": "Offline",
   "Unknown": "Unknown",
-  "short.Available": "Free",
-  "short.Preparing": "Prep",
-  "short.Charging": "Charge",
-  "short.SuspendedEV": "Pause",
-  "short.SuspendedEVSE": "Held",
-  "short.Finishing": "Done",
-  "short.Occupied": "In use",
-  "short.Reserved": "Booked",
-  "short.Unavailable": "Closed",
-  "short.Faulted": "Fault",
-  "short.Offline": "Offline",
-  "short.Unknown": "—",
 
   "minutes": "{n} min",
   "hours": "{n} h",
@@ -180,13 +157,22 @@ const en = {
   "detail.gun_code": "Gun code",
   "detail.identity": "Identity",
   "summary":
-    "{charging} guns charging, {available} available, {faulted} faulted, {offline} offline.",
+    "{charging} guns charging, {available} free, {faulted} faulted, {offline} offline.",
 };
 
 export const LANGUAGES = { "zh-CN": zh, "en": en };
 
 const KEPT = "chargehub.language";
-let language = localStorage.getItem(KEPT) in LANGUAGES ? localStorage.getItem(KEPT) : "zh-CN";
+let language = localStorage.getItem(KEPT) in LANGUAGES ? localStorage.getItem(KEPT) : preferred();
+
+/** The browser's first language that this page speaks; English where it names none. */
+function preferred() {
+  for (const tag of navigator.languages) {
+    if (/^zh\b/i.test(tag)) return "zh-CN";
+    if (/^en\b/i.test(tag)) return "en";
+  }
+  return "en";
+}
 
 export const currentLanguage = () => language;
 
