@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from simulators.misbehaviour import Misbehaviour
 from simulators.outbox import OutboxOptions
 from simulators.station import SimulatedStation, StationOptions
 from simulators.uplink import UplinkOptions
-from tests.unit.simulators.fake_hub import V16, FakeHub, running_hub
+from tests.unit.simulators.fake_hub import V16, FakeHub, Payload, running_hub
 
 START = 1_795_406_400.0
 """2026-11-23T04:00:00Z, noon in Quzhou."""
@@ -58,3 +59,13 @@ async def booted(station: SimulatedStation) -> SimulatedStation:
     await station.connect()
     assert await station.boot() == "Accepted"
     return station
+
+
+def acknowledged_by(station: Any) -> list[tuple[str, Payload, Payload]]:
+    return [(a.action, a.payload, a.answer) for a in station.acknowledged]
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
