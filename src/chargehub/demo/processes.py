@@ -6,6 +6,7 @@ The database is not among them: kit.postgres starts and stops it.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -52,6 +53,13 @@ class Child:
     def check(self) -> None:
         """Raise DemoFailed when the child has ended."""
         code = self._process.poll()
+        if code is not None and code < 0:
+            # Its log says nothing about that; what it wrote last would only mislead.
+            by = signal.strsignal(-code) or f"signal {-code}"
+            raise DemoFailed(
+                f"The {self.name} was ended from outside ({by}). Nothing acknowledged is lost: "
+                f"start again. Its log: {self.log_path}"
+            )
         if code is not None:
             raise DemoFailed(f"The {self.name} ended with code {code}:\n{self.last_words()}")
 
