@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import pytest_asyncio
+import structlog
 from hypothesis import settings
 
 from chargehub.kit import logging, migrate
@@ -24,8 +25,23 @@ settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.register_profile("random", max_examples=2_000, deadline=None)
 settings.load_profile("fixed")
 
-# As in production; structlog's own default draws every local variable of a traceback.
-logging.configure("info", "json")
+
+def configure_logging() -> None:
+    """As in production; structlog's own default draws every local variable of a traceback."""
+    logging.configure("info", "json")
+    # A cached logger would keep this configuration while a test captures or changes it.
+    structlog.configure(cache_logger_on_first_use=False)
+
+
+configure_logging()
+
+
+@pytest.fixture(autouse=True)
+def _logging_restored() -> Iterator[None]:
+    """Put it back after a test of logging itself."""
+    yield
+    if not structlog.is_configured():
+        configure_logging()
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ from datetime import timedelta
 from typing import Any, Self
 from urllib.parse import quote
 
-import structlog
 from pydantic import SecretStr
 from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import insert
@@ -342,15 +341,9 @@ async def running_hub(
         demo=demo,
         limits=Limits(**limits),
     )
-    # structlog's own tracebacks show every local variable, which for a whole hub takes minutes.
-    plain = structlog.dev.ConsoleRenderer(
-        colors=False, exception_formatter=structlog.dev.plain_traceback
-    )
-    structlog.configure(processors=[structlog.processors.add_log_level, plain])
     running = await RunningHub.started(settings, database_url)
     try:
         await running.new_token()
         yield running
     finally:
         await running.stop()
-        structlog.reset_defaults()

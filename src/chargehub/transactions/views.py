@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from chargehub.kit.paging import Page
+from chargehub.kit.secrets import redacted, shown_token
 from chargehub.telemetry.views import flag_names
 
 
@@ -111,7 +112,7 @@ def transaction_view(row: Row[Any], latest: Row[Any] | None) -> TransactionView:
         location_id=row.location_id,
         evse_no=row.evse_no,
         connector_no=row.connector_no,
-        id_token=row.id_token,
+        id_token=shown_token(row.id_token, row.id_token_kind),
         id_token_kind=row.id_token_kind,
         group_id_token=row.group_id_token,
         authorization_status=row.authorization_status,
@@ -134,7 +135,7 @@ def transaction_detail(row: Row[Any], latest: Row[Any] | None) -> TransactionDet
         **transaction_view(row, latest).model_dump(),
         received_at=row.received_at,
         end_received_at=row.end_received_at,
-        stop_id_token=row.stop_id_token,
+        stop_id_token=_shown_stop_token(row),
         remote_start_id=row.remote_start_id,
         reservation_id=row.reservation_id,
         first_seq_no=row.first_seq_no,
@@ -154,5 +155,13 @@ def event_view(row: Row[Any]) -> TransactionEventView:
         charging_state=row.charging_state,
         offline=row.offline,
         flags=flag_names(row.flags),
-        raw=row.raw,
+        raw=redacted(row.raw),
     )
+
+
+def _shown_stop_token(row: Row[Any]) -> str | None:
+    """A stop has no kind of its own: a token that equals a hidden one is hidden too."""
+    token: str | None = row.stop_id_token
+    if token is not None and row.id_token is not None and token.lower() == row.id_token:
+        return shown_token(token, row.id_token_kind)
+    return token
