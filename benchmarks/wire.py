@@ -11,6 +11,7 @@ import asyncio
 import base64
 import os
 import struct
+from abc import ABC, abstractmethod
 from typing import cast
 
 from websockets.speedups import apply_mask
@@ -35,7 +36,7 @@ def masked_frame(opcode: int, payload: bytes, mask: bytes) -> bytes:
     return head + mask + apply_mask(payload, mask)
 
 
-class StationSocket(asyncio.Protocol):
+class StationSocket(asyncio.Protocol, ABC):
     """Subclasses say what happens when it opens, when a text arrives, and when it is lost."""
 
     def __init__(self, host: str, path: str, subprotocol: str, authorization: bytes) -> None:
@@ -58,14 +59,14 @@ class StationSocket(asyncio.Protocol):
         self.is_open = False
         self.closing = False
 
-    def opened(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def opened(self) -> None: ...
 
-    def text_received(self, text: bytes) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def text_received(self, text: bytes) -> None: ...
 
-    def lost(self, reason: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def lost(self, reason: str) -> None: ...
 
     def send_text(self, text: bytes) -> None:
         if self._transport is not None:

@@ -352,7 +352,14 @@ class StationConnection:
         took_s = self.loop.time() - exchange.began
         # A station sets its clock by our answer, so after a wait the time is read again.
         now = exchange.received_at if took_s < FRESH_S else self.clock.now()
-        self.session.reply(message_id, exchange.message.answer(replies, now))
+        try:
+            payload = exchange.message.answer(replies, now)
+        except Exception:
+            # A fault of ours: what was said is stored, and a call is never left without an end.
+            log.exception("call_unanswerable", station_id=self.identity)
+            self.session.reply_error(message_id, ErrorCode.INTERNAL_ERROR)
+            return
+        self.session.reply(message_id, payload)
         REPLY_SECONDS.observe(took_s)
 
     def _break_off(self, error: BaseException) -> None:

@@ -10,12 +10,15 @@ import asyncio
 import base64
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from chargehub.gateway.translators import TRANSLATORS
 from chargehub.kit.clock import wall_now
+from chargehub.ocpp import OcppVersion
 from chargehub.stations.commands import ClearCache, StationTimeout
 from tests.hub_fixtures import TOKEN, V16, V201, VERSIONS, RunningHub, Station, at, status
 
@@ -375,3 +378,25 @@ async def test_statement_31_a_signed_message_is_worked_on_as_the_message(hub: Ru
     async with hub.station(V201) as station:
         await station.call("StatusNotification-Signed", sealed(status(V201, "Occupied")))
         assert await hub.count("connectors", station.identity, status="Occupied") == 1
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("action", ["Heartbeat", "SecurityEventNotification"])
+async def test_a_fault_in_our_answer_is_an_error_and_the_station_goes_on(
+    hub: RunningHub, version: str, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answered at once or after a COMMIT: no call is left without an end."""
+
+    def fail(_replies: object, _now: object) -> dict[str, object]:
+        raise RuntimeError("a fault of ours")
+
+    payload = SECURITY_EVENT if action == "SecurityEventNotification" else {}
+    async with hub.station(version) as station:
+        inbound = TRANSLATORS[OcppVersion(version)].inbound
+        assert isinstance(inbound, dict)
+        with monkeypatch.context() as patch:
+            patch.setitem(inbound, action, replace(inbound[action], answer=fail))
+            answer = await station.ask(action, payload)
+        assert answer[0] == 4
+        assert answer[2] == "InternalError"
+        await goes_on(station)
