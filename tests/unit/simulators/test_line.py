@@ -115,9 +115,12 @@ async def test_a_station_by_itself_reconnects_and_replays(
     await station.present_token(1, "TAXI-0001")
     await until(lambda: "StartTransaction" in hub.actions() and station.gun(1).outlet.closed)
     hub.forget()
+    # A hub that lets nobody in keeps the station off the line until the stop is queued.
+    hub.passwords["QZ-001"] = b"another"
     hub.drop("QZ-001")
-    await until(lambda: not station.connected)
+    await until(lambda: station.statistics.connects_failed >= 1)
     await station.stop(1)
+    hub.passwords.clear()
     await until(lambda: "StopTransaction" in hub.actions())
     assert "BootNotification" not in hub.actions()
     running.cancel()
