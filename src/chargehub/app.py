@@ -281,7 +281,6 @@ class Hub:
                 handshake_timeout_s=limits.handshake_timeout_s,
                 ping_interval_s=limits.ping_interval_s,
                 ping_timeout_s=limits.ping_timeout_s,
-                database_connections=limits.database_connections,
             ),
         )
         await listener.start()

@@ -93,10 +93,11 @@ class StationSocket(ServerConnection):
     admitted: Any = None
     last_heard: float = 0.0
     """Of anything at all, pings and pongs included."""
-    direct: Callable[[str], None] | None = None
+    direct: Callable[[str, float], None] | None = None
+    """Takes a text and the loop's time at which it came."""
 
     def process_event(self, event: Any) -> None:
-        self.last_heard = self.loop.time()
+        self.last_heard = now = self.loop.time()
         if self.direct is not None and isinstance(event, Frame) and event.opcode in DATA_OPCODES:
             if event.opcode is Opcode.TEXT and event.fin:
                 try:
@@ -104,7 +105,7 @@ class StationSocket(ServerConnection):
                 except UnicodeDecodeError:
                     pass  # The queue's reader fails the connection as RFC 6455 8.1 wants.
                 else:
-                    self.direct(text)
+                    self.direct(text, now)
                     return
             self.direct = None
         super().process_event(event)
@@ -195,7 +196,7 @@ class StationConnection:
                 await self._hold()
                 if self._ended:
                     return
-                self._take(text)
+                self._take(text, self.loop.time())
                 if not self._holding and not self.socket.queued:
                     self.socket.direct = self._take
         except ConnectionClosed:
@@ -204,15 +205,14 @@ class StationConnection:
             self.socket.direct = None
             self.abandon()
 
-    def _take(self, text: str | bytes) -> None:
+    def _take(self, text: str | bytes, now: float) -> None:
         """Work on one message; where the station goes too fast, let the next ones queue."""
         try:
-            self._receive(text)
+            self._receive(text, now)
         except Exception:
             log.exception("frame_failed", station_id=self.identity)
             self.abandon()
             self.spawn(self.socket.close(CloseCode.INTERNAL_ERROR))
-        now = self.loop.time()
         wait = self.rate_limit.delay(now)
         if wait > 0:
             THROTTLED.inc()
@@ -249,12 +249,11 @@ class StationConnection:
         for failed in self.session.close():
             self._finish_failed(failed)
 
-    def _receive(self, text: str | bytes) -> None:
-        began = self.loop.time()
-        event = self.session.receive(text, began)
+    def _receive(self, text: str | bytes, now: float) -> None:
+        event = self.session.receive(text, now)
         match event:
             case CallReceived():
-                self._waiting.append((event, began))
+                self._waiting.append((event, now))
                 if self._current is None:
                     self._work()
                 if self._current is not None:

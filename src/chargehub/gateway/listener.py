@@ -62,7 +62,6 @@ class ListenerLimits:
     handshake_timeout_s: float
     ping_interval_s: float
     ping_timeout_s: float
-    database_connections: int
 
 
 @dataclass(slots=True)
@@ -79,7 +78,6 @@ class Listener:
     _tolerant: dict[OcppVersion, frozenset[str]] = field(init=False)
     _handshakes: int = 0
     """How many are under way."""
-    _asking: asyncio.Semaphore = field(init=False)
     _server: Server | None = None
     _watchdog: asyncio.Task[None] | None = None
     _leaving: set[asyncio.Task[None]] = field(default_factory=set)
@@ -90,8 +88,6 @@ class Listener:
         self._tolerant = {
             version: translator.tolerant for version, translator in self.translators.items()
         }
-        # Whoever can reach the port can knock: half of the database's connections stay to others.
-        self._asking = asyncio.Semaphore(max(1, self.limits.database_connections // 2))
 
     async def start(self) -> None:
         self._server = await serve(
@@ -159,10 +155,9 @@ class Listener:
             return socket.respond(HTTPStatus.NOT_FOUND, "No such station.\n")
         presented = request.headers.get_all("Authorization")
         user, password = read_basic_auth(presented[0] if len(presented) == 1 else None)
-        async with self._asking:
-            candidate = await self.admission.find(identity)
-            if candidate is None:
-                candidate = await self.admission.register(identity, password)
+        candidate = await self.admission.find(identity)
+        if candidate is None:
+            candidate = await self.admission.register(identity, password)
         if candidate is None:
             log.warning("station_unknown", identity=identity)
             return socket.respond(HTTPStatus.NOT_FOUND, "No such station.\n")

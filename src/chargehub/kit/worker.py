@@ -50,6 +50,8 @@ class Worker:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _under_way: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     """Outbox rows being acted on, by seq: a slow one is not begun again and holds no other."""
+    _done: list[int] = field(default_factory=list)
+    """Outbox rows that were acted on, to be marked together; still among those under way."""
 
     def start(self) -> None:
         # Apart, so that a station that is slow to answer an event's command delays no due action.
@@ -62,6 +64,10 @@ class Worker:
         await _end(self._tasks)
         # After the one that starts them.
         await _end(list(self._under_way.values()))
+        try:
+            await self._close_events()
+        except Exception:
+            log.exception("worker_events_not_closed", events=len(self._done))
 
     @property
     def alive(self) -> bool:
@@ -81,6 +87,7 @@ class Worker:
         """Act on what is due now; return how many rows were acted on."""
         worked = await self._run_due() + await self._run_outbox()
         await asyncio.gather(*self._under_way.values())
+        await self._close_events()
         return worked
 
     async def _run_due(self) -> int:
@@ -116,6 +123,7 @@ class Worker:
 
     async def _run_outbox(self) -> int:
         """Begin what is open, as turns become free; return how many rows were begun or marked."""
+        closed = await self._close_events()
         async with self.database.read() as connection:
             rows = (
                 await connection.execute(
@@ -136,24 +144,27 @@ class Worker:
                 await self._turns.acquire()
                 task = asyncio.create_task(self._take_turn(row), name=f"outbox-{row.seq}")
                 self._under_way[row.seq] = task
-        return len(rows)
+        return closed + len(rows)
 
     async def _take_turn(self, row: Any) -> None:
+        acted = False
         try:
-            await self._act_on_event(row)
+            error = await self._act(self.topics, row.topic, row.subject, row.payload)
+            acted = error is None
+            if error is not None:
+                await self._postpone(row, error)
         except Exception:
             # The outcome could not be written down: the row is still open and comes again.
             log.exception("worker_event_not_closed", topic=row.topic, subject=row.subject)
             await asyncio.sleep(IDLE_S)
         finally:
-            del self._under_way[row.seq]
             self._turns.release()
+            if acted:
+                self._done.append(row.seq)
+            else:
+                del self._under_way[row.seq]
 
-    async def _act_on_event(self, row: Any) -> None:
-        error = await self._act(self.topics, row.topic, row.subject, row.payload)
-        if error is None:
-            await self._mark_handled([row.seq])
-            return
+    async def _postpone(self, row: Any, error: str) -> None:
         async with self.database.write() as connection:
             await connection.execute(
                 update(outbox)
@@ -164,6 +175,15 @@ class Worker:
                     retry_at=_retry_at(self.clock.now(), row.attempts),
                 )
             )
+
+    async def _close_events(self) -> int:
+        """Mark what was acted on. Where that fails it is tried again, without acting again."""
+        done = list(self._done)
+        await self._mark_handled(done)
+        del self._done[: len(done)]
+        for seq in done:
+            del self._under_way[seq]
+        return len(done)
 
     async def _mark_handled(self, numbers: list[int]) -> None:
         if not numbers:

@@ -48,7 +48,7 @@ from chargehub.ocpp.frames import (
 from chargehub.ocpp.schemas import schemas_for
 from chargehub.ocpp.versions import DIALECTS, OcppVersion
 
-RECENT_CALLS_MAX = 32
+RECENT_CALLS_MAX = 8
 """So many of the station's CALLs are remembered to recognise a retry."""
 
 

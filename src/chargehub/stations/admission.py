@@ -5,10 +5,12 @@ In a demo an unknown station is registered on the spot, with the password it cam
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import ARRAY, Text, any_, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -44,27 +46,56 @@ class Candidate:
 
 @dataclass(slots=True)
 class Admission:
+    """Whoever can reach the port can knock: however many do, they use one database connection."""
+
     database: Database
     clock: HubClock
     key: bytes
     self_registration: bool = False
+    _asked: list[tuple[str, asyncio.Future[Candidate | None]]] = field(default_factory=list)
+    """Who waits for the next query: those who come together are looked up together."""
+    _answering: asyncio.Task[None] | None = None
+    _registering: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def find(self, identity: str) -> Candidate | None:
         """Find a station by its identity, whose case means nothing (identifierString)."""
+        found: asyncio.Future[Candidate | None] = asyncio.get_running_loop().create_future()
+        self._asked.append((identity.lower(), found))
+        if self._answering is None or self._answering.done():
+            self._answering = asyncio.create_task(self._answer(), name="admission")
+        return await found
+
+    async def _answer(self) -> None:
+        while self._asked:
+            asked, self._asked = self._asked, []
+            candidates: dict[str, Candidate] | Exception
+            try:
+                candidates = await self._look_up({name for name, _ in asked})
+            except Exception as error:  # noqa: BLE001  It is the askers' to deal with.
+                candidates = error
+            for name, found in asked:
+                if found.done():
+                    continue  # Gave up waiting.
+                if isinstance(candidates, Exception):
+                    found.set_exception(candidates)
+                else:
+                    found.set_result(candidates.get(name))
+
+    async def _look_up(self, names: Collection[str]) -> dict[str, Candidate]:
+        name = func.lower(charging_stations.c.identity)
         async with self.database.read() as connection:
-            row = (
-                await connection.execute(
-                    select(
-                        charging_stations.c.id,
-                        charging_stations.c.identity,
-                        charging_stations.c.credential_hash,
-                    ).where(
-                        func.lower(charging_stations.c.identity) == identity.lower(),
-                        charging_stations.c.decommissioned_at.is_(None),
-                    )
+            rows = await connection.execute(
+                select(
+                    charging_stations.c.id,
+                    charging_stations.c.identity,
+                    charging_stations.c.credential_hash,
+                    name.label("name"),
+                ).where(
+                    name == any_(literal(list(names), ARRAY(Text))),
+                    charging_stations.c.decommissioned_at.is_(None),
                 )
-            ).one_or_none()
-        return None if row is None else Candidate(row.id, row.identity, row.credential_hash)
+            )
+        return {row.name: Candidate(row.id, row.identity, row.credential_hash) for row in rows}
 
     def admits(self, candidate: Candidate, password: bytes | None) -> bool:
         """Say whether the password opens this station's door.
@@ -83,7 +114,7 @@ class Admission:
         if not self.self_registration or not is_identity(identity):
             return None
         try:
-            async with self.database.write() as connection:
+            async with self._registering, self.database.write() as connection:
                 await self._insert(connection, identity, password)
         except IntegrityError:
             pass  # Its other socket was faster.
