@@ -203,6 +203,7 @@ class Hub:
         self.committer.start()
         self._stack.push_async_callback(self.committer.stop)
         desk = CommandDesk(self.database, self.connections, clock)
+        self._stack.push_async_callback(desk.stop)
         remote = RemoteControl(self.database, clock, desk, book, settings.limits.call_timeout_s)
         feed = await self._start_feed(clock)
         listener = await self._start_listener(clock, book)

@@ -36,6 +36,7 @@ from simulators.misbehaviour import Misbehaviour
 from simulators.outbox import OutboxOptions
 from simulators.station import SimulatedStation, StationOptions
 from simulators.uplink import UplinkOptions
+from tests.scenarios.answers import check_answer, check_answers_to
 from tests.scenarios.speech import SPEECHES, Message, Payload, Session, Speech, Verdict
 
 START = 1_795_406_400.0
@@ -103,7 +104,9 @@ class RawStation:
 
     async def say(self, message: Message) -> Payload:
         """Send one CALL and return its answer."""
-        return await self.wire.call(message.action, message.payload)
+        answer = await self.wire.call(message.action, message.payload)
+        check_answer(self.wire.account.subprotocol, message.action, answer)
+        return answer
 
     async def reconnect(self) -> None:
         await self.wire.close(abruptly=True)
@@ -265,6 +268,7 @@ class Stage:
         """Close all sockets that a scenario has opened."""
         for station in self.simulated_stations:
             await station.close()
+            check_answers_to(station)
         for wire in self.wires:
             await wire.close()
         self.simulated_stations.clear()

@@ -147,6 +147,7 @@ _READERS: Mapping[int, Callable[[list[Any], str | None], Frame]] = {
 _UNCLEAN_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _INTEGER_DIGITS_MAX = 20
+_NUMBER_SHOWN_MAX = 40
 
 
 def load_json(text: str) -> Any:
@@ -167,13 +168,15 @@ def load_json(text: str) -> Any:
 def _load_slowly(text: str) -> Any:
     """Accept what orjson refuses but a charging station may send in the middle of billing data.
 
-    That is lone surrogates and raw control characters within strings, and a byte order mark.
+    That is lone surrogates and raw control characters within strings, a byte order mark, and
+    numbers that are none: NaN, Infinity and what no float holds become text, which fails the
+    schema and is answered as any value that makes no sense.
     """
     try:
         return json.loads(
             text.lstrip("\ufeff"),
             strict=False,
-            parse_constant=_refuse_number,
+            parse_constant=str,
             parse_float=_finite,
             # As orjson does: an integer beyond 64 bits becomes a float.
             parse_int=lambda digits: (
@@ -184,13 +187,9 @@ def _load_slowly(text: str) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def _refuse_number(text: str) -> float:
-    raise ValueError(f"{text} is not JSON")
-
-
-def _finite(text: str) -> float:
+def _finite(text: str) -> float | str:
     number = float(text)
-    return number if math.isfinite(number) else _refuse_number("Infinity")
+    return number if math.isfinite(number) else text[:_NUMBER_SHOWN_MAX]
 
 
 def _is_too_deep(value: Any) -> bool:

@@ -38,6 +38,8 @@ from chargehub.stations.store import charging_stations, station_commands
 
 log = structlog.get_logger(__name__)
 
+STORE_AGAIN_S = 1.0
+
 WithPending = Callable[[AsyncConnection, UUID], Awaitable[None]]
 """Writes what must exist whenever the command does, in the transaction that records it."""
 
@@ -47,6 +49,14 @@ class CommandDesk:
         self._database = database
         self._link = link
         self._clock = clock
+        self._insisting: set[asyncio.Task[None]] = set()
+        """Outcomes that could not be stored yet."""
+
+    async def stop(self) -> None:
+        """Give up on outcomes that cannot be stored; the next start closes them as unknown."""
+        for task in self._insisting:
+            task.cancel()
+        await asyncio.gather(*self._insisting, return_exceptions=True)
 
     def online_ids(self) -> frozenset[int]:
         return self._link.online_ids()
@@ -123,6 +133,32 @@ class CommandDesk:
     async def _close(
         self, command_id: UUID, outcome: str, status: str | None, answer: dict[str, Any] | None
     ) -> None:
+        """Store how a command ended. Where the database is away this goes on trying, and raises."""
+        ended = {
+            "outcome": outcome,
+            "status": status,
+            "answer": redacted(clean_json(answer)),
+            "completed_at": self._clock.now(),
+        }
+        try:
+            await self._store_end(command_id, ended)
+        except Exception:
+            task = asyncio.create_task(self._insist(command_id, ended), name="command-end")
+            self._insisting.add(task)
+            task.add_done_callback(self._insisting.discard)
+            raise
+
+    async def _insist(self, command_id: UUID, ended: dict[str, Any]) -> None:
+        while True:
+            await asyncio.sleep(STORE_AGAIN_S)
+            try:
+                await self._store_end(command_id, ended)
+            except Exception as error:  # noqa: BLE001  Whatever it was, the row says pending still.
+                log.warning("command_end_not_stored", command_id=str(command_id), why=repr(error))
+            else:
+                return
+
+    async def _store_end(self, command_id: UUID, ended: dict[str, Any]) -> None:
         async with self._database.write() as connection:
             closed = await connection.execute(
                 update(station_commands)
@@ -130,12 +166,7 @@ class CommandDesk:
                     station_commands.c.id == command_id,
                     charging_stations.c.id == station_commands.c.station_id,
                 )
-                .values(
-                    outcome=outcome,
-                    status=status,
-                    answer=redacted(clean_json(answer)),
-                    completed_at=self._clock.now(),
-                )
+                .values(ended)
                 .returning(charging_stations.c.identity, station_commands.c.action)
             )
             row = closed.one()
@@ -144,8 +175,8 @@ class CommandDesk:
             station_id=row.identity,
             action=row.action,
             command_id=str(command_id),
-            outcome=outcome,
-            status=status,
+            outcome=ended["outcome"],
+            status=ended["status"],
         )
 
 

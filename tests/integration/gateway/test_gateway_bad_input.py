@@ -7,6 +7,7 @@ in the database.
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -125,6 +126,9 @@ REGISTERS: list[tuple[Any, int | None, Flag]] = [
     ("1000.0", 1_000, Flag.INVALID_PAYLOAD),
     (1_000.0, 1_000, Flag.INVALID_PAYLOAD),
     ("１０００", 1_000, Flag.INVALID_PAYLOAD),
+    (math.nan, None, Flag.UNREADABLE),
+    (-math.inf, None, Flag.UNREADABLE),
+    (10**400, None, Flag.IMPLAUSIBLE),
     ("NaN", None, Flag.UNREADABLE),
     ("Infinity", None, Flag.UNREADABLE),
     (True, None, Flag.UNREADABLE),
@@ -254,10 +258,6 @@ async def test_a_message_of_many_faults_at_once(hub: RunningHub, version: str) -
             '{"value":18446744073709551616},{"value":"NaN"}]},"x",{}]}]'
         )
         await station.send(text)
-        # 1e400 is no number that JSON can carry: unreadable, not a call.
-        if version == V201:
-            assert (await station.frame())[:3] == [4, "-1", "RpcFrameworkError"]
-        await station.send(text.replace("1e400", "1e300"))
         assert await station.answer_to("bad") == [3, "bad", {}]
         assert await hub.count("station_notices", station.identity, flagged=True) == 1
         await serves_everyone(hub, station)

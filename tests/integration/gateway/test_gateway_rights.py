@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from chargehub.app import station_key
 from chargehub.kit.clock import ClockPair, HubClock, wall_now
@@ -19,6 +20,7 @@ from tests.fakes.station_link import FakeStationLink
 from tests.hub_fixtures import RunningHub, status
 
 POLICY_VIOLATION = 1008
+BLOCKED = "SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND NOT granted"
 WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
@@ -86,6 +88,28 @@ async def test_the_fence_stops_frames_of_a_socket_that_is_not_closed_yet(
     assert [event.identity for event in gone] == [identity]
     query = "SELECT disconnected_at IS NOT NULL FROM station_connections WHERE station_id = :id"
     assert await hub.value(query, id=hub.station_ids[identity])
+
+
+async def test_no_change_comes_between_the_fence_and_the_commit(hub: RunningHub) -> None:
+    identity = await hub.new_station()
+    station = await hub.connect(identity)
+    await station.boot()
+    key, clock = station_key(hub.settings), HubClock(ClockPair(0, 0, 1))
+    async with hub.database.write() as connection:
+        # The batch passes the fence, then waits to write its row.
+        await connection.execute(text("LOCK TABLE connector_status_events IN EXCLUSIVE MODE"))
+        await station.send([2, "early", "StatusNotification", status(station.version)])
+        await hub.until(BLOCKED, 1)
+        commissioning = Commissioning(hub.database, clock, key, EventBus(), FakeStationLink())
+        rotating = asyncio.create_task(rotate(commissioning, identity))
+        await hub.until(WAITING, 1)
+        assert not rotating.done()
+    assert await station.answer_to("early") == [3, "early", {}]
+    assert await hub.count("connector_status_events", identity) == 1
+    await rotating
+    await station.send([2, "late", "StatusNotification", status(station.version)])
+    assert await station.closed() == POLICY_VIOLATION
+    assert await hub.count("connector_status_events", identity) == 1
 
 
 async def test_another_change_leaves_the_socket_alone(hub: RunningHub) -> None:

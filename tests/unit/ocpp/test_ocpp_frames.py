@@ -89,11 +89,6 @@ def test_a_type_the_version_does_not_have_is_unknown() -> None:
         ('[2,"1",7,{}]', "1", FRAMEWORK),
         ('[2,"1","Heartbeat",[]]', "1", ErrorCode.FORMAT_VIOLATION),
         ('[2,"1","Heartbeat","x"]', "1", ErrorCode.FORMAT_VIOLATION),
-        ('[2,"1","X",{"a":NaN}]', None, FRAMEWORK),
-        ('[2,"1","X",{"a":-Infinity}]', None, FRAMEWORK),
-        ('[2,"1","X",{"a":1e999}]', None, FRAMEWORK),
-        ('[2,"1","X",{"a":1' + "0" * 400 + "}]", None, FRAMEWORK),
-        ('[2,"1","X",{"a":1' + "0" * 5000 + "}]", None, FRAMEWORK),
         ("[" * 100_000, None, FRAMEWORK),
         ("[" * 100_000 + "]" * 100_000, None, FRAMEWORK),
         ('{"a":' * 100_000, None, FRAMEWORK),
@@ -135,6 +130,24 @@ def test_a_malformed_frame_is_told_from_a_call(
 )
 def test_no_string_keeps_what_the_database_cannot_hold(text: str, value: Any) -> None:
     assert load_json(text) == value
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        ("NaN", "NaN"),
+        ("-Infinity", "-Infinity"),
+        ("1e999", "1e999"),
+        ("1" + "0" * 400, "1" + "0" * 39),
+        ("1" + "0" * 5000, "1" + "0" * 39),
+    ],
+    ids=lambda value: value[:9],
+)
+def test_a_number_that_is_none_costs_its_call_nothing_but_the_number(
+    number: str, text: str
+) -> None:
+    # A dropped frame would be repeated for ever (16 4.8).
+    assert parse(f'[2,"1","X",{{"a":{number}}}]') == Call("1", "X", {"a": text})
 
 
 @pytest.mark.parametrize("escape", ["", r"\ud800"], ids=["fast", "slow"])
