@@ -19,6 +19,7 @@ from sqlalchemy import delete, func, select, true, update
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.jobs import due_actions, outbox
+from chargehub.kit.secrets import hide_in_text
 
 log = structlog.get_logger(__name__)
 
@@ -212,7 +213,8 @@ class Worker:
         except Exception as error:
             RUN.labels(kind, "failed").inc()
             log.exception("worker_action_failed", kind=kind, subject=subject)
-            return f"{type(error).__name__}: {error}"[:500]
+            # The database quotes the row it refuses, and a row may hold a secret.
+            return hide_in_text(f"{type(error).__name__}: {error}")[:500]
         RUN.labels(kind, "done").inc()
         return None
 

@@ -20,6 +20,7 @@ from chargehub.live.facts import (
     TransactionFacts,
 )
 from chargehub.stations.reports import ConnectorStatus
+from chargehub.telemetry.queries import read_latest_values
 
 _LOCATIONS = text(
     """
@@ -50,29 +51,11 @@ _CONNECTORS = text(
     WHERE s.decommissioned_at IS NULL ORDER BY c.station_id, c.evse_no, c.connector_no
     """
 )
-# A sample may carry only some of the values: of the last ten, the newest of each that is there.
 _ACTIVE = text(
     """
-    SELECT t.id, t.station_id, t.evse_no, t.started_at, t.charging_state,
-           last.power_w, coalesce(last.energy_wh, t.energy_wh) AS energy_wh, last.soc_percent
-    FROM transactions t
-    LEFT JOIN LATERAL (
-        SELECT
-            (array_agg(power_w ORDER BY sampled_at DESC)
-                FILTER (WHERE power_w IS NOT NULL))[1] AS power_w,
-            (array_agg(energy_wh ORDER BY sampled_at DESC)
-                FILTER (WHERE energy_wh IS NOT NULL))[1] AS energy_wh,
-            (array_agg(soc_percent ORDER BY sampled_at DESC)
-                FILTER (WHERE soc_percent IS NOT NULL))[1] AS soc_percent
-        FROM (
-            SELECT sampled_at, power_w, energy_wh, soc_percent FROM samples
-            WHERE station_id = t.station_id AND evse_no = t.evse_no AND transaction_id = t.id
-              AND sampled_at >= t.started_at
-            ORDER BY sampled_at DESC LIMIT 10
-        ) AS newest
-    ) AS last ON true
-    WHERE t.state = 'Active' AND t.evse_no IS NOT NULL
-    ORDER BY t.started_at, t.id
+    SELECT id, station_id, evse_no, started_at, charging_state, energy_wh
+    FROM transactions WHERE state = 'Active' AND evse_no IS NOT NULL
+    ORDER BY started_at, id
     """
 )
 # The hub's day is the day of the Location with the most stations.
@@ -110,18 +93,7 @@ async def load_hub(connection: AsyncConnection, now: datetime) -> HubFacts:
     connectors: dict[EvseKey, dict[int, ConnectorFacts]] = defaultdict(dict)
     for row in await connection.execute(_CONNECTORS):
         connectors[row.station_id, row.evse_no][row.connector_no] = _status(row)
-    # In order of start: of two active transactions on one EVSE the newer stays.
-    active: dict[EvseKey, TransactionFacts] = {
-        (row.station_id, row.evse_no): TransactionFacts(
-            row.id,
-            row.started_at,
-            row.charging_state,
-            row.power_w,
-            row.energy_wh,
-            row.soc_percent,
-        )
-        for row in await connection.execute(_ACTIVE)
-    }
+    active = await _active(connection)
     evses: dict[int, list[EvseFacts]] = defaultdict(list)
     for row in await connection.execute(_EVSES):
         key = (row.station_id, row.evse_no)
@@ -142,6 +114,25 @@ async def load_hub(connection: AsyncConnection, now: datetime) -> HubFacts:
         stations,
         await _today(connection, now),
     )
+
+
+async def _active(connection: AsyncConnection) -> dict[EvseKey, TransactionFacts]:
+    rows = (await connection.execute(_ACTIVE)).all()
+    newest = await read_latest_values(connection, [(row.station_id, row.id) for row in rows])
+    # In order of start: of two active transactions on one EVSE the newer stays.
+    active: dict[EvseKey, TransactionFacts] = {}
+    for row in rows:
+        values = newest.get(row.id)
+        energy_wh = None if values is None else values.energy_wh
+        active[row.station_id, row.evse_no] = TransactionFacts(
+            row.id,
+            row.started_at,
+            row.charging_state,
+            None if values is None else values.power_w,
+            row.energy_wh if energy_wh is None else energy_wh,
+            None if values is None else values.soc_percent,
+        )
+    return active
 
 
 async def _today(connection: AsyncConnection, now: datetime) -> TodayFacts:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from chargehub.access.principal import GUARDS, Operator, viewer
+from chargehub.drivers.api import ID_TEXT_PATTERN
 from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
 from chargehub.kit.fields import MAX_INT64, CleanText, UtcTime
@@ -34,7 +35,7 @@ Db = Annotated[Database, Depends(provided(Database))]
 Remote = Annotated[RemoteControl, Depends(provided(RemoteControl))]
 TransactionId = Annotated[int, Path(ge=1, le=MAX_INT64, examples=[1042])]
 IdTokenText = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9*\-_=:+|@.]{1,36}$"), Field(examples=["0476AB12"])
+    str, StringConstraints(pattern=ID_TEXT_PATTERN), Field(examples=["0476AB12"])
 ]
 
 

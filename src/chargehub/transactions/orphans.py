@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from chargehub.kit import jobs
@@ -146,7 +146,8 @@ class OrphanPolicy:
         now = self.clock.now()
         # By our clock: the station's may be an hour slow.
         if now - found.heard_at < SILENCE:
-            await self._look_again(found, now)
+            async with self.database.write() as connection:
+                await jobs.postpone(connection, ORPHAN_CHECK, subject, now + ORPHAN_DELAY)
             return
         await self._close(found.station_id, found.id)
 
@@ -191,14 +192,3 @@ class OrphanPolicy:
         request = CloseRequested(station_id, self.clock.now(), transaction_id)
         if await self.committer.submit(station_id, None, self.handler, request):
             log.info("transaction_closed_by_policy", transaction_id=transaction_id)
-
-    async def _look_again(self, found: OpenTransaction, now: datetime) -> None:
-        async with self.database.write() as connection:
-            await connection.execute(
-                update(jobs.due_actions)
-                .where(
-                    jobs.due_actions.c.kind == ORPHAN_CHECK,
-                    jobs.due_actions.c.subject == str(found.id),
-                )
-                .values(due_at=now + ORPHAN_DELAY)
-            )

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy import Row, Select, and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit.errors import NotFound
+from chargehub.kit.secrets import PIN_KIND
 from chargehub.stations.store import charging_stations
 from chargehub.transactions.store import transaction_events, transactions
 
@@ -42,7 +43,11 @@ async def read_transactions(
         "location": lambda value: charging_stations.c.location_id == value,
         "station": lambda value: func.lower(charging_stations.c.identity) == value.lower(),
         "evse_no": lambda value: transactions.c.evse_no == value,
-        "id_token": lambda value: transactions.c.id_token == value.lower(),
+        # A PIN is shown to nobody, so nobody may try one out either.
+        "id_token": lambda value: and_(
+            transactions.c.id_token == value.lower(),
+            transactions.c.id_token_kind.is_distinct_from(PIN_KIND),
+        ),
         "begin": lambda value: transactions.c.started_at >= value,
         "end": lambda value: transactions.c.started_at < value,
         "flagged": lambda value: (transactions.c.flags != 0) == value,

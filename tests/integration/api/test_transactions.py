@@ -71,7 +71,8 @@ async def hub(module_database_url: str) -> AsyncIterator[RunningApi]:
                 first if number % 3 else second,
                 now - timedelta(hours=10 - number // 2),
                 flags=int(Flag.GAP | Flag.OFFLINE) if number == 5 else 0,
-                id_token="taxi-9" if number == 7 else "taxi-1",
+                id_token={7: "taxi-9", 8: "471108"}.get(number, "taxi-1"),
+                id_token_kind="KeyCode" if number == 8 else "ISO14443",
                 ended_at=now,
                 begin_register_wh=1_000,
                 end_register_wh=21_000,
@@ -114,6 +115,12 @@ async def ids(hub: RunningApi, **query: Any) -> list[int]:
     response = await hub.viewer.get("/transactions", params=query)
     assert response.status_code == 200, response.text
     return [item["id"] for item in response.json()["items"]]
+
+
+async def test_nobody_can_try_out_pins(hub: RunningApi) -> None:
+    assert await ids(hub, id_token="471108") == []
+    pin = await hub.viewer.get("/transactions/8")
+    assert "471108" not in pin.text
 
 
 async def test_newest_first_page_by_page(hub: RunningApi) -> None:

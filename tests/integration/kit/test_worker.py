@@ -93,6 +93,20 @@ async def test_a_failing_action_stays_and_comes_later_and_later(database: Databa
             await connection.execute(jobs.due_actions.update().values(due_at=NOW))
 
 
+async def test_the_row_that_the_database_refuses_is_not_kept_in_the_error(
+    database: Database,
+) -> None:
+    async def post_twice(_subject: str, _payload: dict[str, Any]) -> None:
+        await schedule(database, "same", "a secret of somebody", NOW)
+        await schedule(database, "same", "a secret of somebody", NOW)
+
+    await schedule(database, "clash", "x", NOW)
+    await worker(database, {"clash": post_twice}).run_once()
+    [clashed] = [row for row in await due_rows(database) if row.kind == "clash"]
+    assert "duplicate key" in clashed.last_error
+    assert "a secret of somebody" not in clashed.last_error
+
+
 async def test_an_unknown_kind_is_kept_for_a_version_that_knows_it(database: Database) -> None:
     await schedule(database, "unheard of", "x", NOW)
     await worker(database).run_once()
