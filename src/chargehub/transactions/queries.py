@@ -46,7 +46,7 @@ async def read_transactions(
         # A PIN is shown to nobody, so nobody may try one out either.
         "id_token": lambda value: and_(
             transactions.c.id_token == value.lower(),
-            transactions.c.id_token_kind.is_distinct_from(PIN_KIND),
+            func.coalesce(transactions.c.id_token_kind, "") != PIN_KIND,
         ),
         "begin": lambda value: transactions.c.started_at >= value,
         "end": lambda value: transactions.c.started_at < value,
