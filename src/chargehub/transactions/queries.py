@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit.errors import NotFound
@@ -38,7 +38,7 @@ async def read_transactions(
     """
     # idTokens are stored in lower case; lower() around the column would defeat its index.
     query = _transactions().order_by(*(column.desc() for column in _NEWEST_FIRST)).limit(limit)
-    conditions = {
+    conditions: dict[str, Callable[[Any], ColumnElement[bool]]] = {
         "state": lambda value: transactions.c.state == value,
         "location": lambda value: charging_stations.c.location_id == value,
         "station": lambda value: func.lower(charging_stations.c.identity) == value.lower(),
