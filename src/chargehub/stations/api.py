@@ -51,6 +51,7 @@ from chargehub.stations.queries import (
     read_evses_of,
     read_location,
     read_locations,
+    read_notices,
     read_stations,
 )
 from chargehub.stations.reports import ConnectorStatus
@@ -112,6 +113,11 @@ class EvseQuery(PageQuery):
 
 class CommandQuery(PageQuery):
     outcome: Literal["pending", "answered", "failed", "timeout", "offline", "unknown"] | None = None
+
+
+class NoticeQuery(PageQuery):
+    kind: CleanText | None = Field(None, max_length=50, examples=["SecurityEventNotification"])
+    flagged: bool | None = None
 
 
 class Input(BaseModel):
@@ -331,6 +337,37 @@ async def send_command(
         demand(principal, Role.ADMIN)
     command = RawCommand(action, payload)
     return command_result(await parts.control.send(identity, command, actor=principal.login))
+
+
+@router.get(
+    "/charging-stations/{identity}/notices",
+    tags=["Charging stations"],
+    dependencies=[Depends(operator)],
+    responses=problems(*GUARDS, NotFound, InvalidCursor),
+)
+async def list_notices(
+    identity: IdentityPath, parts: Parts, query: Annotated[NoticeQuery, Query()]
+) -> views.NoticePage:
+    """List what a station told that no other resource shows, newest first.
+
+    Security events, vendors' messages, events of unknown connectors, and messages that could be
+    read in part only.
+    """
+    after = decode_cursor("notices", query.cursor, datetime, int)
+    async with parts.database.read() as connection:
+        station = await find_station(connection, identity)
+        rows = await read_notices(
+            connection,
+            station.id,
+            after=None if after is None else (after[0], after[1]),
+            limit=query.limit + 1,
+            kind=query.kind,
+            flagged=query.flagged,
+        )
+    page, following = cut_page(
+        rows, query.limit, lambda row: encode_cursor("notices", row.received_at, row.id)
+    )
+    return views.NoticePage(items=[views.notice_view(row) for row in page], next_cursor=following)
 
 
 @router.post(

@@ -22,6 +22,7 @@ from chargehub.stations.store import (
     locations,
     station_commands,
     station_connections,
+    station_notices,
 )
 
 Rows = Sequence[Row[Any]]
@@ -234,6 +235,33 @@ async def read_commands(
     )
     if outcome is not None:
         query = query.where(station_commands.c.outcome == outcome)
+    if after is not None:
+        query = query.where(tuple_(*order) < after)
+    rows: Rows = (await connection.execute(query)).all()
+    return rows
+
+
+async def read_notices(
+    connection: AsyncConnection,
+    station_id: int,
+    *,
+    after: tuple[datetime, int] | None,
+    limit: int,
+    kind: str | None = None,
+    flagged: bool | None = None,
+) -> Rows:
+    """Return what a station told that no other resource shows, newest first."""
+    order = (station_notices.c.received_at, station_notices.c.id)
+    query = (
+        select(station_notices)
+        .where(station_notices.c.station_id == station_id)
+        .order_by(*(column.desc() for column in order))
+        .limit(limit)
+    )
+    if kind is not None:
+        query = query.where(station_notices.c.kind == kind)
+    if flagged is not None:
+        query = query.where(station_notices.c.flagged == flagged)
     if after is not None:
         query = query.where(tuple_(*order) < after)
     rows: Rows = (await connection.execute(query)).all()

@@ -142,6 +142,21 @@ class CommandPage(Page[CommandView]):
     pass
 
 
+class NoticeView(BaseModel):
+    id: int
+    kind: str = Field(
+        description="The OCPP message it came in.", examples=["SecurityEventNotification"]
+    )
+    at: datetime = Field(description="By the station's clock.")
+    received_at: datetime
+    flagged: bool = Field(description="True: something about the message was not as it should be.")
+    payload: dict[str, Any] = Field(description="As received, without secrets.")
+
+
+class NoticePage(Page[NoticeView]):
+    pass
+
+
 def location_view(row: Row[Any]) -> LocationView:
     return LocationView(
         id=row.id,
@@ -253,6 +268,17 @@ def command_view(row: Row[Any]) -> CommandView:
         completed_at=row.completed_at,
         evse_no=row.evse_no,
         transaction_id=row.transaction_id,
+    )
+
+
+def notice_view(row: Row[Any]) -> NoticeView:
+    return NoticeView(
+        id=row.id,
+        kind=row.kind,
+        at=row.at,
+        received_at=row.received_at,
+        flagged=row.flagged,
+        payload=row.payload,
     )
 
 

@@ -49,6 +49,7 @@ LEAST_ROLE = {
         GET //metrics
     """,
     "operator": """
+        GET /charging-stations/{identity}/notices
         POST /charging-stations/{identity}/commands/{action}
         POST /charging-stations/{identity}/reset
         POST /charging-stations/{identity}/availability

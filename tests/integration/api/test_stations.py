@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest_asyncio
 from sqlalchemy import insert, update
 
-from chargehub.stations.store import charging_stations, connectors, station_connections
+from chargehub.stations.store import (
+    charging_stations,
+    connectors,
+    station_connections,
+    station_notices,
+)
 from tests.integration.api.conftest import (
     RunningApi,
     make_location,
@@ -134,3 +139,34 @@ async def test_samples_of_an_evse_without_any(hub: RunningApi) -> None:
     series = await hub.viewer.get("/charging-stations/QZ-02/evses/1/samples")
     assert series.json() == {"items": [], "next_cursor": None}
     problem_of(await hub.viewer.get("/charging-stations/QZ-02/evses/3/samples"), 404, "not-found")
+
+
+async def test_notices_page_newest_first_and_are_for_operators(hub: RunningApi) -> None:
+    station_id = await hub.station_id("QZ-03")
+    rows = [
+        {
+            "station_id": station_id,
+            "kind": "SecurityEventNotification" if number % 2 else "DataTransfer",
+            "at": AT,
+            "received_at": AT + timedelta(seconds=number // 2),
+            "flagged": number == 4,
+            "payload": {"number": number},
+        }
+        for number in range(5)
+    ]
+    async with hub.database.write() as connection:
+        await connection.execute(insert(station_notices), rows)
+    path = "/charging-stations/qz-03/notices"
+    seen: list[int] = []
+    query: dict[str, str] = {"limit": "2"}
+    while True:
+        page = (await hub.operator.get(path, params=query)).json()
+        seen += [item["payload"]["number"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert seen == [4, 3, 2, 1, 0]
+    chosen = await hub.operator.get(path, params={"kind": "DataTransfer", "flagged": "true"})
+    assert [item["payload"] for item in chosen.json()["items"]] == [{"number": 4}]
+    problem_of(await hub.viewer.get(path), 403, "forbidden")
+    problem_of(await hub.operator.get("/charging-stations/none/notices"), 404, "not-found")
