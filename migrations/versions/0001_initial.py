@@ -63,6 +63,8 @@ def upgrade() -> None:
         sa.Column("group_token", sa.Text(), nullable=True),
         sa.Column("status", sa.Text(), server_default="Accepted", nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("location_ids", sa.ARRAY(sa.Text()), nullable=True),
+        sa.Column("max_power_w", sa.Integer(), nullable=True),
         sa.Column("holder", sa.Text(), server_default="", nullable=False),
         sa.CheckConstraint("status IN ('Accepted', 'Blocked')", name=op.f("ck_id_tokens_status")),
         sa.CheckConstraint("token = lower(token)", name=op.f("ck_id_tokens_token_lower")),

@@ -3,9 +3,25 @@
 from chargehub.authorization.decision import (
     Authorization,
     AuthorizationStatus,
+    Place,
     TokenFact,
     decide,
 )
-from chargehub.authorization.store import read_token_facts
+from chargehub.authorization.store import (
+    AuthorizationFacts,
+    find_place,
+    find_token_fact,
+    read_authorization_facts,
+)
 
-__all__ = ["Authorization", "AuthorizationStatus", "TokenFact", "decide", "read_token_facts"]
+__all__ = [
+    "Authorization",
+    "AuthorizationFacts",
+    "AuthorizationStatus",
+    "Place",
+    "TokenFact",
+    "decide",
+    "find_place",
+    "find_token_fact",
+    "read_authorization_facts",
+]

@@ -1,17 +1,20 @@
-"""Reads what is known of idTokens: for a whole batch by one set query, or for one token."""
+"""Reads what decides on idTokens: for a whole batch by set queries, or for one token."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection as SqlConnection
 
-from chargehub.authorization.decision import TokenFact
+from chargehub.authorization.decision import Authorization, Place, TokenFact, decide
 from chargehub.drivers.store import id_tokens
+from chargehub.stations.store import charging_stations, evses
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,36 @@ class StoredToken:
     fact: TokenFact
 
 
+@dataclass(slots=True)
+class AuthorizationFacts:
+    """What a batch must know to decide on the idTokens presented in it."""
+
+    tokens: dict[str, TokenFact] = field(default_factory=dict)
+    """By lower-case text; an unknown token is absent."""
+    places: dict[int, Place] = field(default_factory=dict)
+    """By station, where a restricted token was presented."""
+
+    def decide(
+        self,
+        token: str,
+        kind: str | None,
+        station_id: int,
+        evse_no: int | None,
+        *,
+        now: datetime,
+        charging_elsewhere: bool = False,
+    ) -> Authorization:
+        return decide(
+            token,
+            kind,
+            self.tokens.get(token),
+            now=now,
+            place=self.places.get(station_id),
+            evse_no=evse_no,
+            charging_elsewhere=charging_elsewhere,
+        )
+
+
 async def find_token_fact(connection: SqlConnection, token: str) -> StoredToken | None:
     """Return one token, in the spelling and of the kind it was entered with."""
     row = (
@@ -28,20 +61,64 @@ async def find_token_fact(connection: SqlConnection, token: str) -> StoredToken 
     ).one_or_none()
     if row is None:
         return None
-    fact = TokenFact(row.status == "Blocked", row.group_token, row.expires_at)
+    fact = _fact(row.status, row.group_token, row.expires_at, row.location_ids, row.max_power_w)
     return StoredToken(row.display, row.kind, fact)
 
 
-async def read_token_facts(
-    connection: AsyncConnection[tuple[Any, ...]], tokens: Collection[str]
-) -> dict[str, TokenFact]:
-    """Return the facts by lower-case token; an unknown token is absent."""
-    wanted = {token.lower() for token in tokens if token}
-    if not wanted:
+async def find_place(connection: SqlConnection, station_id: int) -> Place | None:
+    query = (
+        select(charging_stations.c.location_id, evses.c.evse_no, evses.c.max_power_w)
+        .join(evses, evses.c.station_id == charging_stations.c.id)
+        .where(charging_stations.c.id == station_id)
+    )
+    rows: list[Row[Any]] = list(await connection.execute(query))
+    if not rows:
+        return None
+    return Place(rows[0].location_id, {row.evse_no: row.max_power_w for row in rows})
+
+
+async def read_authorization_facts(
+    connection: AsyncConnection[tuple[Any, ...]], presented: Iterable[tuple[int, str]]
+) -> AuthorizationFacts:
+    """Return the facts on tokens presented at stations: pairs of station and text, in any case."""
+    asked = {(station_id, text.lower()) for station_id, text in presented if text}
+    if not asked:
+        return AuthorizationFacts()
+    cursor = await connection.execute(
+        "SELECT token, status, group_token, expires_at, location_ids, max_power_w"
+        " FROM id_tokens WHERE token = ANY(%s)",
+        (list({token for _, token in asked}),),
+    )
+    tokens = {row[0]: _fact(*row[1:]) for row in await cursor.fetchall()}
+    restricted = {token for token, fact in tokens.items() if fact.restricted}
+    stations = {station_id for station_id, token in asked if token in restricted}
+    return AuthorizationFacts(tokens, await _read_places(connection, stations))
+
+
+async def _read_places(
+    connection: AsyncConnection[tuple[Any, ...]], stations: Collection[int]
+) -> dict[int, Place]:
+    if not stations:
         return {}
     cursor = await connection.execute(
-        "SELECT token, status = 'Blocked', group_token, expires_at FROM id_tokens"
-        " WHERE token = ANY(%s)",
-        (list(wanted),),
+        "SELECT s.id, s.location_id, e.evse_no, e.max_power_w"
+        " FROM charging_stations s JOIN evses e ON e.station_id = s.id WHERE s.id = ANY(%s)",
+        (list(stations),),
     )
-    return {row[0]: TokenFact(row[1], row[2], row[3]) for row in await cursor.fetchall()}
+    locations: dict[int, str] = {}
+    powers: dict[int, dict[int, int]] = defaultdict(dict)
+    for station_id, location_id, evse_no, max_power_w in await cursor.fetchall():
+        locations[station_id] = location_id
+        powers[station_id][evse_no] = max_power_w
+    return {number: Place(location_id, powers[number]) for number, location_id in locations.items()}
+
+
+def _fact(
+    status: str,
+    group_token: str | None,
+    expires_at: datetime | None,
+    location_ids: list[str] | None,
+    max_power_w: int | None,
+) -> TokenFact:
+    places = None if location_ids is None else frozenset(location_ids)
+    return TokenFact(status == "Blocked", group_token, expires_at, places, max_power_w)

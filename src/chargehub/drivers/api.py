@@ -14,6 +14,7 @@ from chargehub.access.audit import audit
 from chargehub.access.principal import GUARDS, Operator, operator
 from chargehub.drivers.queries import (
     find_id_token,
+    find_missing_locations,
     read_id_tokens,
     remove_id_token,
     set_status,
@@ -32,6 +33,7 @@ from chargehub.kit.paging import (
     decode_cursor,
     encode_cursor,
 )
+from chargehub.stations.commissioning import UnknownLocation
 
 router = APIRouter(prefix=f"{API_PREFIX}/id-tokens", tags=["idTokens"])
 
@@ -43,6 +45,7 @@ Clock = Annotated[HubClock, Depends(provided(HubClock))]
 TokenPath = Annotated[
     str, Path(pattern=ID_TEXT_PATTERN, examples=["0476AB12"], description="Any case.")
 ]
+LocationId = Annotated[CleanText, StringConstraints(min_length=1, max_length=36)]
 
 
 class IdTokenKind(StrEnum):
@@ -72,6 +75,14 @@ class IdTokenInput(BaseModel):
     )
     status: Literal["Accepted", "Blocked"] = "Accepted"
     expires_at: UtcTime | None = Field(None, examples=["2027-01-01T00:00:00+08:00"])
+    location_ids: Annotated[list[LocationId], Field(min_length=1, max_length=100)] | None = Field(
+        None, description="Where it may charge. Left out: everywhere.", examples=[["QZ-HUB"]]
+    )
+    max_power_w: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
+        None,
+        description="The most powerful type of EVSE it may use. Left out: any.",
+        examples=[120_000],
+    )
     holder: ShortText = Field("", examples=["浙H·D1234"])
 
 
@@ -81,6 +92,8 @@ class IdTokenView(BaseModel):
     group: str | None = Field(examples=["fleet-7"])
     status: Literal["Accepted", "Blocked"]
     expires_at: datetime | None
+    location_ids: list[str] | None
+    max_power_w: int | None
     holder: str
 
 
@@ -95,6 +108,8 @@ def _view(row: Row[Any]) -> IdTokenView:
         group=row.group_token,
         status=row.status,
         expires_at=row.expires_at,
+        location_ids=row.location_ids,
+        max_power_w=row.max_power_w,
         holder=row.holder,
     )
 
@@ -132,7 +147,7 @@ async def get_id_token(token: TokenPath, database: Db) -> IdTokenView:
     "/{token}",
     responses={
         201: {"model": IdTokenView, "description": "Created"},
-        **problems(*GUARDS, PayloadTooLarge),
+        **problems(*GUARDS, PayloadTooLarge, UnknownLocation),
     },
 )
 async def put_id_token(
@@ -150,9 +165,14 @@ async def put_id_token(
         "group_token": body.group.lower() if body.group else None,
         "status": body.status,
         "expires_at": body.expires_at,
+        "location_ids": body.location_ids,
+        "max_power_w": body.max_power_w,
         "holder": body.holder,
     }
     async with database.write() as connection:
+        missing = await find_missing_locations(connection, body.location_ids or [])
+        if missing:
+            raise UnknownLocation(location_id=missing[0])
         is_new = await store_id_token(connection, token, values)
         await audit(
             connection,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Row, delete, select
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.drivers.store import id_tokens
 from chargehub.kit.errors import NotFound
+from chargehub.stations.store import locations
 
 Rows = Sequence[Row[Any]]
 
@@ -78,3 +79,11 @@ async def set_status(connection: AsyncConnection, token: str, status: str) -> Ro
 async def remove_id_token(connection: AsyncConnection, token: str) -> None:
     await find_id_token(connection, token, lock=True)
     await connection.execute(delete(id_tokens).where(id_tokens.c.token == token.lower()))
+
+
+async def find_missing_locations(
+    connection: AsyncConnection, location_ids: Collection[str]
+) -> list[str]:
+    """Return those of the Locations that do not exist."""
+    known = await connection.scalars(select(locations.c.id).where(locations.c.id.in_(location_ids)))
+    return sorted(set(location_ids) - set(known))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, DateTime, Index, Table, Text
+from sqlalchemy import ARRAY, CheckConstraint, Column, DateTime, Index, Integer, Table, Text
 
 from chargehub.kit.tables import metadata
 
@@ -16,6 +16,9 @@ id_tokens = Table(
     Column("group_token", Text),
     Column("status", Text, nullable=False, server_default="Accepted"),
     Column("expires_at", DateTime(timezone=True)),
+    # Restrictions (C01.FR.18-22); absent: anywhere, any type of EVSE.
+    Column("location_ids", ARRAY(Text)),
+    Column("max_power_w", Integer),
     Column("holder", Text, nullable=False, server_default=""),
     CheckConstraint("token = lower(token)", name="token_lower"),
     CheckConstraint("status IN ('Accepted', 'Blocked')", name="status"),

@@ -331,6 +331,8 @@ def _id_token_info(authorization: Authorization) -> Payload:
     group = authorization.group_id_token
     if group and len(group) <= ID_TOKEN_LIMIT:
         info["groupIdToken"] = {"idToken": group, "type": CENTRAL}  # C09.FR.09/12/13
+    if authorization.evse_nos:
+        info["evseId"] = list(authorization.evse_nos)  # C01.FR.20
     return info
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from chargehub.authorization import TokenFact, read_token_facts
+from chargehub.authorization import AuthorizationFacts, read_authorization_facts
 from chargehub.telemetry.readings import Flag
 from chargehub.transactions.book import OpenTransaction
 from chargehub.transactions.reports import IdToken, SamplesReported, TransactionReported
@@ -57,7 +57,7 @@ class EventFacts:
     begun: dict[tuple[int, int], StoredTransaction] = field(default_factory=dict)
     booked: dict[tuple[int, int], StoredTransaction] = field(default_factory=dict)
     """By content: what events without a number were booked to before."""
-    tokens: dict[str, TokenFact] = field(default_factory=dict)
+    authorization: AuthorizationFacts = field(default_factory=AuthorizationFacts)
     evses: dict[StationEvse, EvseFact] = field(default_factory=dict)
     remote_tokens: dict[tuple[int, int], IdToken] = field(default_factory=dict)
     new_ids: list[int] = field(default_factory=list)
@@ -137,9 +137,9 @@ async def read_event_facts(
     ]
     facts = EventFacts()
     facts.remote_tokens = await _read_remote_tokens(connection, reports)
-    tokens = {report.id_token.text for report in reports if report.id_token}
-    tokens.update(token.text for token in facts.remote_tokens.values())
-    facts.tokens = await read_token_facts(connection, tokens)
+    presented = [(item.station_id, item.id_token.text) for item in reports if item.id_token]
+    presented += [(place[0], token.text) for place, token in facts.remote_tokens.items()]
+    facts.authorization = await read_authorization_facts(connection, presented)
     if not strangers:
         return facts
     facts.stored = await read_stored(

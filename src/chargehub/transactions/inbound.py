@@ -15,10 +15,9 @@ import orjson
 
 from chargehub.authorization import (
     Authorization,
+    AuthorizationFacts,
     AuthorizationStatus,
-    TokenFact,
-    decide,
-    read_token_facts,
+    read_authorization_facts,
 )
 from chargehub.kit import jobs
 from chargehub.kit.events import EventBus
@@ -96,13 +95,14 @@ class AuthorizeHandler:
 
     async def read(
         self, connection: Connection, items: Sequence[Item[AuthorizeRequested]]
-    ) -> dict[str, TokenFact]:
-        return await read_token_facts(connection, {item.report.id_token.text for item in items})
+    ) -> AuthorizationFacts:
+        presented = [(item.report.station_id, item.report.id_token.text) for item in items]
+        return await read_authorization_facts(connection, presented)
 
     def decide(
         self,
         item: Item[AuthorizeRequested],
-        facts: dict[str, TokenFact],
+        facts: AuthorizationFacts,
         writes: Writes,  # noqa: ARG002 - a question leaves no row
     ) -> Decision[Authorization]:
         report = item.report
@@ -110,10 +110,11 @@ class AuthorizeHandler:
         # The same card at the same station may be about to stop its own transaction.
         elsewhere = self.book.charging_with(token, not_at_station=report.station_id)
         return Decision(
-            decide(
+            facts.decide(
                 token,
                 report.id_token.kind,
-                facts.get(token),
+                report.station_id,
+                None,
                 now=report.received_at,
                 charging_elsewhere=elsewhere is not None,
             )
@@ -381,10 +382,11 @@ class TransactionHandler:
         here = (report.station_id, report.evse_no)
         charging = self.book.charging_with(token, besides=own, not_at_evse=here)
         elsewhere = starts and (token in facts.taken or charging is not None)
-        authorization = decide(
+        authorization = facts.authorization.decide(
             token,
             report.id_token.kind,
-            facts.tokens.get(token),
+            report.station_id,
+            report.evse_no or (found.evse_no if found is not None else None),
             now=report.received_at,
             charging_elsewhere=elsewhere,
         )
@@ -396,9 +398,9 @@ class TransactionHandler:
         """Answer a token of what is over: where else it charges now matters no more."""
         if report.id_token is None:
             return None
-        token = report.id_token.text.lower()
-        kind, fact = report.id_token.kind, facts.tokens.get(token)
-        return decide(token, kind, fact, now=report.received_at)
+        token, kind = report.id_token.text.lower(), report.id_token.kind
+        place = (report.station_id, report.evse_no)
+        return facts.authorization.decide(token, kind, *place, now=report.received_at)
 
     def _reconcile(self, report: TransactionReported) -> OpenTransaction | None:
         """Find the one transaction that an event without a number can only mean (E16 3.18)."""

@@ -15,8 +15,7 @@ import structlog
 from sqlalchemy import and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chargehub.authorization import decide
-from chargehub.authorization.store import find_token_fact
+from chargehub.authorization import decide, find_place, find_token_fact
 from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
@@ -79,12 +78,15 @@ class RemoteControl:
         token = id_token.lower()
         async with self.database.write() as connection:
             found = await find_token_fact(connection, token)
+            place = await find_place(connection, station_id)
             remote_start_id = (await connection.execute(remote_start_ids.next_value())).scalar_one()
         authorization = decide(
             token,
             None,
             found.fact if found else None,
             now=now,
+            place=place,
+            evse_no=evse_no,
             charging_elsewhere=self.book.charging_with(token) is not None,
         )
         if not authorization.accepted:

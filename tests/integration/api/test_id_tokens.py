@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.integration.api.conftest import RunningApi, problem_of
+from tests.integration.api.conftest import RunningApi, make_location, problem_of
 
 
 async def put(api: RunningApi, token: str, **body: Any) -> tuple[int, dict[str, Any]]:
@@ -23,6 +23,8 @@ async def test_created_then_replaced_in_any_case(api: RunningApi) -> None:
         "group": "fleet",
         "status": "Accepted",
         "expires_at": "2026-12-31T16:00:00Z",
+        "location_ids": None,
+        "max_power_w": None,
         "holder": "浙H·D1",
     }
     assert (await api.operator.get("/id-tokens/aBc-1")).json() == made
@@ -69,3 +71,22 @@ async def test_key_codes_stay_out_of_the_audit_trail(api: RunningApi) -> None:
     trail = await api.admin.get("/audit")
     assert "73519" not in trail.text
     assert "id_token.deleted" in trail.text
+
+
+async def test_restrictions_are_stored_shown_and_of_known_locations(api: RunningApi) -> None:
+    await make_location(api, "south")
+    restricted = {"location_ids": ["south"], "max_power_w": 60_000}
+    await put(api, "narrow", **restricted)
+    shown = (await api.operator.get("/id-tokens/narrow")).json()
+    assert {name: shown[name] for name in restricted} == restricted
+    await put(api, "narrow")
+    shown = (await api.operator.get("/id-tokens/narrow")).json()
+    assert (shown["location_ids"], shown["max_power_w"]) == (None, None)
+    refused: list[dict[str, Any]] = [
+        {"location_ids": ["nowhere"]},
+        {"location_ids": []},
+        {"max_power_w": 0},
+    ]
+    for wrong in refused:
+        response = await api.operator.put("/id-tokens/narrow", json=wrong)
+        assert response.status_code == 422, response.text
