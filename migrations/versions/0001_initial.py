@@ -388,6 +388,7 @@ def upgrade() -> None:
         sa.Column("first_seq_no", sa.BigInteger(), nullable=True),
         sa.Column("last_seq_no", sa.BigInteger(), nullable=True),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("messages_pending", sa.Boolean(), nullable=True),
         sa.ForeignKeyConstraint(
             ["station_id"],
             ["charging_stations.id"],

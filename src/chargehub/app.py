@@ -92,6 +92,7 @@ from chargehub.transactions.inbound import (
     ReservationStatusHandler,
     TransactionHandler,
 )
+from chargehub.transactions.missing import ASK_MISSING, MissingMessages
 from chargehub.transactions.orphans import (
     ORPHAN_CHECK,
     SWEEP,
@@ -313,6 +314,7 @@ class Hub:
         )
         due: dict[str, DueAction] = {
             SETTLE: Settlement(self.database, clock).settle,
+            ASK_MISSING: MissingMessages(self.database, clock, desk).ask,
             ORPHAN_CHECK: orphans.check,
             SWEEP: orphans.sweep,
             START_TIMEOUT: remote.give_up_start,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chargehub.telemetry.readings import Flag
-from tests.scenarios.speech import V16, V201, Message, Session, Speech201, moment
+from tests.scenarios.speech import V16, V201, Message, Payload, Session, Speech201, moment
 from tests.scenarios.stage import RawStation, Stage, flags_of
 
 
@@ -216,6 +216,74 @@ async def test_55_gaps_are_reported_and_filled_by_latecomers(stage: Stage) -> No
     row = await stage.the_transaction(station.identity)
     assert flags_of(row) == Flag.NONE
     assert [sample.energy_wh for sample in await stage.samples_of(row.id)] == [0, 100, 200, 300]
+
+
+async def with_a_gap(stage: Stage, station: RawStation) -> tuple[Session, Message]:
+    """End a transaction of which one message is missing; return what is missing."""
+    session = Session(1, await stage.new_token())
+    began = station.now
+    started = station.speech.started(session, began, 5_000)
+    missing, ended = (
+        station.speech.sampled(session, began + 10, [station.speech.value(5_100)]),
+        station.speech.ended(session, began + 20, 5_200),
+    )
+    stage.pass_time(60)
+    for message in (started, ended):
+        await station.say(message)
+    return session, missing
+
+
+async def test_55_a_station_is_asked_for_what_is_missing_until_it_has_no_more(
+    stage: Stage,
+) -> None:
+    station = await stage.raw(V201)
+    station.answers["GetTransactionStatus"] = {"ongoingIndicator": False, "messagesInQueue": True}
+    session, missing = await with_a_gap(stage, station)
+    await stage.settle()
+    question = ("GetTransactionStatus", {"transactionId": session.reference})
+    assert station.asked.count(question) == 1
+    assert (await stage.the_transaction(station.identity)).messages_pending is True
+    stage.pass_time(601)
+    await stage.work()
+    assert station.asked.count(question) == 2
+    await station.say(missing)
+    await stage.settle()
+    stage.pass_time(601)
+    await stage.work()
+    row = await stage.the_transaction(station.identity)
+    assert (flags_of(row), row.messages_pending) == (Flag.NONE, False)
+    assert station.asked.count(question) == 2, "nothing is missing any more"
+
+
+@pytest.mark.parametrize(
+    ("answer", "pending"),
+    [({"messagesInQueue": False}, False), (None, None)],
+    ids=["no more", "cannot be asked"],
+)
+async def test_55_billing_need_not_wait_for_ever(
+    stage: Stage, answer: Payload | None, pending: bool | None
+) -> None:
+    station = await stage.raw(V201)
+    if answer is not None:
+        station.answers["GetTransactionStatus"] = answer
+    await with_a_gap(stage, station)
+    await stage.settle()
+    stage.pass_time(3_600)
+    await stage.work()
+    row = await stage.the_transaction(station.identity)
+    assert (flags_of(row), row.messages_pending) == (Flag.GAP, pending)
+    assert [action for action, _ in station.asked].count("GetTransactionStatus") == 1
+
+
+async def test_55_a_station_that_is_gone_holds_up_a_bill_for_a_day(stage: Stage) -> None:
+    station = await stage.raw(V201)
+    await with_a_gap(stage, station)
+    await station.wire.close()
+    await stage.settle()
+    assert (await stage.the_transaction(station.identity)).messages_pending is True
+    stage.pass_time(86_401)
+    await stage.work()
+    assert (await stage.the_transaction(station.identity)).messages_pending is False
 
 
 @pytest.mark.parametrize("kind", ["Updated", "Ended"])

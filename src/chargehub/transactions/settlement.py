@@ -20,6 +20,7 @@ from chargehub.kit.db import Database
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import samples
 from chargehub.transactions.meter import MeterTruth, begin_track
+from chargehub.transactions.missing import schedule_ask_missing
 from chargehub.transactions.recall import MANY_READINGS, reading_of
 from chargehub.transactions.skew import Received, find_truth_by_either_clock
 from chargehub.transactions.store import transaction_events, transactions
@@ -95,6 +96,8 @@ class Settlement:
                     settled_at=self.clock.now(),
                 )
             )
+            if flags & Flag.GAP:
+                await schedule_ask_missing(connection, self.clock, row.id)
 
 
 def _truth_of(row: Any, readings: Sequence[tuple[Any, Reading]]) -> MeterTruth:

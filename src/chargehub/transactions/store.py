@@ -61,6 +61,8 @@ transactions = Table(
     Column("first_seq_no", BigInteger),
     Column("last_seq_no", BigInteger),
     Column("settled_at", DateTime(timezone=True)),  # meter truth recomputed from stored readings
+    # Of one with gaps: whether its station says that more is to come (E14); NULL: not known.
+    Column("messages_pending", Boolean),
     UniqueConstraint("station_id", "ref"),
     UniqueConstraint("station_id", "begin_key"),
     Index("ix_transactions_station_id_evse_no_started_at", "station_id", "evse_no", "started_at"),

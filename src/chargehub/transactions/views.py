@@ -64,6 +64,9 @@ class TransactionDetail(TransactionView):
     settled_at: datetime | None = Field(
         description="When the energy was last recomputed from the stored samples."
     )
+    messages_pending: bool | None = Field(
+        description="Of one with gaps: true while its station may hold more messages of it."
+    )
 
 
 class TransactionEventView(BaseModel):
@@ -141,6 +144,7 @@ def transaction_detail(row: Row[Any], latest: Row[Any] | None) -> TransactionDet
         first_seq_no=row.first_seq_no,
         last_seq_no=row.last_seq_no,
         settled_at=row.settled_at,
+        messages_pending=row.messages_pending,
     )
 
 
