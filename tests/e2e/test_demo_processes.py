@@ -32,6 +32,14 @@ def environment(open_dir: Path, request: pytest.FixtureRequest) -> dict[str, str
     }
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_heard() -> Iterator[None]:
+    """Whoever starts the tests in the background ignores Ctrl-C, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @contextmanager
 def demo(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "chargehub", "demo", "--speed", "300", "--every", "1"]
