@@ -136,6 +136,24 @@ async def test_73_availability_may_come_as_an_event(stage: Stage) -> None:
     assert session.events
 
 
+@pytest.mark.parametrize("word", ["Unavailable", "Reserved"])
+async def test_38_a_boot_clears_no_status_and_ends_no_transaction(
+    stage: Stage, version: str, word: str
+) -> None:
+    station = await stage.raw(version)
+    await station.report(1, word, station.now)
+    session = await station.begin(await stage.new_token(), evse_no=2)
+    stage.pass_time(60)
+    await station.reconnect()
+    await station.boot()
+    assert (await shown(stage, station.identity)).status == word
+    assert (await stage.the_transaction(station.identity)).state == "Active"
+    stage.pass_time(60)
+    await station.end(session, 6_000)
+    row = await stage.the_transaction(station.identity)
+    assert (row.state, row.energy_wh) == ("Ended", 1_000)
+
+
 async def test_a_station_boots_faulted_without_an_error(stage: Stage) -> None:
     """D boots as Faulted with errorCode NoError."""
     station = await stage.simulated(V16, Misbehaviour.BOOT_FAULTED)

@@ -78,7 +78,7 @@ class Connections:
         if connection is None:
             raise StationOffline
         request = _encode(connection, command)
-        _check_registration(connection, request.action)
+        _check_registration(connection, request)
         return await connection.request(request, self.call_timeout_s)
 
 
@@ -96,12 +96,15 @@ def _encode(connection: StationConnection, command: Command) -> Request:
     return request
 
 
-def _check_registration(connection: StationConnection, action: str) -> None:
+def _check_registration(connection: StationConnection, request: Request) -> None:
     """B03.FR.03: nothing goes to a Rejected station; B02.FR.01: little to a Pending one."""
     registration = connection.registration
     if registration is RegistrationStatus.ACCEPTED:
+        # E16 3.40, F06.FR.17.
+        if request.payload.get("requestedMessage") == "BootNotification":
+            raise InvalidCommand("The station is accepted; it is not asked to boot again.")
         return
     allowed = connection.translator.allowed_while_pending
-    if registration is RegistrationStatus.PENDING and action in allowed:
+    if registration is RegistrationStatus.PENDING and request.action in allowed:
         return
     raise StationNotAccepted(f"The station's registration is {registration}.")

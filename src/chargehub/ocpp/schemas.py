@@ -33,6 +33,9 @@ _CODES = {
 INTEGER_MAX = 2**31 - 1
 """P2 2.1.4: an integer has 32 bits at the stations."""
 
+DECIMALS_MAX = 6
+"""P2 2.1.4: a decimal has at most six places at the stations."""
+
 _Check = Callable[[Any], None]
 
 
@@ -67,8 +70,8 @@ class Schemas:
         return _check(self._requests[action], payload)
 
     def check_outbound(self, action: str, payload: Any) -> Violation | None:
-        """Check a request that we are about to send: formats and the range of integers too."""
-        return _check(self._outbound[action], payload) or _check_integers(payload)
+        """Check a request that we are about to send: formats and the range of numbers too."""
+        return _check(self._outbound[action], payload) or _check_numbers(payload)
 
     def check_response(self, action: str, payload: Any) -> Violation | None:
         return _check(self._responses[action], payload)
@@ -132,16 +135,22 @@ def _complaint(kind: Any) -> str:
     return text
 
 
-def _check_integers(value: Any, place: tuple[str, ...] = ()) -> Violation | None:
-    """Find an integer that stations cannot hold. What vendors put into theirs is their matter."""
+def _check_numbers(value: Any, place: tuple[str, ...] = ()) -> Violation | None:
+    """Find a number that stations cannot hold. What vendors put into theirs is their matter."""
     if isinstance(value, dict):
         items = [(key, item) for key, item in value.items() if key not in VENDOR_FIELDS]
     elif isinstance(value, list):
         items = [(str(index), item) for index, item in enumerate(value)]
     elif isinstance(value, int) and abs(value) > INTEGER_MAX:
-        description = f"{'/'.join(place)}: is beyond {INTEGER_MAX}"
-        return Violation(ErrorCode.PROPERTY_CONSTRAINT_VIOLATION, description[:DESCRIPTION_MAX])
+        return _beyond(place, f"is beyond {INTEGER_MAX}")
+    elif isinstance(value, float) and round(value, DECIMALS_MAX) != value:
+        return _beyond(place, f"has more than {DECIMALS_MAX} decimals")
     else:
         return None
-    found = (_check_integers(item, (*place, key)) for key, item in items)
+    found = (_check_numbers(item, (*place, key)) for key, item in items)
     return next((violation for violation in found if violation is not None), None)
+
+
+def _beyond(place: tuple[str, ...], complaint: str) -> Violation:
+    description = f"{'/'.join(place)}: {complaint}"[:DESCRIPTION_MAX]
+    return Violation(ErrorCode.PROPERTY_CONSTRAINT_VIOLATION, description)

@@ -11,6 +11,7 @@ from chargehub.stations.commands import (
     ChangeAvailability,
     ClearCache,
     Command,
+    InvalidCommand,
     RawCommand,
     RequestStartTransaction,
     RequestStopTransaction,
@@ -148,6 +149,23 @@ async def test_statement_33_nothing_goes_to_a_rejected_station(
         with pytest.raises(StationNotAccepted, match="Rejected"):
             await hub.send(station.identity, command)
     assert (await station.boot())["status"] == "Rejected"
+    assert not station.inbox
+    await station.leave()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_statement_36_an_accepted_station_is_not_asked_to_boot(
+    hub: RunningHub, version: str
+) -> None:
+    station = await unaccepted(hub, version, "Pending")
+    await station.boot()
+    await hub.register(station.identity, "Accepted")
+    assert (await station.boot())["status"] == "Accepted"
+    raw = RawCommand("TriggerMessage", {"requestedMessage": "BootNotification"})
+    for command in (TriggerMessage("BootNotification"), raw):
+        with pytest.raises(InvalidCommand, match="accepted"):
+            await hub.send(station.identity, command)
+    assert (await station.boot())["status"] == "Accepted"
     assert not station.inbox
     await station.leave()
 

@@ -179,6 +179,28 @@ def test_the_fast_engine_agrees_with_the_reference_engine(
     assert (verdict is None) == reference.is_valid(json.loads(json.dumps(changed)))
 
 
+WRONG = "totalCost: has more than 6 decimals"
+MULTIPLE = "csChargingProfiles/chargingSchedule/chargingSchedulePeriod/0/limit: violates multipleOf"
+
+
+def profile(limit: float) -> dict[str, Any]:
+    """Return a 1.6 charging profile, whose limit takes one decimal (16 7.14)."""
+    schedule = {
+        "chargingRateUnit": "A",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit}],
+    }
+    return {
+        "connectorId": 1,
+        "csChargingProfiles": {
+            "chargingProfileId": 1,
+            "stackLevel": 0,
+            "chargingProfilePurpose": "TxDefaultProfile",
+            "chargingProfileKind": "Relative",
+            "chargingSchedule": schedule,
+        },
+    }
+
+
 @pytest.mark.parametrize(
     ("version", "action", "payload", "description"),
     [
@@ -211,9 +233,25 @@ def test_the_fast_engine_agrees_with_the_reference_engine(
             None,
         ),
         (OcppVersion.V16, "UnlockConnector", {"connectorId": 2**31 - 1}, None),
+        (
+            OcppVersion.V201,
+            "SetMonitoringLevel",
+            {"severity": 1.0000001},
+            "severity: must be of type integer",
+        ),
+        (
+            OcppVersion.V201,
+            "CostUpdated",
+            {"totalCost": 1.2345678, "transactionId": "1"},
+            "totalCost: has more than 6 decimals",
+        ),
+        (OcppVersion.V201, "CostUpdated", {"totalCost": 0.1 + 0.2, "transactionId": "1"}, WRONG),
+        (OcppVersion.V201, "CostUpdated", {"totalCost": 1.234567, "transactionId": "1"}, None),
+        (OcppVersion.V16, "SetChargingProfile", profile(16.25), MULTIPLE),
+        (OcppVersion.V16, "SetChargingProfile", profile(16.1), None),
     ],
 )
-def test_what_we_send_keeps_to_formats_and_to_31_bits(
+def test_statement_40_what_we_send_keeps_to_formats_and_ranges(
     version: OcppVersion, action: str, payload: dict[str, Any], description: str | None
 ) -> None:
     violation = schemas_for(version).check_outbound(action, payload)
