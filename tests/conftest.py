@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 import pytest_asyncio
 import structlog
+import uvloop
 from hypothesis import settings
 
 from chargehub.kit import logging, migrate
@@ -34,6 +36,11 @@ def configure_logging() -> None:
 
 
 configure_logging()
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run on the event loop of production: its timers, for one, are of whole milliseconds."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(autouse=True)

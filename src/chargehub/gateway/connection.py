@@ -80,6 +80,7 @@ _SENT = MESSAGES.labels("call_sent")
 
 
 FRESH_S = 0.2
+TIMER_RESOLUTION_S = 0.001
 
 
 class StationSocket(ServerConnection):
@@ -232,10 +233,12 @@ class StationConnection:
         return self._resume_at > 0 and self._resume_at > self.loop.time()
 
     async def _hold(self) -> None:
-        wait = self._resume_at - self.loop.time()
-        if wait > 0:
-            await asyncio.sleep(wait)
         while self._holding and not self._ended:
+            wait = self._resume_at - self.loop.time()
+            if wait > 0:
+                # A timer may ring early by its loop's resolution, so it is asked again.
+                await asyncio.sleep(max(wait, TIMER_RESOLUTION_S))
+                continue
             self._room.clear()
             await self._room.wait()
 
