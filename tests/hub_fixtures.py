@@ -128,6 +128,13 @@ class Station:
         assert frame[0] == 2, frame
         return frame
 
+    async def asked_among_answers(self) -> Frame:
+        """Take the hub's next CALL, and let the answers go by that come before it."""
+        while True:
+            frame = await self.frame()
+            if frame[0] == 2:
+                return frame
+
     async def reply(self, call: Frame, payload: Any) -> None:
         await self.send([3, call[1], payload])
 

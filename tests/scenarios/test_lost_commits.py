@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from chargehub.telemetry.readings import Flag
-from simulators.client import CallFailed
+from simulators.client import Disconnected
 from tests.fakes.lossy import LossySource
 from tests.scenarios.speech import V16, Message, Session
 from tests.scenarios.stage import RawStation, Stage, flags_of, open_stage
@@ -29,7 +29,8 @@ async def lose(station: RawStation, message: Message) -> None:
     source = station.stage.hub.committer.source
     assert isinstance(source, LossySource)
     source.lose_next = True
-    with pytest.raises(CallFailed):
+    # No answer of any kind: a CALLERROR would be taken for a refusal.
+    with pytest.raises(Disconnected):
         await station.say(message)
     assert not source.lose_next
     await station.reconnect()

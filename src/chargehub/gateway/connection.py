@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 
 from chargehub.gateway.intake import Intake
+from chargehub.gateway.rate_limit import RateLimit
 from chargehub.gateway.translation import (
     Context,
     InboundMessage,
@@ -81,6 +82,8 @@ _SENT = MESSAGES.labels("call_sent")
 
 FRESH_S = 0.2
 TIMER_RESOLUTION_S = 0.001
+TOLD_EVERY_S = 60.0
+"""A station that goes too fast is named in the log this often at most."""
 
 
 class StationSocket(ServerConnection):
@@ -115,36 +118,6 @@ class StationSocket(ServerConnection):
     def queued(self) -> bool:
         """True while messages wait for `recv`."""
         return len(self.recv_messages.frames) > 0
-
-
-@dataclass(slots=True)
-class RateLimit:
-    """A token bucket: so many messages a second for long, so many at once.
-
-    It is filled up only when it is empty, which spares all but a flood the arithmetic.
-    """
-
-    per_s: float
-    burst: int
-    _tokens: float = field(default=-1.0)
-    _filled_at: float | None = None
-
-    def delay(self, now: float) -> float:
-        """Take one message; return the seconds to wait before the next is read."""
-        self._tokens -= 1
-        if self._tokens >= 0:
-            return 0.0
-        if self._filled_at is None:
-            self._tokens, self._filled_at = self.burst - 1.0, now
-            return 0.0
-        earned = (now - self._filled_at) * self.per_s
-        self._tokens = min(float(self.burst), self._tokens + earned)
-        self._filled_at = now
-        if self._tokens >= 0:
-            return 0.0
-        wait = -self._tokens / self.per_s
-        self._tokens, self._filled_at = 0.0, now + wait
-        return wait
 
 
 @dataclass(slots=True, eq=False)
@@ -184,6 +157,7 @@ class StationConnection:
     _writer: asyncio.Task[Any] | None = None
     _room: asyncio.Event = field(default_factory=asyncio.Event)
     _resume_at: float = 0.0
+    _throttled_told_at: float = -TOLD_EVERY_S
     _ended: bool = False
     _calls: dict[str, asyncio.Future[CommandAnswer]] = field(default_factory=dict)
     _timer: asyncio.TimerHandle | None = None
@@ -214,12 +188,21 @@ class StationConnection:
             log.exception("frame_failed", station_id=self.identity)
             self.abandon()
             self.spawn(self.socket.close(CloseCode.INTERNAL_ERROR))
-        wait = self.rate_limit.delay(now)
-        if wait > 0:
-            THROTTLED.inc()
-            self._resume_at = now + wait
+        self._throttle(now)
         if self._holding:
             self.socket.direct = None
+
+    def _throttle(self, now: float) -> None:
+        if self._calls:
+            return  # The answer to our call stands behind its flood, so that is read on.
+        wait = self.rate_limit.delay(now)
+        if wait <= 0:
+            return
+        THROTTLED.inc()
+        self._resume_at = now + wait
+        if now >= self._throttled_told_at + TOLD_EVERY_S:
+            self._throttled_told_at = now
+            log.warning("station_throttled", station_id=self.identity)
 
     @property
     def _holding(self) -> bool:
@@ -230,17 +213,16 @@ class StationConnection:
         """
         if self._unsent or self._ended or len(self._waiting) >= self.waiting_max:
             return True
-        return self._resume_at > 0 and self._resume_at > self.loop.time()
+        return self._resume_at > 0 and not self._calls and self._resume_at > self.loop.time()
 
     async def _hold(self) -> None:
         while self._holding and not self._ended:
             wait = self._resume_at - self.loop.time()
-            if wait > 0:
-                # A timer may ring early by its loop's resolution, so it is asked again.
-                await asyncio.sleep(max(wait, TIMER_RESOLUTION_S))
-                continue
             self._room.clear()
-            await self._room.wait()
+            with suppress(TimeoutError):
+                # A timer may ring early by its loop's resolution, so all is asked again.
+                async with asyncio.timeout(max(wait, TIMER_RESOLUTION_S) if wait > 0 else None):
+                    await self._room.wait()
 
     def abandon(self) -> None:
         """Fail every open call at once and work on nothing more; safe to call twice."""
@@ -414,6 +396,7 @@ class StationConnection:
         _SENT.inc()
         done: asyncio.Future[CommandAnswer] = self.loop.create_future()
         self._calls[message_id] = done
+        self._room.set()
         self._arm()
         # The end of the socket fails the call through `abandon`.
         self._flush()

@@ -24,9 +24,10 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from chargehub.gateway.connection import RateLimit, StationConnection, StationSocket
+from chargehub.gateway.connection import StationConnection, StationSocket
 from chargehub.gateway.connections import Connections
 from chargehub.gateway.intake import Intake
+from chargehub.gateway.rate_limit import RateLimit
 from chargehub.gateway.translation import Translator
 from chargehub.kit.clock import HubClock
 from chargehub.kit.group_commit import CommitOutcomeUnknown, CommitQueueFull
@@ -306,7 +307,8 @@ def read_identity(path: str, prefix: str) -> str | None:
     path = path.partition("?")[0]
     if not path.startswith(f"{prefix}/"):
         return None
-    encoded = path[len(prefix) + 1 :]
+    # Stations append "/identity" to whatever they were given, a trailing slash included.
+    encoded = path[len(prefix) + 1 :].strip("/")
     if "/" in encoded:  # An encoded slash is part of the identity, unlike a literal one.
         return None
     try:

@@ -9,11 +9,24 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.hub_fixtures import V16, V201, VERSIONS, RunningHub, Station, at, running_hub, status
+from chargehub.stations.commands import ClearCache
+from chargehub.stations.fence import lock_fence
+from tests.hub_fixtures import (
+    V16,
+    V201,
+    VERSIONS,
+    RunningHub,
+    Station,
+    at,
+    eventually,
+    running_hub,
+    status,
+)
 
 BURST, FLOOD = 10, 30
 LIMITS = {"messages_per_s": 30.0, "messages_burst": BURST}
 TRY_AGAIN_LATER = 1013
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
 async def answers_to(station: Station, count: int, heard: list[Any]) -> None:
@@ -64,6 +77,47 @@ async def test_a_flood_of_nonsense_slows_no_other(
         await hearing
         assert [frame[0] for frame in heard] == [4] * answers + [3]
         assert heard[-1][1] == "last"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_the_answer_of_a_flooding_station_is_heard_before_its_flood(
+    database_url: str, version: str
+) -> None:
+    """How else could its HeartbeatInterval be set right? At this rate the flood takes an hour."""
+    async with running_hub(database_url, messages_per_s=0.1, messages_burst=3) as own:
+        identity = await own.new_station()
+        station = await own.connect(identity, version)
+        await station.boot()
+        for n in range(2 * BURST):
+            await station.send([2, f"flood-{n}", "Heartbeat", {}])
+        command = own.send(identity, ClearCache())
+        await station.reply(await station.asked_among_answers(), {"status": "Accepted"})
+        assert (await command).status == "Accepted"
+        await station.vanish()
+        # Nor does what is left of the flood keep it from being missed.
+        await eventually(lambda: not own.is_online(identity))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_more_calls_than_may_wait_are_read_later_and_answered_in_order(
+    database_url: str, version: str
+) -> None:
+    """Were they read on, the session would refuse what is more than twice that."""
+    async with running_hub(database_url, inbound_waiting=2) as own:
+        identity = await own.new_station()
+        station = await own.connect(identity, version)
+        await station.boot()
+        async with own.database.write() as connection:
+            await lock_fence(connection)
+            for n in range(FLOOD):
+                payload = status(version, when=at(FLOOD - n))
+                await station.send([2, f"call-{n}", "StatusNotification", payload])
+            await own.until(WAITING, 1)
+        heard: list[Any] = []
+        await answers_to(station, FLOOD, heard)
+        assert heard == [[3, f"call-{n}", {}] for n in range(FLOOD)]
+        assert await own.count("connector_status_events", identity) == FLOOD
+        await station.leave()
 
 
 async def test_a_burst_within_the_limit_is_not_slowed(hub: RunningHub) -> None:

@@ -358,6 +358,10 @@ def request(path: bytes, *headers: bytes) -> bytes:
         (request(b"http://hub/ocpp/CS-RAW"), 404),
         (request(b"*"), 404),
         (request(b"/ocpp/CS-RAW"), 401),
+        # As stations make it that append "/identity" to a URL with a slash at its end.
+        (request(b"/ocpp//CS-RAW"), 401),
+        (request(b"/ocpp/CS-RAW/"), 401),
+        (request(b"/ocpp/CS-RAW/more"), 404),
         (request(b"/ocpp/CS-RAW", b"Authorization: \xff\xfe"), 401),
         (request(b"/ocpp/CS-RAW", b"Authorization: Basic \xff"), 401),
         (request(b"/ocpp/CS-RAW", b"Authorization: Basic QQ==", b"Authorization: Basic QQ=="), 401),
