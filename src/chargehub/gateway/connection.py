@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 
 from chargehub.gateway.intake import Intake
-from chargehub.gateway.rate_limit import RateLimit
+from chargehub.gateway.rate_limit import LogQuota, RateLimit
 from chargehub.gateway.translation import (
     Context,
     InboundMessage,
@@ -82,6 +82,7 @@ _SENT = MESSAGES.labels("call_sent")
 
 FRESH_S = 0.2
 TIMER_RESOLUTION_S = 0.001
+SHOWN_MAX = 64
 TOLD_EVERY_S = 60.0
 """A station that goes too fast is named in the log this often at most."""
 
@@ -149,6 +150,7 @@ class StationConnection:
     rate_limit: RateLimit
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     registration: RegistrationStatus = RegistrationStatus.ACCEPTED
+    log_quota: LogQuota = field(default_factory=LogQuota)
     waiting_max: int = 64
     """Calls of the station that may wait for their turn; then its socket is read no more."""
     _waiting: deque[tuple[CallReceived, float]] = field(default_factory=deque)
@@ -249,24 +251,25 @@ class StationConnection:
                 self._finish_failed(event)
             case CallRefused():
                 _REFUSED.inc()
-                log.warning(
+                self._note(
+                    now,
                     "call_refused",
-                    station_id=self.identity,
-                    action=event.action,
-                    code=str(event.violation.code),
+                    action=event.action[:SHOWN_MAX],
+                    code=self.session.spelled(event.violation.code),
                     reason=event.violation.description,
                 )
             case Ignored():
                 _IGNORED.inc()
-                log.info(
-                    "frame_ignored",
-                    station_id=self.identity,
-                    reason=str(event.reason),
-                    detail=event.detail,
-                )
+                self._note(now, "frame_ignored", reason=str(event.reason), detail=event.detail)
             case _:
                 pass
         self._flush()
+
+    def _note(self, now: float, fact: str, **details: str) -> None:
+        """Log what the station did wrong; one that does it all the time is not logged each time."""
+        suppressed = self.log_quota.take(now)
+        if suppressed is not None:
+            log.warning(fact, station_id=self.identity, left_out=suppressed, **details)
 
     def _work(self) -> None:
         """Go on with the station's calls, one after another, until one must wait for COMMIT."""

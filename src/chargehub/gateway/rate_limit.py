@@ -26,10 +26,31 @@ class RateLimit:
             self._tokens, self._filled_at = self.burst - 1.0, now
             return 0.0
         earned = (now - self._filled_at) * self.per_s
-        self._tokens = min(float(self.burst), self._tokens + earned)
+        self._tokens = min(self.burst - 1.0, self._tokens + earned)
         self._filled_at = now
         if self._tokens >= 0:
             return 0.0
         wait = -self._tokens / self.per_s
         self._tokens, self._filled_at = 0.0, now + wait
         return wait
+
+
+@dataclass(slots=True)
+class LogQuota:
+    """Lets so many lines a minute through and counts the rest, to be told with the next."""
+
+    per_minute: int = 20
+    _left: int = 0
+    _filled_at: float | None = None
+    _suppressed: int = 0
+
+    def take(self, now: float) -> int | None:
+        """Return how many lines were left out since the last one, or None to leave this one out."""
+        if self._filled_at is None or now >= self._filled_at + 60:
+            self._left, self._filled_at = self.per_minute, now
+        if self._left == 0:
+            self._suppressed += 1
+            return None
+        self._left -= 1
+        suppressed, self._suppressed = self._suppressed, 0
+        return suppressed

@@ -317,6 +317,10 @@ class OcppSession:
         spelling = self._dialect.spell(violation.code)
         self._outgoing.append(encode_call_error(message_id, spelling, violation.description, {}))
 
+    def spelled(self, code: ErrorCode | str) -> str:
+        """Return a code as the station gets it in this version."""
+        return self._dialect.spell(code)
+
     # What we ask -------------------------------------------------------------------------------
 
     def call(self, action: str, payload: Mapping[str, Any], now: float, timeout: float) -> str:
