@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,15 +13,19 @@ from sqlalchemy import text
 from chargehub.app import station_key
 from chargehub.kit.clock import ClockPair, HubClock, wall_now
 from chargehub.kit.events import EventBus
+from chargehub.kit.group_commit import Decision, GroupCommitter, StaleConnection
 from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.events import StationWentOffline
-from chargehub.stations.fence import lock_fence
+from chargehub.stations.fence import ConnectionFence, lock_fence
 from chargehub.stations.store import charging_stations
 from tests.fakes.station_link import FakeStationLink
 from tests.hub_fixtures import RunningHub, status
 
 POLICY_VIOLATION = 1008
 BLOCKED = "SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND NOT granted"
+HELD = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted"
+)
 WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
@@ -123,3 +128,42 @@ async def test_another_change_leaves_the_socket_alone(hub: RunningHub) -> None:
     await commissioning.change(identity, {"name": "A1", "registration": "Accepted"}, actor="test")
     assert await station.call("StatusNotification", status(station.version)) == {}
     await station.leave()
+
+
+@dataclass(eq=False)
+class SlowHandler:
+    """Keeps its batch open, past the fence and before COMMIT, until it is let go."""
+
+    let_go: asyncio.Event
+
+    async def read(self, _connection: Any, _items: Any) -> None:
+        await self.let_go.wait()
+
+    def decide(self, _item: Any, _facts: None, _writes: Any) -> Decision[str]:
+        return Decision("written")
+
+
+async def test_no_epoch_is_granted_while_a_batch_of_the_old_one_is_open(hub: RunningHub) -> None:
+    """Two servers on one database: the fence of the one holds against the other."""
+    identity = await hub.new_station()
+    station = await hub.connect(identity)
+    number = hub.station_ids[identity]
+    other = GroupCommitter(hub.database, ConnectionFence())
+    other.start()
+    slow = SlowHandler(asyncio.Event())
+    try:
+        writing = other.submit(number, 1, slow, None)
+        await hub.until(HELD, 1)
+        arriving = asyncio.create_task(hub.connect(identity))
+        await hub.until(WAITING, 1)
+        assert not writing.done()
+        slow.let_go.set()
+        assert await writing == "written"
+        await (await arriving).leave()
+        # Now the old epoch is over, for the other server too.
+        with pytest.raises(StaleConnection):
+            await other.submit(number, 1, slow, None)
+    finally:
+        slow.let_go.set()
+        await other.stop()
+        await station.leave()
