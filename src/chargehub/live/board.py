@@ -26,6 +26,7 @@ from chargehub.live.facts import (
 from chargehub.live.frames import FrameRing, Topics, event_text
 from chargehub.stations.events import ConnectorStatusChanged, StationOnline, StationWentOffline
 from chargehub.stations.reports import ConnectorStatus
+from chargehub.stations.states import evse_state, explain, most_telling
 from chargehub.transactions.events import (
     TransactionEnded,
     TransactionProgressed,
@@ -33,36 +34,19 @@ from chargehub.transactions.events import (
 )
 
 TOPICS: Topics = frozenset({"board", "power"})
-OFFLINE = "Offline"
-"""What counts say of an EVSE whose station is not connected, whatever its last status was."""
 
-# Of several connectors of one EVSE the most telling one is shown.
-_TELLING = {
-    status: rank
-    for rank, status in enumerate(
-        (
-            ConnectorStatus.UNKNOWN,
-            ConnectorStatus.AVAILABLE,
-            ConnectorStatus.UNAVAILABLE,
-            ConnectorStatus.RESERVED,
-            ConnectorStatus.FAULTED,
-            ConnectorStatus.OCCUPIED,
-            ConnectorStatus.PREPARING,
-            ConnectorStatus.FINISHING,
-            ConnectorStatus.SUSPENDED_EVSE,
-            ConnectorStatus.SUSPENDED_EV,
-            ConnectorStatus.CHARGING,
-        )
-    )
-}
-# A 2.x connector only says Occupied; its transaction's chargingState says how.
-_OCCUPIED_MEANS = {
-    "Charging": ConnectorStatus.CHARGING,
-    "EVConnected": ConnectorStatus.PREPARING,
-    "SuspendedEV": ConnectorStatus.SUSPENDED_EV,
-    "SuspendedEVSE": ConnectorStatus.SUSPENDED_EVSE,
-    "Idle": ConnectorStatus.FINISHING,
-}
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """An open transaction on its EVSE; shown there unless another has begun later."""
+
+    evse: _Evse
+    transaction_id: int
+    started_at: datetime
+    charging_state: str | None = None
+    power_w: int | None = None
+    energy_wh: int | None = None
+    soc_percent: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -70,12 +54,9 @@ class _Evse:
     station: _Station
     facts: EvseFacts
     connectors: dict[int, ConnectorFacts]
-    transaction_id: int | None = None
-    started_at: datetime | None = None
-    charging_state: str | None = None
-    power_w: int | None = None
-    energy_wh: int | None = None
-    soc_percent: float | None = None
+    running: dict[int, _Running] = field(default_factory=dict)
+    shown_running: _Running | None = None
+    """Of those running the one that began last: an old one may be told late, or never ended."""
 
     @property
     def key(self) -> str:
@@ -85,35 +66,49 @@ class _Evse:
         if len(self.connectors) == 1:
             (fact,) = self.connectors.values()
             return fact
-        return max(
-            self.connectors.values(),
-            key=lambda fact: _TELLING[fact.status],
-            default=ConnectorFacts(ConnectorStatus.UNKNOWN, None),
+        status = most_telling(fact.status for fact in self.connectors.values())
+        return next(
+            (fact for fact in self.connectors.values() if fact.status is status),
+            ConnectorFacts(status, None),
         )
 
     def told_apart_by_power(self) -> bool:
-        return self.charging_state is None and self.reported().status is ConnectorStatus.OCCUPIED
+        running = self.shown_running
+        untold = running is None or running.charging_state is None
+        return untold and self.reported().status is ConnectorStatus.OCCUPIED
 
     def shown(self) -> ConnectorFacts:
         fact = self.reported()
-        if fact.status is not ConnectorStatus.OCCUPIED or self.transaction_id is None:
+        running = self.shown_running
+        if fact.status is not ConnectorStatus.OCCUPIED or running is None:
             return fact
-        meaning = _OCCUPIED_MEANS.get(self.charging_state or "")
-        if meaning is None and (self.power_w or 0) > 0:
-            meaning = ConnectorStatus.CHARGING
-        return fact if meaning is None else ConnectorFacts(meaning, fact.since, fact.error)
+        meaning = explain(fact.status, running.charging_state, running.power_w)
+        return ConnectorFacts(meaning, fact.since, fact.error)
 
-    def begin(self, transaction: TransactionFacts) -> None:
-        self.transaction_id = transaction.transaction_id
-        self.started_at = transaction.started_at
-        self.charging_state = transaction.charging_state
-        self.power_w = transaction.power_w
-        self.energy_wh = transaction.energy_wh
-        self.soc_percent = transaction.soc_percent
+    def begin(self, facts: TransactionFacts) -> _Running:
+        running = _Running(
+            self,
+            facts.transaction_id,
+            facts.started_at,
+            facts.charging_state,
+            facts.power_w,
+            facts.energy_wh,
+            facts.soc_percent,
+        )
+        self.running[facts.transaction_id] = running
+        self.choose()
+        return running
 
-    def end(self) -> None:
-        self.transaction_id = self.started_at = self.charging_state = None
-        self.power_w = self.energy_wh = self.soc_percent = None
+    def end(self, transaction_id: int) -> None:
+        del self.running[transaction_id]
+        self.choose()
+
+    def choose(self) -> None:
+        self.shown_running = max(
+            self.running.values(),
+            key=lambda running: (running.started_at, running.transaction_id),
+            default=None,
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -157,7 +152,7 @@ class Board:
         self._rate = rate
         self._locations: tuple[LocationFacts, ...] = ()
         self._stations: dict[int, _Station] = {}
-        self._by_transaction: dict[int, _Evse] = {}
+        self._by_transaction: dict[int, _Running] = {}
         # Stations that told of something the database does not know either: asking it again at
         # each of their events would cost everyone a new snapshot.
         self._asked_about: set[int] = set()
@@ -188,10 +183,8 @@ class Board:
             for evse_facts in station_facts.evses:
                 evse = _Evse(station, evse_facts, dict(evse_facts.connectors))
                 station.evses[evse_facts.evse_no] = evse
-                running = evse_facts.transaction
-                if running is not None:
-                    evse.begin(running)
-                    self._by_transaction[running.transaction_id] = evse
+                for running in evse_facts.transactions:
+                    self._by_transaction[running.transaction_id] = evse.begin(running)
                     self._today.count_energy(running.transaction_id, running.energy_wh or 0)
             self._stations[station_facts.station_id] = station
         self._day_starts_at = facts.today.starts_at
@@ -234,40 +227,39 @@ class Board:
         evse = self._find_evse(event.station_id, event.evse_no)
         if evse is None:
             return
-        self._put(event, evse)
-        evse.started_at = event.at
+        running = self._put(event, evse)
+        running.started_at = event.at
         if event.charging_state is not None:
-            evse.charging_state = event.charging_state
+            running.charging_state = event.charging_state
+        evse.choose()
+        self._changed_evses.add(evse)
+        self._changed_power.add(evse)
 
     def transaction_progressed(self, event: TransactionProgressed) -> None:
-        evse = self._by_transaction.get(event.transaction_id)
-        if evse is None:
+        running = self._by_transaction.get(event.transaction_id)
+        if running is None:
             evse = self._find_evse(event.station_id, event.evse_no)
-            # A transaction that was never ended does not take its EVSE back from a newer one.
-            if evse is None or evse.transaction_id is not None:
+            # Its start is not known here, so it takes no EVSE from another.
+            if evse is None or evse.running:
                 return
-            self._put(event, evse)
+            running = self._put(event, evse)
         if event.power_w is not None:
-            evse.power_w = event.power_w
+            running.power_w = event.power_w
         if event.energy_wh is not None:
-            evse.energy_wh = event.energy_wh
+            running.energy_wh = event.energy_wh
             self._today.count_energy(event.transaction_id, event.energy_wh)
         if event.soc_percent is not None:
-            evse.soc_percent = event.soc_percent
-        self._changed_power.add(evse)
-        if event.charging_state is not None and event.charging_state != evse.charging_state:
-            evse.charging_state = event.charging_state
-            self._changed_evses.add(evse)
+            running.soc_percent = event.soc_percent
+        self._changed_power.add(running.evse)
+        if event.charging_state is not None and event.charging_state != running.charging_state:
+            running.charging_state = event.charging_state
+            self._changed_evses.add(running.evse)
 
     def transaction_ended(self, event: TransactionEnded) -> None:
         if event.energy_wh is not None:
             self._today.count_energy(event.transaction_id, event.energy_wh)
             self._hub_changed = True
-        evse = self._by_transaction.pop(event.transaction_id, None)
-        if evse is not None:
-            evse.end()
-            self._changed_evses.add(evse)
-            self._changed_power.add(evse)
+        self._take_out(event.transaction_id)
 
     def layout_changed(self, _event: object) -> None:
         self._asked_about.clear()
@@ -300,21 +292,24 @@ class Board:
             self._ask_about(station_id)
         return evse
 
-    def _put(self, event: TransactionStarted | TransactionProgressed, evse: _Evse) -> None:
-        """Put a transaction on its EVSE; an older one that was never ended leaves it."""
-        if evse.transaction_id == event.transaction_id:
-            return
-        if evse.transaction_id is not None:
-            self._by_transaction.pop(evse.transaction_id, None)
-        elsewhere = self._by_transaction.get(event.transaction_id)
-        if elsewhere is not None:
-            elsewhere.end()
-            self._changed_evses.add(elsewhere)
-            self._changed_power.add(elsewhere)
-        self._by_transaction[event.transaction_id] = evse
-        evse.begin(TransactionFacts(event.transaction_id, event.at))
+    def _put(self, event: TransactionStarted | TransactionProgressed, evse: _Evse) -> _Running:
+        """Put a transaction on its EVSE, or find it there."""
+        running = self._by_transaction.get(event.transaction_id)
+        if running is not None and running.evse is evse:
+            return running
+        self._take_out(event.transaction_id)
+        running = evse.begin(TransactionFacts(event.transaction_id, event.at))
+        self._by_transaction[event.transaction_id] = running
         self._changed_evses.add(evse)
         self._changed_power.add(evse)
+        return running
+
+    def _take_out(self, transaction_id: int) -> None:
+        running = self._by_transaction.pop(transaction_id, None)
+        if running is not None:
+            running.evse.end(transaction_id)
+            self._changed_evses.add(running.evse)
+            self._changed_power.add(running.evse)
 
     def _is_today(self, at: datetime) -> bool:
         return self._day_starts_at is not None and at >= self._day_starts_at
@@ -422,7 +417,7 @@ class Board:
         }
 
     def _board(self, stations: Iterable[_Station], evses: Iterable[_Evse]) -> dict[str, Any]:
-        shown = [(evse, evse.shown()) for evse in evses]
+        shown = [(evse, evse.shown(), evse.shown_running) for evse in evses]
         return {
             "stations": [
                 {
@@ -440,10 +435,10 @@ class Board:
                     "status": fact.status,
                     "since": fact.since,
                     "error": fact.error,
-                    "transaction_id": evse.transaction_id,
-                    "started_at": evse.started_at,
+                    "transaction_id": running.transaction_id if running else None,
+                    "started_at": running.started_at if running else None,
                 }
-                for evse, fact in shown
+                for evse, fact, running in shown
             ],
             "hub": self._hub(),
         }
@@ -451,31 +446,38 @@ class Board:
     def _power(self, evses: Iterable[_Evse]) -> dict[str, Any]:
         # An offline station's last power is a memory, not a load.
         power_w = sum(
-            evse.power_w or 0 for evse in self._by_transaction.values() if evse.station.online
+            running.power_w or 0 for running in self._shown() if running.evse.station.online
         )
         return {
             "evses": [
                 {
                     "id": evse.key,
-                    "power_w": evse.power_w,
-                    "energy_wh": evse.energy_wh,
-                    "soc_percent": evse.soc_percent,
+                    "power_w": running.power_w if running else None,
+                    "energy_wh": running.energy_wh if running else None,
+                    "soc_percent": running.soc_percent if running else None,
                 }
                 for evse in evses
+                for running in (evse.shown_running,)
             ],
             "hub": {"power_w": power_w, "energy_today_wh": dict(self._today.energy_wh)},
         }
+
+    def _shown(self) -> list[_Running]:
+        """Return the transactions that are shown: one gun charges one car."""
+        every = self._by_transaction.values()
+        return [running for running in every if running is running.evse.shown_running]
 
     def _hub(self) -> dict[str, Any]:
         states: Counter[str] = Counter()
         for station in self._stations.values():
             for evse in station.evses.values():
-                states[evse.shown().status.value if station.online else OFFLINE] += 1
+                state = evse_state(evse.shown().status, None, online=station.online)
+                states[state.value] += 1
         return {
             "stations": len(self._stations),
             "stations_online": sum(station.online for station in self._stations.values()),
             "evses_by_state": dict(sorted(states.items())),
-            "transactions_active": len(self._by_transaction),
+            "transactions_active": len(self._shown()),
             "transactions_today": dict(self._today.transactions),
         }
 

@@ -38,7 +38,8 @@ class EvseFacts:
     gun_code: str
     max_power_w: int
     connectors: dict[int, ConnectorFacts]
-    transaction: TransactionFacts | None = None
+    transactions: tuple[TransactionFacts, ...] = ()
+    """All that are open here; of these the one that began last is shown."""
 
 
 @dataclass(frozen=True, slots=True)

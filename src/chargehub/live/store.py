@@ -55,7 +55,6 @@ _ACTIVE = text(
     """
     SELECT id, station_id, evse_no, started_at, charging_state, energy_wh
     FROM transactions WHERE state = 'Active' AND evse_no IS NOT NULL
-    ORDER BY started_at, id
     """
 )
 # The hub's day is the day of the Location with the most stations.
@@ -103,7 +102,7 @@ async def load_hub(connection: AsyncConnection, now: datetime) -> HubFacts:
                 row.gun_code,
                 row.max_power_w,
                 connectors.get(key, {}),
-                active.get(key),
+                tuple(active[key]),
             )
         )
     stations = tuple(
@@ -116,15 +115,14 @@ async def load_hub(connection: AsyncConnection, now: datetime) -> HubFacts:
     )
 
 
-async def _active(connection: AsyncConnection) -> dict[EvseKey, TransactionFacts]:
+async def _active(connection: AsyncConnection) -> dict[EvseKey, list[TransactionFacts]]:
     rows = (await connection.execute(_ACTIVE)).all()
     newest = await read_latest_values(connection, [(row.station_id, row.id) for row in rows])
-    # In order of start: of two active transactions on one EVSE the newer stays.
-    active: dict[EvseKey, TransactionFacts] = {}
+    active: dict[EvseKey, list[TransactionFacts]] = defaultdict(list)
     for row in rows:
         values = newest.get(row.id)
         energy_wh = None if values is None else values.energy_wh
-        active[row.station_id, row.evse_no] = TransactionFacts(
+        running = TransactionFacts(
             row.id,
             row.started_at,
             row.charging_state,
@@ -132,6 +130,7 @@ async def _active(connection: AsyncConnection) -> dict[EvseKey, TransactionFacts
             row.energy_wh if energy_wh is None else energy_wh,
             None if values is None else values.soc_percent,
         )
+        active[row.station_id, row.evse_no].append(running)
     return active
 
 

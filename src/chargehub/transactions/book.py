@@ -34,6 +34,8 @@ class OpenTransaction:
     charging_state: str | None = None
     told_at: datetime | None = None
     """The station's time of the newest event."""
+    shown_at: datetime | None = None
+    """The station's time of the newest reading, with a register or without."""
     remote_start_id: int | None = None
     reservation_id: int | None = None
 

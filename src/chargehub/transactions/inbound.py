@@ -69,6 +69,7 @@ from chargehub.transactions.rows import (
     is_kept,
     late_amendment,
     link_remote_start,
+    newest_shown,
     post,
     sample_row,
     schedule_settlement,
@@ -434,23 +435,26 @@ class TransactionHandler:
                 before.flags |= Flag.SUSPECT
                 self.book.put(before)
         self.book.put(opened)
-        if listed is None:
+        if listed is None or listed.evse_no != opened.evse_no:
             self.bus.publish(
                 TransactionStarted(opened.id, opened.station_id, opened.evse_no, opened.started_at)
             )
         self._progressed(opened, report)
 
     def _progressed(self, opened: OpenTransaction, report: TransactionReported) -> None:
-        last = report.readings[-1] if report.readings else None
+        """Publish what is newest: an event may come late, its readings in any order."""
+        newest = newest_shown(opened, report.readings)
+        if newest is not None:
+            opened.shown_at = newest.sampled_at
         self.bus.publish(
             TransactionProgressed(
                 opened.id,
                 opened.station_id,
                 opened.evse_no,
                 report.at,
-                power_w=last.power_w if last else None,
+                power_w=newest.power_w if newest else None,
                 energy_wh=opened.track.energy_wh,
-                soc_percent=last.soc_percent if last else None,
+                soc_percent=newest.soc_percent if newest else None,
                 charging_state=opened.charging_state,
             )
         )

@@ -76,6 +76,8 @@ class CloseRequested:
     station_id: int
     received_at: datetime
     transaction_id: int
+    silent_for: timedelta | None = None
+    """Only if its station has said nothing of it for so long; None: whatever it says."""
 
 
 CLOSE_BY_POLICY = BatchStatement(
@@ -115,6 +117,9 @@ class CloseHandler:
         found = self.book.by_id(report.transaction_id) or facts.get(report.transaction_id)
         if found is None:
             return Decision(reply=False)
+        silence = report.received_at - found.heard_at
+        if report.silent_for is not None and silence < report.silent_for:
+            return Decision(reply=False)  # It spoke since whoever asks has looked.
         ended_at = max(found.track.last_at or found.started_at, found.started_at)
         energy = found.track.energy_wh
         flags = int(Flag.CLOSED_BY_POLICY | Flag.SUSPECT)
@@ -145,11 +150,11 @@ class OrphanPolicy:
             return
         now = self.clock.now()
         # By our clock: the station's may be an hour slow.
-        if now - found.heard_at < SILENCE:
-            async with self.database.write() as connection:
-                await jobs.postpone(connection, ORPHAN_CHECK, subject, now + ORPHAN_DELAY)
+        silent = now - found.heard_at >= SILENCE
+        if silent and await self._close(found.station_id, found.id, SILENCE):
             return
-        await self._close(found.station_id, found.id)
+        async with self.database.write() as connection:
+            await jobs.postpone(connection, ORPHAN_CHECK, subject, now + ORPHAN_DELAY)
 
     async def sweep(self, subject: str, _payload: dict[str, Any]) -> None:
         """Look at every open transaction: no sign will ever come from a station that is gone."""
@@ -174,7 +179,7 @@ class OrphanPolicy:
             elif now - heard_at > DARK:
                 # One the book never heard of cannot be checked: nobody goes on with it.
                 if found is None:
-                    await self._close(row.station_id, row.id)
+                    await self._close(row.station_id, row.id, DARK)
                 else:
                     silent.append(row.id)
         async with self.database.write() as connection:
@@ -188,7 +193,11 @@ class OrphanPolicy:
                 )
             await jobs.postpone(connection, SWEEP, subject, now + SWEEP_EVERY)
 
-    async def _close(self, station_id: int, transaction_id: int) -> None:
-        request = CloseRequested(station_id, self.clock.now(), transaction_id)
-        if await self.committer.submit(station_id, None, self.handler, request):
+    async def _close(
+        self, station_id: int, transaction_id: int, silent_for: timedelta | None = None
+    ) -> bool:
+        request = CloseRequested(station_id, self.clock.now(), transaction_id, silent_for)
+        closed: bool = await self.committer.submit(station_id, None, self.handler, request)
+        if closed:
             log.info("transaction_closed_by_policy", transaction_id=transaction_id)
+        return closed

@@ -51,9 +51,10 @@ async def read_open(
     async with connection.cursor(row_factory=namedtuple_row) as cursor:
         await cursor.execute(
             """
-            SELECT t.*, (SELECT max(e.received_at) FROM transaction_events e
-                         WHERE e.transaction_id = t.id) AS last_event_at
+            SELECT t.*, e.heard_at AS last_event_at, e.told_at
             FROM transactions t
+            CROSS JOIN LATERAL (SELECT max(received_at) AS heard_at, max(at) AS told_at
+                FROM transaction_events WHERE transaction_id = t.id) e
             WHERE t.state = 'Active' AND (%(ids)s::bigint[] IS NULL OR t.id = ANY(%(ids)s))
             ORDER BY t.id
             """,
@@ -117,6 +118,8 @@ def _opened(row: Any, readings: Sequence[Reading], heard_at: datetime) -> OpenTr
         heard_at=heard_at,
         flags=Flag(row.flags),
         charging_state=row.charging_state,
+        told_at=row.told_at,
+        shown_at=max((reading.sampled_at for reading in readings), default=None),
         remote_start_id=row.remote_start_id,
         reservation_id=row.reservation_id,
     )

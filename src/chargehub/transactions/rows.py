@@ -318,3 +318,12 @@ def fold(
         energy = track.energy_wh if usable else None
         rows.append((reading._replace(flags=reading.flags | own) if own else reading, energy))
     return track, rows
+
+
+def newest_shown(transaction: OpenTransaction, readings: Sequence[Reading]) -> Reading | None:
+    """Return the newest of the readings, or None where a newer one is shown already."""
+    if not readings:
+        return None
+    newest = readings[0] if len(readings) == 1 else max(readings, key=moment)
+    shown_at = transaction.shown_at
+    return newest if shown_at is None or newest.sampled_at >= shown_at else None

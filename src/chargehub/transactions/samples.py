@@ -26,7 +26,13 @@ from chargehub.transactions.facts import (
 from chargehub.transactions.meter import MeterTrack
 from chargehub.transactions.recall import recall_lost
 from chargehub.transactions.reports import SamplesReported
-from chargehub.transactions.rows import fold, is_kept, sample_row, schedule_settlement
+from chargehub.transactions.rows import (
+    fold,
+    is_kept,
+    newest_shown,
+    sample_row,
+    schedule_settlement,
+)
 
 
 @dataclass(slots=True)
@@ -113,6 +119,7 @@ class SamplesHandler:
             return Decision(None)
         evse_no = report.evse_no or found.evse_no or 0
         track, rows = fold(found.track, report.readings)
+        newest = newest_shown(found, report.readings)
         if facts is not None and facts.kept:
             rows = [row for row in rows if not is_kept(report, found.id, row[0], facts.kept)]
         for reading, energy in rows:
@@ -120,7 +127,6 @@ class SamplesHandler:
                 INSERT_SAMPLES,
                 sample_row(reading, evse_no, found.id, energy, report),
             )
-        newest = report.readings[-1] if track.last_at != found.track.last_at else None
         heard_at = report.received_at
         if stored is not None:
             return Decision(None, lambda: self._recalled(found, track, heard_at, newest))
@@ -151,6 +157,7 @@ class SamplesHandler:
         found.track = track
         found.heard_at = heard_at
         if newest is not None:
+            found.shown_at = newest.sampled_at
             self.bus.publish(
                 TransactionProgressed(
                     found.id,

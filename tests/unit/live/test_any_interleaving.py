@@ -140,6 +140,58 @@ def test_every_viewer_ends_equal_to_the_board(
         )
 
 
+# Each transaction has its gun and its start; starts, progress and ends come in any order.
+GUN_OF = {1: (1, 1), 2: (1, 1), 3: (1, 1), 4: (1, 2), 5: (2, 1)}
+STARTED_AT = {number: START + timedelta(minutes=number) for number in GUN_OF}
+told = st.tuples(
+    st.sampled_from(["start", "start", "progress", "end", "flush", "look"]), transactions, maybe
+)
+
+
+def _tell(board: Board, running: dict[int, int | None], kind: str, number: int, power: Any) -> None:
+    """Tell the board what a real server would: progress and ends are those of open ones."""
+    place = GUN_OF[number]
+    if kind == "start" and number not in running:
+        running[number] = None
+        board.transaction_started(TransactionStarted(number, *place, STARTED_AT[number]))
+    elif kind == "progress" and number in running:
+        running[number] = running[number] if power is None else power
+        board.transaction_progressed(TransactionProgressed(number, *place, START, power))
+    elif kind == "end" and number in running:
+        del running[number]
+        board.transaction_ended(TransactionEnded(number, *place, START))
+
+
+@given(st.lists(told, max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_every_viewer_ends_with_the_newest_open_transaction_of_each_gun(
+    todo: list[tuple[str, int, Any]],
+) -> None:
+    board = Board(FrameRing("e", size=4, join=4), lambda: START)
+    board.load(hub_facts(STATIONS))
+    for station in (1, 2):
+        board.station_online(StationOnline(station, "x", START))
+    running: dict[int, int | None] = {}
+    viewer = Viewer()
+    for kind, number, power in [*todo, ("flush", 1, None), ("look", 1, None)]:
+        _tell(board, running, kind, number, power)
+        if kind == "flush":
+            board.flush()
+        elif kind == "look":
+            cursor = board.ring.cursor(viewer.last_event_id)
+            viewer.apply_text(board.catch_up(cursor, TOPICS))
+    power_w = 0
+    for gun in set(GUN_OF.values()):
+        here = [number for number in running if GUN_OF[number] == gun]
+        newest = max(here, key=lambda number: STARTED_AT[number], default=None)
+        power_w += (running[newest] or 0) if newest is not None else 0
+        shown = viewer.evses[f"{gun[0]}-{gun[1]}"]
+        assert shown["transaction_id"] == newest
+        assert shown["power_w"] == (running[newest] if newest is not None else None)
+    assert viewer.hub["power_w"] == power_w
+    assert viewer.hub["transactions_active"] == len({GUN_OF[number] for number in running})
+
+
 @given(actions)
 @settings(max_examples=100, deadline=None)
 def test_a_viewer_of_one_topic_never_sees_the_other(todo: list[tuple[str, Any]]) -> None:

@@ -283,7 +283,7 @@ def test_loading_takes_running_transactions_along() -> None:
     gun = station.evses[0]
     running = TransactionFacts(5, START, None, 30_000, 4_000, 50.0)
     charging = {1: ConnectorFacts(Status.CHARGING, START)}
-    loaded = type(gun)(gun.evse_no, gun.gun_code, gun.max_power_w, charging, running)
+    loaded = type(gun)(gun.evse_no, gun.gun_code, gun.max_power_w, charging, (running,))
     values = {name: getattr(station, name) for name in station.__dataclass_fields__}
     values.update(online=True, evses=(loaded,))
     board = Board(FrameRing("e"), lambda: datetime(2026, 11, 23, 7, tzinfo=UTC))

@@ -1,0 +1,92 @@
+"""What an EVSE is doing, in one word: from its connectors, its transaction and its line. Pure.
+
+The live board and REST both ask here, so that they cannot differ. What a connector said is kept
+beside it: the state is for people, the status is the evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chargehub.stations.reports import ConnectorStatus
+
+# The least telling first: of several connectors of one EVSE the most telling one is shown.
+_TELLING = {
+    status: rank
+    for rank, status in enumerate(
+        (
+            ConnectorStatus.UNKNOWN,
+            ConnectorStatus.AVAILABLE,
+            ConnectorStatus.UNAVAILABLE,
+            ConnectorStatus.RESERVED,
+            ConnectorStatus.FAULTED,
+            ConnectorStatus.OCCUPIED,
+            ConnectorStatus.PREPARING,
+            ConnectorStatus.FINISHING,
+            ConnectorStatus.SUSPENDED_EVSE,
+            ConnectorStatus.SUSPENDED_EV,
+            ConnectorStatus.CHARGING,
+        )
+    )
+}
+# A 2.x connector only says Occupied; its transaction's chargingState says how.
+_OCCUPIED_MEANS = {
+    "Charging": ConnectorStatus.CHARGING,
+    "EVConnected": ConnectorStatus.PREPARING,
+    "SuspendedEV": ConnectorStatus.SUSPENDED_EV,
+    "SuspendedEVSE": ConnectorStatus.SUSPENDED_EVSE,
+    "Idle": ConnectorStatus.FINISHING,
+}
+
+
+class EvseState(StrEnum):
+    """A connector's status as its transaction explains it, or Offline whatever it was before."""
+
+    AVAILABLE = "Available"
+    PREPARING = "Preparing"
+    CHARGING = "Charging"
+    SUSPENDED_EV = "SuspendedEV"
+    SUSPENDED_EVSE = "SuspendedEVSE"
+    FINISHING = "Finishing"
+    OCCUPIED = "Occupied"
+    RESERVED = "Reserved"
+    UNAVAILABLE = "Unavailable"
+    FAULTED = "Faulted"
+    UNKNOWN = "Unknown"
+    OFFLINE = "Offline"
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What explains an Occupied connector: the transaction shown at its EVSE, as last told."""
+
+    charging_state: str | None = None
+    """The OCPP 2.x word."""
+    power_w: int | None = None
+
+
+def most_telling(statuses: Iterable[ConnectorStatus]) -> ConnectorStatus:
+    return max(statuses, key=_TELLING.__getitem__, default=ConnectorStatus.UNKNOWN)
+
+
+def explain(
+    status: ConnectorStatus, charging_state: str | None, power_w: int | None
+) -> ConnectorStatus:
+    """Return what an Occupied connector means while a transaction is open at its EVSE."""
+    if status is not ConnectorStatus.OCCUPIED:
+        return status
+    meaning = _OCCUPIED_MEANS.get(charging_state or "")
+    if meaning is None and (power_w or 0) > 0:
+        meaning = ConnectorStatus.CHARGING
+    return meaning or status
+
+
+def evse_state(status: ConnectorStatus, charge: Charge | None, *, online: bool) -> EvseState:
+    """Return the state of an EVSE whose most telling connector has this status."""
+    if not online:
+        return EvseState.OFFLINE
+    if charge is not None:
+        status = explain(status, charge.charging_state, charge.power_w)
+    return EvseState(status.value)
