@@ -98,6 +98,7 @@ def _read_boot(payload: Payload, context: Context) -> Sequence[Report]:
             meter_type=fields.filled("meterType"),
             meter_serial_number=fields.filled("meterSerialNumber"),
         ),
+        *flagged_notice("BootNotification", payload, context),
     )
 
 
@@ -269,7 +270,8 @@ _ID_TAG_STATUSES = {
 
 _INBOUND = {
     "Authorize": InboundMessage(_read_authorize, _answer_authorize),
-    "BootNotification": InboundMessage(_read_boot, answer_boot),
+    # A field too long must not keep a station off the hub.
+    "BootNotification": InboundMessage(_read_boot, answer_boot, tolerant=True),
     "DataTransfer": DATA_TRANSFER,
     "DiagnosticsStatusNotification": kept_as("LogStatusNotification"),
     "FirmwareStatusNotification": kept_as("FirmwareStatusNotification"),

@@ -76,6 +76,7 @@ def _read_boot(payload: Payload, context: Context) -> Sequence[Report]:
             imsi=modem.filled("imsi"),
             reason=fields.filled("reason", 50),
         ),
+        *flagged_notice("BootNotification", payload, context),
     )
 
 
@@ -338,7 +339,8 @@ def _id_token_info(authorization: Authorization) -> Payload:
 
 _INBOUND = {
     "Authorize": InboundMessage(_read_authorize, _answer_authorize),
-    "BootNotification": InboundMessage(_read_boot, answer_boot),
+    # A field too long must not keep a station off the hub.
+    "BootNotification": InboundMessage(_read_boot, answer_boot, tolerant=True),
     "DataTransfer": DATA_TRANSFER,
     "FirmwareStatusNotification": kept_as("FirmwareStatusNotification"),
     "Heartbeat": HEARTBEAT,

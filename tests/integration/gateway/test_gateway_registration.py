@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -266,4 +267,24 @@ async def test_statement_37_the_inventory_is_asked_for_once_a_firmware(
     await station.call("BootNotification", changed)
     assert (await station.asked())[2] == action
     assert not station.inbox
+    await station.leave()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_field_too_many_or_too_long_keeps_no_station_from_booting(
+    hub: RunningHub, version: str
+) -> None:
+    station = await hub.connect(await hub.new_station(), version)
+    boot: dict[str, Any] = json.loads(json.dumps(BOOTS[version]))
+    place = boot if version == V16 else boot["chargingStation"]
+    place["firmwareVersion"], place["invented"], place["iccid"] = "v" * 51, 1, None
+    answer = await station.call("BootNotification", boot)
+    assert answer["status"] == "Accepted"
+    query = "SELECT firmware_version FROM charging_stations WHERE identity = :identity"
+    assert await hub.value(query, identity=station.identity) == "v" * 51
+    kept = {"kind": "BootNotification", "flagged": True}
+    assert await hub.count("station_notices", station.identity, **kept) == 1
+    # Who does not even say what it is, is turned away in words that it understands.
+    place.pop("model" if version == V201 else "chargePointModel")
+    assert (await station.call("BootNotification", boot))["status"] == "Rejected"
     await station.leave()

@@ -177,6 +177,7 @@ def test_tables_name_only_actions_of_1_6_and_cover_billing_data() -> None:
     assert set(TRANSLATOR.inbound) <= SCHEMAS.actions
     tolerant = {action for action, message in TRANSLATOR.inbound.items() if message.tolerant}
     assert tolerant == {
+        "BootNotification",
         "MeterValues",
         "StartTransaction",
         "StatusNotification",
