@@ -75,7 +75,7 @@ class CommandDesk:
     ) -> tuple[UUID, CommandAnswer]:
         """Record, send, record the outcome. A failure is raised with `command_id` in its facts."""
         command_id = uuid.uuid4()
-        await self._record_pending(
+        await self._begin(
             {
                 "id": command_id,
                 "station_id": station_id,
@@ -107,6 +107,14 @@ class CommandDesk:
             raise
         await self._close(command_id, "answered", answer.status, answer.payload)
         return command_id, answer
+
+    async def _begin(self, values: dict[str, Any], with_pending: WithPending | None) -> None:
+        try:
+            await self._record_pending(values, with_pending)
+        except Exception:
+            # Where only the answer to COMMIT was lost, the row is there and waits for ever.
+            self._insist_on(values["id"], {"outcome": "failed", "completed_at": self._clock.now()})
+            raise
 
     async def _record_pending(
         self, values: dict[str, Any], with_pending: WithPending | None
@@ -143,10 +151,13 @@ class CommandDesk:
         try:
             await self._store_end(command_id, ended)
         except Exception:
-            task = asyncio.create_task(self._insist(command_id, ended), name="command-end")
-            self._insisting.add(task)
-            task.add_done_callback(self._insisting.discard)
+            self._insist_on(command_id, ended)
             raise
+
+    def _insist_on(self, command_id: UUID, ended: dict[str, Any]) -> None:
+        task = asyncio.create_task(self._insist(command_id, ended), name="command-end")
+        self._insisting.add(task)
+        task.add_done_callback(self._insisting.discard)
 
     async def _insist(self, command_id: UUID, ended: dict[str, Any]) -> None:
         while True:
@@ -169,14 +180,16 @@ class CommandDesk:
                 .values(ended)
                 .returning(charging_stations.c.identity, station_commands.c.action)
             )
-            row = closed.one()
+            row = closed.one_or_none()
+        if row is None:
+            return  # It was never recorded.
         log.info(
             "station_command_closed",
             station_id=row.identity,
             action=row.action,
             command_id=str(command_id),
             outcome=ended["outcome"],
-            status=ended["status"],
+            status=ended.get("status"),
         )
 
 
