@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from prometheus_client import Gauge
@@ -10,7 +10,7 @@ from websockets.frames import CloseCode
 
 from chargehub.gateway.configuration_rules import refused_write
 from chargehub.gateway.connection import StationConnection
-from chargehub.gateway.translation import Request
+from chargehub.gateway.translation import Context, Request
 from chargehub.ocpp import DIALECTS
 from chargehub.stations.commands import (
     Command,
@@ -79,7 +79,12 @@ class Connections:
             raise StationOffline
         request = _encode(connection, command)
         _check_registration(connection, request)
-        return await connection.request(request, self.call_timeout_s)
+        answer = await connection.request(request, self.call_timeout_s)
+        reader = connection.translator.told.get(type(command))
+        if reader is None:
+            return answer
+        context = Context(station_id, connection.clock.now())
+        return replace(answer, told=reader(answer.payload, context))
 
 
 def _encode(connection: StationConnection, command: Command) -> Request:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chargehub.gateway.messages import encode_cancel_reservation, encode_clear_cache
+from chargehub.gateway.profiles_v201 import ENCODERS as PROFILE_ENCODERS
+from chargehub.gateway.profiles_v201 import encode_profile
 from chargehub.gateway.translation import Encoder, Payload, Request
 from chargehub.kit.datetimes import format_datetime
 from chargehub.stations.commands import (
@@ -43,6 +45,8 @@ def _encode_start(command: RequestStartTransaction) -> Request:
         payload["evseId"] = command.evse_no
     if command.group_id_token is not None:
         payload["groupIdToken"] = _token(command.group_id_token, CENTRAL)
+    if command.charging_profile is not None:
+        payload["chargingProfile"] = encode_profile(command.charging_profile)
     return Request("RequestStartTransaction", payload)
 
 
@@ -115,4 +119,5 @@ ENCODERS: Mapping[type, Encoder] = {
     TriggerMessage: _encode_trigger,
     GetTransactionStatus: _encode_transaction_status,
     ReportInventory: _encode_inventory,
+    **PROFILE_ENCODERS,
 }

@@ -30,6 +30,8 @@ from chargehub.gateway.messages import (
     encode_clear_cache,
     kept_as,
 )
+from chargehub.gateway.profiles_v16 import ENCODERS as PROFILE_ENCODERS
+from chargehub.gateway.profiles_v16 import TOLD, encode_profile
 from chargehub.gateway.translation import (
     Context,
     InboundMessage,
@@ -326,6 +328,8 @@ def _encode_start(command: RequestStartTransaction) -> Request:
     payload: Payload = {"idTag": _id_tag(command.id_token)}
     if command.evse_no is not None:
         payload["connectorId"] = command.evse_no
+    if command.charging_profile is not None:
+        payload["chargingProfile"] = encode_profile(command.charging_profile)
     return Request("RemoteStartTransaction", payload)
 
 
@@ -401,6 +405,7 @@ TRANSLATOR = Translator(
         ClearCache: encode_clear_cache,
         TriggerMessage: _encode_trigger,
         ReportInventory: _encode_inventory,
+        **PROFILE_ENCODERS,
     },
     trigger_answers={
         "TriggerMessage": frozenset(_TRIGGERS.values()),
@@ -426,4 +431,5 @@ TRANSLATOR = Translator(
         )
     ),
     results={"GetConfiguration": lambda payload, context: (read_configuration(payload, context),)},
+    told=TOLD,
 )

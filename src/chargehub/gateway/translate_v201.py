@@ -29,6 +29,8 @@ from chargehub.gateway.messages import (
     answer_nothing,
     kept_as,
 )
+from chargehub.gateway.profiles_v201 import INBOUND as PROFILES_INBOUND
+from chargehub.gateway.profiles_v201 import TOLD
 from chargehub.gateway.translation import (
     Context,
     InboundMessage,
@@ -352,6 +354,7 @@ _INBOUND = {
     "SecurityEventNotification": kept_as("SecurityEventNotification"),
     "StatusNotification": InboundMessage(_read_status, answer_nothing, tolerant=True),
     "TransactionEvent": InboundMessage(_read_transaction, _answer_transaction, tolerant=True),
+    **PROFILES_INBOUND,
 }
 
 
@@ -387,4 +390,5 @@ TRANSLATOR = Translator(
         )
     ),
     results={"GetVariables": lambda payload, context: (read_variable_results(payload, context),)},
+    told=TOLD,
 )

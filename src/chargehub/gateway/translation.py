@@ -11,6 +11,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from chargehub.smart_charging.reports import (
+    EvNeedsReported,
+    EvScheduleReported,
+    LimitCleared,
+    LimitReported,
+    ProfilesReported,
+)
 from chargehub.stations.commands import Command
 from chargehub.stations.reports import (
     BootReported,
@@ -36,6 +43,11 @@ Report = (
     | TransactionReported
     | SamplesReported
     | ReservationStatusReported
+    | ProfilesReported
+    | LimitReported
+    | LimitCleared
+    | EvNeedsReported
+    | EvScheduleReported
 )
 
 
@@ -88,6 +100,8 @@ class Translator:
         default_factory=dict
     )
     """Our request -> how its answer is read, where the answer itself reports something."""
+    told: Mapping[type, Callable[[Payload, Context], Any]] = field(default_factory=dict)
+    """By command type: what its answer tells whoever sent it (`CommandAnswer.told`)."""
 
     @property
     def tolerant(self) -> frozenset[str]:

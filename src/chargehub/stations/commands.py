@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from chargehub.kit.errors import ChargeHubError, Conflict, InvalidInput
+from chargehub.stations.profiles import ChargingProfile, LimitSource, ProfilePurpose, RateUnit
 
 
 class StationOffline(Conflict):
@@ -71,6 +72,8 @@ class RequestStartTransaction:
     remote_start_id: int
     evse_no: int | None = None
     group_id_token: str | None = None
+    charging_profile: ChargingProfile | None = None
+    """A TxProfile for the transaction to come, without transaction (F01.FR.09/11)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,44 @@ class ReportInventory:
 
 
 @dataclass(frozen=True, slots=True)
+class SetChargingProfile:
+    evse_no: int
+    """0 is the whole station."""
+    profile: ChargingProfile
+
+
+@dataclass(frozen=True, slots=True)
+class ClearChargingProfile:
+    """Clear the profile of this id, else all that match every criterion given."""
+
+    profile_id: int | None = None
+    evse_no: int | None = None
+    purpose: ProfilePurpose | None = None
+    stack_level: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetChargingProfiles:
+    """Ask for the installed profiles that match; the reports arrive by themselves."""
+
+    request_id: int
+    evse_no: int | None = None
+    profile_ids: tuple[int, ...] = ()
+    purpose: ProfilePurpose | None = None
+    stack_level: int | None = None
+    sources: tuple[LimitSource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GetCompositeSchedule:
+    """Ask what a station itself calculates. `CommandAnswer.told` is a ReportedSchedule."""
+
+    evse_no: int
+    duration_s: int
+    unit: RateUnit | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RawCommand:
     """An OCPP request as the caller wrote it; validated against the station's own schema."""
 
@@ -155,6 +196,10 @@ Command = (
     | TriggerMessage
     | GetTransactionStatus
     | ReportInventory
+    | SetChargingProfile
+    | ClearChargingProfile
+    | GetChargingProfiles
+    | GetCompositeSchedule
     | RawCommand
 )
 
@@ -165,6 +210,8 @@ class CommandAnswer:
 
     status: str | None
     payload: dict[str, Any]
+    told: Any = None
+    """What the answer tells besides, in the words that the command's docstring promises."""
 
 
 class StationLink(Protocol):

@@ -6,6 +6,7 @@ when its time is over, so that whoever asked learns why.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -26,6 +27,7 @@ from chargehub.stations.commands import (
     RequestStopTransaction,
 )
 from chargehub.stations.dispatch import CommandDesk
+from chargehub.stations.profiles import ChargingProfile
 from chargehub.stations.store import station_commands
 from chargehub.transactions.book import Book
 from chargehub.transactions.store import remote_start_ids
@@ -57,6 +59,15 @@ class StartAsked:
     answer: CommandAnswer
 
 
+@dataclass(frozen=True, slots=True)
+class StartProfile:
+    """A charging profile for the transaction to come, and who keeps it on record."""
+
+    profile: ChargingProfile
+    record: Callable[[AsyncConnection, UUID, int], Awaitable[None]]
+    """Takes the command's id and the remoteStartId, in the transaction that records both."""
+
+
 @dataclass(slots=True)
 class RemoteControl:
     database: Database
@@ -68,9 +79,15 @@ class RemoteControl:
     start_within: timedelta = timedelta(minutes=3)
 
     async def request_start(
-        self, station_id: int, evse_no: int | None, id_token: str, requested_by: str
+        self,
+        station_id: int,
+        evse_no: int | None,
+        id_token: str,
+        requested_by: str,
+        *,
+        under: StartProfile | None = None,
     ) -> StartAsked:
-        """Ask a station to begin a transaction.
+        """Ask a station to begin a transaction, `under` a charging profile if given.
 
         Raises IdTokenNotAccepted, and what CommandDesk.send raises.
         """
@@ -99,7 +116,14 @@ class RemoteControl:
             remote_start_id=remote_start_id,
             evse_no=evse_no,
             group_id_token=authorization.group_id_token,
+            charging_profile=under.profile if under else None,
         )
+
+        async def with_pending(connection: AsyncConnection, command_id: UUID) -> None:
+            await self._expect_start(connection, command_id)
+            if under is not None:
+                await under.record(connection, command_id, remote_start_id)
+
         command_id, answer = await self.desk.send(
             station_id,
             command,
@@ -107,7 +131,7 @@ class RemoteControl:
             remote_start_id=remote_start_id,
             evse_no=evse_no,
             id_token=token,
-            with_pending=self._expect_start,
+            with_pending=with_pending,
         )
         return StartAsked(command_id, remote_start_id, answer)
 

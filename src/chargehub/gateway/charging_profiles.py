@@ -1,0 +1,133 @@
+"""What charging profiles have in common on the wire of all OCPP versions. Pure.
+
+Which message carries one, and the words that differ, are in `profiles_v16` and `profiles_v201`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+
+from chargehub.gateway.fields import Fields
+from chargehub.gateway.translation import Payload
+from chargehub.kit.datetimes import format_datetime
+from chargehub.stations.profiles import (
+    ChargingProfile,
+    ChargingSchedule,
+    ProfileKind,
+    ProfilePurpose,
+    RateUnit,
+    Recurrency,
+    SchedulePeriod,
+)
+
+
+def encode_profile_head(
+    profile: ChargingProfile, purposes: Mapping[ProfilePurpose, str]
+) -> Payload:
+    """Return what is the same in every version: all but the id and the schedules."""
+    payload: Payload = {
+        "stackLevel": profile.stack_level,
+        "chargingProfilePurpose": purposes[profile.purpose],
+        "chargingProfileKind": profile.kind.value,
+    }
+    if profile.recurrency is not None:
+        payload["recurrencyKind"] = profile.recurrency.value
+    if profile.valid_from is not None:
+        payload["validFrom"] = format_datetime(profile.valid_from)
+    if profile.valid_to is not None:
+        payload["validTo"] = format_datetime(profile.valid_to)
+    return payload
+
+
+def encode_schedule(schedule: ChargingSchedule) -> Payload:
+    """Return a schedule without its id, which the oldest version does not have."""
+    payload: Payload = {
+        "chargingRateUnit": schedule.unit.value,
+        "chargingSchedulePeriod": [_encode_period(period) for period in schedule.periods],
+    }
+    if schedule.duration_s is not None:
+        payload["duration"] = schedule.duration_s
+    if schedule.starts_at is not None:
+        payload["startSchedule"] = format_datetime(schedule.starts_at)
+    if schedule.min_charging_rate is not None:
+        payload["minChargingRate"] = schedule.min_charging_rate
+    return payload
+
+
+def _encode_period(period: SchedulePeriod) -> Payload:
+    payload: Payload = {"startPeriod": period.start_s, "limit": period.limit}
+    if period.phases is not None:
+        payload["numberPhases"] = period.phases
+    return payload
+
+
+def read_schedule(fields: Fields, received_at: datetime) -> ChargingSchedule | None:
+    """Read a schedule; None where it says nothing that could be used.
+
+    Field stations answer a limit or a number of phases of -1 for none, and empty lists of periods.
+    """
+    unit = _UNITS.get(fields.text("chargingRateUnit", 10) or "")
+    periods = []
+    for item in fields.children("chargingSchedulePeriod"):
+        start_s, limit = item.whole("startPeriod"), _number(item.raw("limit"))
+        if start_s is None or limit is None:
+            return None
+        phases = item.whole("numberPhases", low=1, high=3)
+        periods.append(SchedulePeriod(start_s, None if limit < 0 else limit, phases))
+    if unit is None or not periods:
+        return None
+    return ChargingSchedule(
+        unit=unit,
+        periods=tuple(sorted(periods, key=lambda period: period.start_s)),
+        starts_at=fields.moment("startSchedule", received_at),
+        duration_s=fields.whole("duration"),
+        min_charging_rate=_number(fields.raw("minChargingRate")),
+        id=fields.whole("id") or 1,
+    )
+
+
+def read_profile(
+    fields: Fields, received_at: datetime, purposes: Mapping[str, ProfilePurpose]
+) -> ChargingProfile | None:
+    """Read a profile that a station reports; None where it cannot be one."""
+    profile_id = fields.whole("id", low=-(2**31))
+    stack_level = fields.whole("stackLevel")
+    purpose = purposes.get(fields.text("chargingProfilePurpose", 50) or "")
+    kind = _KINDS.get(fields.text("chargingProfileKind", 20) or "")
+    schedules = [
+        schedule
+        for item in fields.children("chargingSchedule")
+        if (schedule := read_schedule(item, received_at)) is not None
+    ]
+    if profile_id is None or stack_level is None or purpose is None or kind is None:
+        return None
+    if not schedules:
+        return None
+    return ChargingProfile(
+        id=profile_id,
+        stack_level=stack_level,
+        purpose=purpose,
+        kind=kind,
+        schedules=tuple(schedules),
+        recurrency=_RECURRENCIES.get(fields.text("recurrencyKind", 20) or ""),
+        valid_from=fields.moment("validFrom", received_at),
+        valid_to=fields.moment("validTo", received_at),
+        transaction_ref=fields.filled("transactionId"),
+    )
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and abs(number) < 1e12 else None
+
+
+_UNITS = {unit.value: unit for unit in RateUnit}
+_KINDS = {kind.value: kind for kind in ProfileKind}
+_RECURRENCIES = {recurrency.value: recurrency for recurrency in Recurrency}

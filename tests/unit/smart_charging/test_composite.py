@@ -1,0 +1,293 @@
+"""Statement 84: our composite schedule, by examples and against an oracle, second by second."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chargehub.smart_charging.composite import (
+    CompositeSchedule,
+    InForce,
+    Question,
+    Supply,
+    composite_of_evse,
+    composite_of_station,
+)
+from chargehub.stations.profiles import (
+    ChargingProfile,
+    ChargingSchedule,
+    ProfileKind,
+    ProfilePurpose,
+    RateUnit,
+    Recurrency,
+    SchedulePeriod,
+)
+from tests.unit.smart_charging.profiles import DEFAULT, EXTERNAL, MAX, NOON, TX, profile, schedule
+
+DAY_S = 86_400
+SUPPLY = Supply()
+
+
+def question(
+    duration_s: int = 3600,
+    unit: RateUnit = RateUnit.W,
+    *,
+    starts_at: datetime = NOON,
+    began_at: dict[int, datetime] | None = None,
+) -> Question:
+    return Question(starts_at, duration_s, unit, SUPPLY, began_at or {})
+
+
+def steps(composite: CompositeSchedule) -> list[tuple[int, float | None]]:
+    return [(period.start_s, period.limit) for period in composite.periods]
+
+
+# --- Examples -------------------------------------------------------------------------------------
+
+
+def test_84_no_profile_is_no_limit() -> None:
+    assert steps(composite_of_evse([], 1, question())) == [(0, None)]
+
+
+def test_84_the_highest_stack_level_rules_and_its_end_falls_back() -> None:
+    low = InForce(1, profile(DEFAULT, 60_000.0, number=1))
+    high = InForce(
+        1,
+        profile(
+            DEFAULT, level=3, number=2, schedules=(schedule(90_000.0, 20_000.0, duration_s=1200),)
+        ),
+    )
+    composite = composite_of_evse([low, high], 1, question())
+    assert steps(composite) == [(0, 90_000.0), (600, 20_000.0), (1200, 60_000.0)]
+    assert [period.limited_by for period in composite.periods] == [(2,), (2,), (1,)]
+
+
+def test_84_a_tx_profile_replaces_the_default_also_when_it_allows_more() -> None:
+    default = InForce(0, profile(DEFAULT, 15_000.0, level=8))
+    own = InForce(1, profile(TX, number=2, schedules=(schedule(80_000.0, duration_s=180),)))
+    assert steps(composite_of_evse([default, own], 1, question())) == [
+        (0, 80_000.0),
+        (180, 15_000.0),  # What a server that died had allowed decays by itself.
+    ]
+
+
+def test_84_the_minimum_over_purposes() -> None:
+    held = [
+        InForce(0, profile(MAX, 100_000.0, 30_000.0, number=1)),
+        InForce(1, profile(DEFAULT, 50_000.0, number=2)),
+        InForce(0, profile(EXTERNAL, number=3, schedules=(schedule(10_000.0, duration_s=300),))),
+    ]
+    assert steps(composite_of_evse(held, 1, question())) == [
+        (0, 10_000.0),
+        (300, 50_000.0),
+        (600, 30_000.0),
+    ]
+
+
+def test_84_an_evses_own_default_outranks_the_stations_of_the_same_level() -> None:
+    held = [
+        InForce(0, profile(DEFAULT, 10_000.0, number=1)),
+        InForce(2, profile(DEFAULT, 40_000.0, number=2)),
+    ]
+    assert steps(composite_of_evse(held, 1, question())) == [(0, 10_000.0)]
+    assert steps(composite_of_evse(held, 2, question())) == [(0, 40_000.0)]
+
+
+def test_84_relative_begins_with_the_transaction_else_with_the_question() -> None:
+    relative = profile(
+        DEFAULT, kind=ProfileKind.RELATIVE, schedules=(schedule(9_000.0, 3_000.0, starts_at=None),)
+    )
+    held = [InForce(0, relative)]
+    began = {1: NOON - timedelta(seconds=400)}
+    assert steps(composite_of_evse(held, 1, question(began_at=began))) == [
+        (0, 9_000.0),
+        (200, 3_000.0),
+    ]
+    assert steps(composite_of_evse(held, 2, question(began_at=began))) == [
+        (0, 9_000.0),
+        (600, 3_000.0),
+    ]  # K08.FR.06
+
+
+@pytest.mark.parametrize("weeks", [0, 1, 30])
+def test_84_a_weekly_schedule_recurs_and_is_cut_at_its_week(weeks: int) -> None:
+    weekly = profile(
+        DEFAULT,
+        kind=ProfileKind.RECURRING,
+        recurrency=Recurrency.WEEKLY,
+        schedules=(schedule(7_000.0, duration_s=60),),
+    )
+    starts_at = NOON + timedelta(weeks=weeks, seconds=-30 if weeks else 0)
+    found = steps(composite_of_evse([InForce(1, weekly)], 1, question(300, starts_at=starts_at)))
+    later = [(0, None), (30, 7_000.0), (90, None)]
+    assert found == (later if weeks else [(0, 7_000.0), (60, None)])
+
+
+def test_84_amperes_are_per_phase_and_never_rounded_up() -> None:
+    three = profile(MAX, schedules=(schedule(32.0, unit=RateUnit.A),))
+    assert steps(composite_of_evse([InForce(0, three)], 1, question())) == [(0, 21_120.0)]
+    one = schedule(unit=RateUnit.A, periods=(SchedulePeriod(0, 32.0, 1),))
+    held = [InForce(0, profile(MAX, schedules=(one,)))]
+    assert steps(composite_of_evse(held, 1, question())) == [(0, 7_040.0)]
+    held = [InForce(0, profile(MAX, 10_000.0))]
+    assert steps(composite_of_evse(held, 1, question(unit=RateUnit.A))) == [(0, 15.1)]
+
+
+def test_84_the_station_as_a_whole_is_its_maximum_or_the_sum_of_its_evses() -> None:
+    held = [InForce(0, profile(DEFAULT, 20_000.0)), InForce(0, profile(MAX, 100_000.0, number=2))]
+    assert steps(composite_of_station(held, [1, 2], question())) == [(0, 40_000.0)]
+    assert steps(composite_of_station(held[1:], [1, 2], question())) == [(0, 100_000.0)]
+    held.append(InForce(2, profile(TX, 90_000.0, number=3)))
+    assert steps(composite_of_station(held, [1, 2], question())) == [(0, 100_000.0)]
+
+
+# --- The oracle -----------------------------------------------------------------------------------
+
+WINDOW_S = 400
+NEAR = st.integers(-500, 500).map(lambda seconds: NOON + timedelta(seconds=seconds))
+LIMITS = st.sampled_from([0.0, 6.0, 16.0, 1_000.0, 7_000.5, 22_000.0, 60_000.0])
+
+
+@st.composite
+def some_schedules(draw: st.DrawFn, kind: ProfileKind) -> ChargingSchedule:
+    starts = sorted({0, *draw(st.lists(st.integers(1, 300), max_size=3))})
+    periods = tuple(
+        SchedulePeriod(start, draw(LIMITS), draw(st.sampled_from([None, 1, 3]))) for start in starts
+    )
+    starts_at = None
+    if kind is not ProfileKind.RELATIVE:
+        starts_at = draw(NEAR)
+        if kind is ProfileKind.RECURRING:
+            starts_at -= timedelta(days=draw(st.sampled_from([-1, 0, 1, 6, 7, 8])))
+    duration_s = draw(st.none() | st.integers(1, 400) | st.just(2 * DAY_S))
+    return ChargingSchedule(draw(st.sampled_from(RateUnit)), periods, starts_at, duration_s)
+
+
+@st.composite
+def some_profiles(draw: st.DrawFn) -> InForce:
+    purpose = draw(st.sampled_from(ProfilePurpose))
+    kinds = [kind for kind in ProfileKind if purpose not in {MAX, EXTERNAL} or kind != "Relative"]
+    kind = draw(st.sampled_from(kinds))
+    recurring = kind is ProfileKind.RECURRING
+    evse_no = {MAX: st.just(0), TX: st.integers(1, 2)}.get(purpose, st.integers(0, 2))
+    return InForce(
+        draw(evse_no),
+        ChargingProfile(
+            id=draw(st.integers(1, 99)),
+            stack_level=draw(st.integers(0, 3)),
+            purpose=purpose,
+            kind=kind,
+            schedules=(draw(some_schedules(kind)),),
+            recurrency=draw(st.sampled_from(Recurrency)) if recurring else None,
+            valid_from=draw(st.none() | NEAR),
+            valid_to=draw(st.none() | NEAR),
+        ),
+    )
+
+
+def oracle_says(held: InForce, asked_evse: int, now: datetime, asked: Question) -> float | None:
+    """Return what one profile says in watts at one moment, by walking through its text."""
+    its = held.profile
+    if its.valid_from is not None and now < its.valid_from:
+        return None
+    if its.valid_to is not None and not now < its.valid_to:
+        return None
+    (plan,) = its.schedules
+    begin = plan.starts_at or asked.began_at.get(asked_evse, asked.starts_at)
+    if now < begin:
+        return None
+    if its.kind is ProfileKind.RECURRING:
+        every = timedelta(days=1 if its.recurrency is Recurrency.DAILY else 7)
+        while begin + every <= now:
+            begin += every
+    elapsed = (now - begin).total_seconds()
+    if plan.duration_s is not None and elapsed >= plan.duration_s:
+        return None
+    said: float | None = None
+    for period in plan.periods:
+        if elapsed >= period.start_s:
+            amperes = plan.unit is RateUnit.A
+            said = (period.limit or 0.0) * (220 * (period.phases or 3) if amperes else 1)
+    return said
+
+
+def oracle_top(
+    held: list[InForce], purpose: ProfilePurpose, evse_no: int, now: datetime, asked: Question
+) -> float | None:
+    """Return what the highest stack level of a purpose says at an EVSE (0: the station)."""
+    places = {0, evse_no} if purpose is DEFAULT else {evse_no}
+    speaking = [
+        (one.profile.stack_level, one.evse_no > 0, said)
+        for one in held
+        if one.profile.purpose is purpose
+        and one.evse_no in places
+        and (said := oracle_says(one, evse_no, now, asked)) is not None
+    ]
+    if not speaking:
+        return None
+    best = max((level, its) for level, its, _ in speaking)
+    return min(said for level, its, said in speaking if (level, its) == best)
+
+
+def oracle_own(held: list[InForce], evse_no: int, now: datetime, asked: Question) -> float | None:
+    transaction = oracle_top(held, TX, evse_no, now, asked)
+    if transaction is None:
+        transaction = oracle_top(held, DEFAULT, evse_no, now, asked)
+    external = oracle_top(held, EXTERNAL, evse_no, now, asked)
+    return oracle_least([transaction, external])
+
+
+def oracle_whole(held: list[InForce], now: datetime, asked: Question) -> float | None:
+    return oracle_least([oracle_top(held, purpose, 0, now, asked) for purpose in (MAX, EXTERNAL)])
+
+
+def oracle_least(said: list[float | None]) -> float | None:
+    return min((limit for limit in said if limit is not None), default=None)
+
+
+def assert_same(found: float | None, expected: float | None, second: int) -> None:
+    assert (found is None) == (expected is None), second
+    if found is not None and expected is not None:
+        assert expected - 0.1 - 1e-6 <= found <= expected + 1e-6, second
+
+
+@given(st.lists(some_profiles(), max_size=6), st.sampled_from([1, 2]), st.none() | NEAR)
+def test_84_every_second_is_as_the_oracle_says(
+    held: list[InForce], evse_no: int, began_at: datetime | None
+) -> None:
+    began = {} if began_at is None else {evse_no: min(began_at, NOON)}
+    asked = question(WINDOW_S, began_at=began)
+    composite = composite_of_evse(held, evse_no, asked)
+    assert composite.periods[0].start_s == 0
+    limits = [period.limit for period in composite.periods]
+    by = [period.limited_by for period in composite.periods]
+    assert all(before != after for before, after in pairwise(zip(limits, by, strict=True)))
+    for second in range(WINDOW_S):
+        now = NOON + timedelta(seconds=second)
+        expected = oracle_least(
+            [oracle_whole(held, now, asked), oracle_own(held, evse_no, now, asked)]
+        )
+        assert_same(composite.limit_at(second), expected, second)
+
+
+@given(st.lists(some_profiles(), max_size=6))
+def test_84_the_station_too_is_as_the_oracle_says(held: list[InForce]) -> None:
+    asked = question(WINDOW_S)
+    composite = composite_of_station(held, [1, 2], asked)
+    for second in range(WINDOW_S):
+        now = NOON + timedelta(seconds=second)
+        each = [oracle_own(held, number, now, asked) for number in (1, 2)]
+        known = [limit for limit in each if limit is not None]
+        total = sum(known) if len(known) == 2 else None
+        expected = oracle_least([oracle_whole(held, now, asked), total])
+        assert_same(composite.limit_at(second), expected, second)
+
+
+def test_84_times_with_fractions_count_from_their_second() -> None:
+    late = datetime(2026, 11, 23, 4, 0, 0, 900_000, tzinfo=UTC)
+    held = [InForce(1, profile(DEFAULT, schedules=(schedule(5_000.0, starts_at=late),)))]
+    assert steps(composite_of_evse(held, 1, question())) == [(0, 5_000.0)]
