@@ -17,6 +17,8 @@ def upgrade() -> None:
     op.execute("CREATE SEQUENCE remote_start_ids MINVALUE 1 MAXVALUE 2147483647")
     op.execute("CREATE SEQUENCE transaction_ids MINVALUE 1 MAXVALUE 2147483647")
     op.execute("CREATE SEQUENCE inventory_request_ids MINVALUE 1 MAXVALUE 2147483647")
+    op.execute("CREATE SEQUENCE profile_request_ids MINVALUE 1 MAXVALUE 2147483647")
+    op.execute("CREATE SEQUENCE charging_profile_ids MINVALUE 1 MAXVALUE 2147483647")
     op.create_table(
         "audit_entries",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -119,6 +121,30 @@ def upgrade() -> None:
         ["seq"],
         unique=False,
         postgresql_where=sa.text("handled_at IS NULL"),
+    )
+    op.create_table(
+        "profile_observations",
+        sa.Column("vendor", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("firmware", sa.Text(), nullable=False),
+        sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("unit", sa.Text(), nullable=False),
+        sa.Column("stack_level", sa.Integer(), nullable=False),
+        sa.Column("accepted", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("rejected", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("not_supported", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("obeyed", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("ignored", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("observed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "vendor",
+            "model",
+            "firmware",
+            "purpose",
+            "unit",
+            "stack_level",
+            name=op.f("pk_profile_observations"),
+        ),
     )
     op.create_table(
         "samples",
@@ -224,6 +250,54 @@ def upgrade() -> None:
         "ix_login_sessions_operator_id", "login_sessions", ["operator_id"], unique=False
     )
     op.create_table(
+        "charging_profiles",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("station_id", sa.BigInteger(), nullable=False),
+        sa.Column("profile_id", sa.BigInteger(), nullable=False),
+        sa.Column("evse_no", sa.SmallInteger(), nullable=False),
+        sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("stack_level", sa.Integer(), nullable=False),
+        sa.Column("document", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("reported", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("reported_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=True),
+        sa.Column("transaction_id", sa.BigInteger(), nullable=True),
+        sa.Column("command_id", sa.Uuid(), nullable=True),
+        sa.Column("at_start", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("set_by", sa.Text(), nullable=True),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(closed_at IS NULL) = (state IN ('pending', 'installed', 'unknown'))",
+            name=op.f("ck_charging_profiles_closed"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["station_id"],
+            ["charging_stations.id"],
+            name=op.f("fk_charging_profiles_station_id_charging_stations"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_charging_profiles")),
+    )
+    op.create_index(
+        "ix_charging_profiles_closed_at", "charging_profiles", ["closed_at"], unique=False
+    )
+    op.create_index(
+        "ix_charging_profiles_in_force",
+        "charging_profiles",
+        ["station_id"],
+        unique=False,
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_index(
+        "ix_charging_profiles_station_id_id",
+        "charging_profiles",
+        ["station_id", "id"],
+        unique=False,
+    )
+    op.create_table(
         "connector_status_events",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("station_id", sa.BigInteger(), nullable=False),
@@ -255,6 +329,26 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "ev_needs",
+        sa.Column("station_id", sa.BigInteger(), nullable=False),
+        sa.Column("evse_no", sa.SmallInteger(), nullable=False),
+        sa.Column("transaction_id", sa.BigInteger(), nullable=True),
+        sa.Column("needs", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("max_schedule_tuples", sa.Integer(), nullable=True),
+        sa.Column("departs_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("schedule", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("schedule_told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("within_limits", sa.Boolean(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["station_id"],
+            ["charging_stations.id"],
+            name=op.f("fk_ev_needs_station_id_charging_stations"),
+        ),
+        sa.PrimaryKeyConstraint("station_id", "evse_no", name=op.f("pk_ev_needs")),
+    )
+    op.create_table(
         "evses",
         sa.Column("station_id", sa.BigInteger(), nullable=False),
         sa.Column("evse_no", sa.SmallInteger(), nullable=False),
@@ -269,6 +363,37 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("station_id", "evse_no", name=op.f("pk_evses")),
         sa.UniqueConstraint("gun_code", name=op.f("uq_evses_gun_code")),
     )
+    op.create_table(
+        "external_limits",
+        sa.Column("station_id", sa.BigInteger(), nullable=False),
+        sa.Column("evse_no", sa.SmallInteger(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("grid_critical", sa.Boolean(), nullable=False),
+        sa.Column("schedules", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cleared_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["station_id"],
+            ["charging_stations.id"],
+            name=op.f("fk_external_limits_station_id_charging_stations"),
+        ),
+        sa.PrimaryKeyConstraint("station_id", "evse_no", "source", name=op.f("pk_external_limits")),
+    )
+    op.create_table(
+        "profile_requests",
+        sa.Column("station_id", sa.BigInteger(), nullable=False),
+        sa.Column("request_id", sa.Integer(), nullable=False),
+        sa.Column("criteria", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["station_id"],
+            ["charging_stations.id"],
+            name=op.f("fk_profile_requests_station_id_charging_stations"),
+        ),
+        sa.PrimaryKeyConstraint("station_id", "request_id", name=op.f("pk_profile_requests")),
+    )
+    op.create_index("ix_profile_requests_asked_at", "profile_requests", ["asked_at"], unique=False)
     op.create_table(
         "station_commands",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -445,6 +570,24 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "profile_reports",
+        sa.Column("station_id", sa.BigInteger(), nullable=False),
+        sa.Column("request_id", sa.Integer(), nullable=False),
+        sa.Column("profile_id", sa.BigInteger(), nullable=False),
+        sa.Column("evse_no", sa.SmallInteger(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("document", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["station_id", "request_id"],
+            ["profile_requests.station_id", "profile_requests.request_id"],
+            name=op.f("fk_profile_reports_station_id_request_id_profile_requests"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "station_id", "request_id", "profile_id", name=op.f("pk_profile_reports")
+        ),
+    )
+    op.create_table(
         "transaction_events",
         sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
         sa.Column("transaction_id", sa.BigInteger(), nullable=False),
@@ -477,6 +620,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
     op.drop_table("transaction_events")
+    op.drop_table("profile_reports")
     op.drop_table("connectors")
     op.drop_index("ix_transactions_station_id_started_at", table_name="transactions")
     op.drop_index("ix_transactions_station_id_evse_no_started_at", table_name="transactions")
@@ -499,8 +643,20 @@ def downgrade() -> None:
         postgresql_where=sa.text("outcome = 'pending'"),
     )
     op.drop_table("station_commands")
+    op.drop_index("ix_profile_requests_asked_at", table_name="profile_requests")
+    op.drop_table("profile_requests")
+    op.drop_table("external_limits")
     op.drop_table("evses")
+    op.drop_table("ev_needs")
     op.drop_table("connector_status_events")
+    op.drop_index("ix_charging_profiles_station_id_id", table_name="charging_profiles")
+    op.drop_index(
+        "ix_charging_profiles_in_force",
+        table_name="charging_profiles",
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.drop_index("ix_charging_profiles_closed_at", table_name="charging_profiles")
+    op.drop_table("charging_profiles")
     op.drop_index("ix_login_sessions_operator_id", table_name="login_sessions")
     op.drop_table("login_sessions")
     op.drop_index(
@@ -511,6 +667,7 @@ def downgrade() -> None:
     op.drop_index("ix_charging_stations_location_id", table_name="charging_stations")
     op.drop_table("charging_stations")
     op.drop_table("samples")
+    op.drop_table("profile_observations")
     op.drop_index(
         "ix_outbox_open", table_name="outbox", postgresql_where=sa.text("handled_at IS NULL")
     )
@@ -525,6 +682,8 @@ def downgrade() -> None:
     op.drop_table("due_actions")
     op.drop_index("ix_audit_entries_at", table_name="audit_entries")
     op.drop_table("audit_entries")
+    op.execute("DROP SEQUENCE charging_profile_ids")
+    op.execute("DROP SEQUENCE profile_request_ids")
     op.execute("DROP SEQUENCE inventory_request_ids")
     op.execute("DROP SEQUENCE transaction_ids")
     op.execute("DROP SEQUENCE remote_start_ids")

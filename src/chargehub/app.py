@@ -53,6 +53,12 @@ from chargehub.live.page import page_router
 from chargehub.live.store import load_hub
 from chargehub.live.stream import prepare_listening_socket
 from chargehub.settings import Settings
+from chargehub.smart_charging import api as smart_charging_api
+from chargehub.smart_charging import inbound as smart_charging_inbound
+from chargehub.smart_charging.api import SmartChargingParts
+from chargehub.smart_charging.composite import Supply
+from chargehub.smart_charging.ledger import close_ended, close_unanswered
+from chargehub.smart_charging.store import charging_profiles, profile_requests
 from chargehub.stations import api as stations_api
 from chargehub.stations import commissioning_api
 from chargehub.stations.admission import Admission, close_left_open_connections
@@ -144,6 +150,7 @@ def build_api(checks: dict[str, Callable[[], Awaitable[bool]]], max_body_bytes: 
         commissioning_api.router,
         drivers_api.router,
         transactions_api.router,
+        smart_charging_api.router,
         telemetry_api.router,
         live_api.router,
     ):
@@ -182,6 +189,8 @@ class Hub:
             max_waiting=limits.commit_waiting,
         )
         self.connections = Connections(limits.call_timeout_s)
+        self.supply = Supply(settings.supply_voltage_v)
+        self.smart: SmartChargingParts
         self._stack = AsyncExitStack()
         self._server: uvicorn.Server | None = None
 
@@ -206,6 +215,9 @@ class Hub:
         desk = CommandDesk(self.database, self.connections, clock)
         self._stack.push_async_callback(desk.stop)
         remote = RemoteControl(self.database, clock, desk, book, settings.limits.call_timeout_s)
+        self.smart = SmartChargingParts.build(
+            self.database, clock, desk, book=book, remote=remote, supply=self.supply
+        )
         feed = await self._start_feed(clock)
         listener = await self._start_listener(clock, book)
         worker = self._start_worker(clock, book, desk, remote)
@@ -239,6 +251,7 @@ class Hub:
         async with self.database.write() as connection:
             await close_left_open_connections(connection, now)
             unknown = await close_pending_as_unknown(connection, now)
+            await close_unanswered(connection, now)
             await ensure_partitions(connection, now)
             await jobs.schedule_daily(connection, (*DAILY_ACTIONS, SWEEP), now)
             book = await load_book(connection)
@@ -304,6 +317,7 @@ class Hub:
             TransactionReported: TransactionHandler(book, self.bus),
             SamplesReported: SamplesHandler(book, self.bus),
             ReservationStatusReported: ReservationStatusHandler(),
+            **smart_charging_inbound.handlers(book, self.supply),
         }
 
     def _start_worker(
@@ -323,7 +337,8 @@ class Hub:
             PRUNE_HISTORY: self._daily(clock, PRUNE_HISTORY, self._prune_history),
         }
         inventory = Inventory(self.database, desk)
-        worker = Worker(self.database, clock, due, {"station.booted": inventory.station_booted})
+        topics = {"station.booted": inventory.station_booted, **self.smart.topics}
+        worker = Worker(self.database, clock, due, topics)
         worker.start()
         self._stack.push_async_callback(worker.stop)
         return worker
@@ -352,10 +367,14 @@ class Hub:
     async def _prune_history(self, now: datetime) -> None:
         """Delete what only tells what was; transactions and samples are not among it."""
         limits = self.settings.limits
+        async with self.database.write() as connection:
+            await close_ended(connection, None, now)
         kept_days = {
             connector_status_events.c.received_at: limits.history_days,
             station_notices.c.received_at: limits.history_days,
             station_commands.c.requested_at: limits.history_days,
+            charging_profiles.c.closed_at: limits.history_days,
+            profile_requests.c.asked_at: limits.history_days,
             audit_entries.c.at: limits.audit_days,
         }
         for column, days in kept_days.items():
@@ -389,6 +408,7 @@ class Hub:
             AccessParts(database, settings.secure_cookies),
             stations,
             remote,
+            self.smart,
             feed,
         )
 

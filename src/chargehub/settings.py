@@ -149,6 +149,13 @@ class Settings(BaseSettings):
     clock_rate: float = Field(
         1.0, gt=0, le=1_000, description="Hub seconds per wall second. Other than 1 in a demo only."
     )
+    supply_voltage_v: int = Field(
+        220,
+        ge=100,
+        le=1_000,
+        description="Voltage of one phase of the stations' supply; turns amperes of charging "
+        "profiles into watts.",
+    )
     secret_key: SecretStr | None = Field(
         None,
         description=f"Server key of the stations' passwords, at least {SECRET_LENGTH} characters, "

@@ -71,15 +71,19 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class ToldNeeds:
+    max_schedule_tuples: int | None
+    """How many periods the car takes in a schedule."""
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """What a profile's rules ask of its surroundings."""
 
     limits: StationLimits
     held: Sequence[Held] = ()
-    schedule_tuples: int | None = None
-    """Periods a schedule may have for the car, once it has told its needs; None before."""
-    needs_told: bool = False
-    """The car of this transaction has told its needs (K01.FR.34)."""
+    needs: ToldNeeds | None = None
+    """What the car of this transaction has told of its needs; None before (K01.FR.34)."""
     at_start: bool = False
     """The profile goes with a remote start, before there is a transaction (E16 3.41)."""
 
@@ -174,13 +178,13 @@ def _broken_by_number_of_schedules(
     count = len(profile.schedules)
     if count == 0:
         yield BrokenRule("K01.FR.34", "A profile has a schedule.")
-    if count > 1 and not situation.needs_told:
+    if count > 1 and situation.needs is None:
         yield BrokenRule("K01.FR.34", "One schedule only, until the car has told its needs.")
     if count > MAX_SCHEDULES:
         yield BrokenRule("K15.FR.07", f"At most {MAX_SCHEDULES} schedules.")
     if len({schedule.id for schedule in profile.schedules}) < count:
         yield BrokenRule("K15.FR.07", "Each schedule has an id of its own.")
-    tuples = situation.schedule_tuples
+    tuples = None if situation.needs is None else situation.needs.max_schedule_tuples
     if profile.purpose is ProfilePurpose.TX and tuples is not None:
         longest = max((len(schedule.periods) for schedule in profile.schedules), default=0)
         if longest > tuples:

@@ -1,0 +1,317 @@
+"""What stations report about profiles and limits, decided and stored in the group commit's batches.
+
+Pages of a report are only kept here; the last one posts the event on which `service` takes all of
+them over at once. A car's needs are answered here and served there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from psycopg import AsyncConnection
+
+from chargehub.kit import jobs
+from chargehub.kit.group_commit import BatchHandler, BatchStatement, Decision, Item, Row, Writes
+from chargehub.smart_charging.composite import (
+    InForce,
+    Question,
+    Supply,
+    composite_of_evse,
+)
+from chargehub.smart_charging.reports import (
+    EvNeedsReported,
+    EvScheduleReported,
+    LimitCleared,
+    LimitReported,
+    NeedsStatus,
+    ProfilesReported,
+)
+from chargehub.smart_charging.store import profile_document, profile_of, schedule_document
+from chargehub.stations.profiles import (
+    ChargingProfile,
+    ChargingSchedule,
+    ProfileKind,
+    ProfilePurpose,
+    RateUnit,
+)
+from chargehub.transactions.book import Book
+
+Connection = AsyncConnection[Row]
+
+PROFILES_REPORTED = "charging_profiles.reported"
+NEEDS_TOLD = "ev_needs.told"
+EV_SCHEDULE_SPAN = timedelta(days=1)
+"""How much of a car's schedule is compared with our limits."""
+
+# Only what answers a request that is still open is kept.
+INSERT_REPORTED = BatchStatement(
+    "profile_reports.insert",
+    """
+    INSERT INTO profile_reports (station_id, request_id, profile_id, evse_no, source, document)
+    SELECT u.station_id, u.request_id, u.profile_id, u.evse_no, u.source, u.document::jsonb
+    FROM unnest(%s::bigint[], %s::integer[], %s::bigint[], %s::smallint[], %s::text[], %s::text[],
+                %s::timestamptz[])
+         AS u(station_id, request_id, profile_id, evse_no, source, document, at)
+    JOIN profile_requests r ON r.station_id = u.station_id AND r.request_id = u.request_id
+        AND r.done_at IS NULL AND r.asked_at > u.at - interval '1 hour'
+    ON CONFLICT DO NOTHING
+    """,
+)
+
+
+class ProfilesHandler:
+    """Keeps a page of profiles; the last one has them taken over (K09.FR.01/02)."""
+
+    async def read(self, connection: Connection, items: Sequence[Item[ProfilesReported]]) -> None:
+        """Need nothing."""
+
+    def decide(
+        self,
+        item: Item[ProfilesReported],
+        facts: None,  # noqa: ARG002 - part of the handler's shape
+        writes: Writes,
+    ) -> Decision[None]:
+        report = item.report
+        if report.request_id is None:
+            return Decision(None)
+        for profile in report.profiles:
+            document = _json(profile_document(profile))
+            place = (report.station_id, report.request_id, profile.id, report.evse_no)
+            kept = (*place, report.source, document, report.received_at)
+            writes.add(INSERT_REPORTED, kept)
+        if not report.more:
+            payload = {"station_id": report.station_id, "request_id": report.request_id}
+            subject = f"{report.station_id}:{report.request_id}"
+            writes.add(jobs.POST, (report.received_at, PROFILES_REPORTED, subject, _json(payload)))
+        return Decision(None)
+
+
+UPSERT_LIMIT = BatchStatement(
+    "external_limits.upsert",
+    """
+    INSERT INTO external_limits
+        (station_id, evse_no, source, grid_critical, schedules, told_at, cleared_at)
+    SELECT station_id, evse_no, source, grid_critical, schedules::jsonb, told_at, NULL
+    FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::boolean[], %s::text[],
+                %s::timestamptz[])
+         AS u(station_id, evse_no, source, grid_critical, schedules, told_at)
+    ON CONFLICT (station_id, evse_no, source) DO UPDATE SET
+        grid_critical = EXCLUDED.grid_critical, schedules = EXCLUDED.schedules,
+        told_at = EXCLUDED.told_at, cleared_at = NULL
+    """,
+)
+
+CLEAR_LIMIT = BatchStatement(
+    "external_limits.clear",
+    """
+    UPDATE external_limits l SET cleared_at = u.at
+    FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::timestamptz[])
+         AS u(station_id, evse_no, source, at)
+    WHERE (l.station_id, l.evse_no, l.source) = (u.station_id, u.evse_no, u.source)
+        AND l.cleared_at IS NULL
+    """,
+)
+
+
+class LimitHandler:
+    """Keeps the newest limit that each source has set (K11.FR.02, K12.FR.02)."""
+
+    async def read(self, connection: Connection, items: Sequence[Item[LimitReported]]) -> None:
+        """Need nothing."""
+
+    def decide(
+        self,
+        item: Item[LimitReported],
+        facts: None,  # noqa: ARG002 - part of the handler's shape
+        writes: Writes,
+    ) -> Decision[None]:
+        report = item.report
+        # A schedule that names no start stands from now on.
+        schedules = [
+            schedule_document(replace(one, starts_at=one.starts_at or report.received_at))
+            for one in report.schedules
+        ]
+        key = (report.station_id, report.evse_no, report.source)
+        told = (report.grid_critical, orjson.dumps(schedules).decode(), report.received_at)
+        writes.add(UPSERT_LIMIT, (*key, *told))
+        return Decision(None)
+
+
+class LimitClearedHandler:
+    """Takes back what a source had limited (K13.FR.02)."""
+
+    async def read(self, connection: Connection, items: Sequence[Item[LimitCleared]]) -> None:
+        """Need nothing."""
+
+    def decide(
+        self,
+        item: Item[LimitCleared],
+        facts: None,  # noqa: ARG002 - part of the handler's shape
+        writes: Writes,
+    ) -> Decision[None]:
+        report = item.report
+        key = (report.station_id, report.evse_no, report.source)
+        writes.add(CLEAR_LIMIT, (*key, report.received_at))
+        return Decision(None)
+
+
+UPSERT_NEEDS = BatchStatement(
+    "ev_needs.upsert",
+    """
+    INSERT INTO ev_needs (station_id, evse_no, transaction_id, needs, max_schedule_tuples,
+        departs_at, told_at, answer)
+    SELECT station_id, evse_no, transaction_id, needs::jsonb, max_schedule_tuples, departs_at,
+        told_at, answer
+    FROM unnest(%s::bigint[], %s::smallint[], %s::bigint[], %s::text[], %s::integer[],
+                %s::timestamptz[], %s::timestamptz[], %s::text[])
+         AS u(station_id, evse_no, transaction_id, needs, max_schedule_tuples, departs_at, told_at,
+              answer)
+    ON CONFLICT (station_id, evse_no) DO UPDATE SET
+        transaction_id = EXCLUDED.transaction_id, needs = EXCLUDED.needs,
+        max_schedule_tuples = EXCLUDED.max_schedule_tuples, departs_at = EXCLUDED.departs_at,
+        told_at = EXCLUDED.told_at, answer = EXCLUDED.answer, schedule = NULL,
+        schedule_told_at = NULL, within_limits = NULL
+    """,
+)
+
+
+@dataclass(slots=True, eq=False)
+class NeedsHandler:
+    """Keeps what a car needs; Processing promises the profile that follows (K15.FR.05/07)."""
+
+    book: Book
+
+    async def read(self, connection: Connection, items: Sequence[Item[EvNeedsReported]]) -> None:
+        """Need nothing."""
+
+    def decide(
+        self,
+        item: Item[EvNeedsReported],
+        facts: None,  # noqa: ARG002 - part of the handler's shape
+        writes: Writes,
+    ) -> Decision[NeedsStatus]:
+        report = item.report
+        opened = self.book.at_evse(report.station_id, report.evse_no)
+        # K15.FR.04: without a transaction there is nothing that a TxProfile could be for.
+        answer = NeedsStatus.REJECTED if opened is None else NeedsStatus.PROCESSING
+        writes.add(
+            UPSERT_NEEDS,
+            (
+                report.station_id,
+                report.evse_no,
+                None if opened is None else opened.id,
+                _json(report.needs),
+                report.max_schedule_tuples,
+                report.departs_at,
+                report.received_at,
+                answer.value,
+            ),
+        )
+        if opened is not None:
+            _post_needs(writes, report)
+        return Decision(answer)
+
+
+def _post_needs(writes: Writes, report: EvNeedsReported | EvScheduleReported) -> None:
+    payload = {"station_id": report.station_id, "evse_no": report.evse_no}
+    subject = f"{report.station_id}:{report.evse_no}"
+    writes.add(jobs.POST, (report.received_at, NEEDS_TOLD, subject, _json(payload)))
+
+
+UPDATE_EV_SCHEDULE = BatchStatement(
+    "ev_needs.schedule",
+    """
+    UPDATE ev_needs n SET schedule = u.schedule::jsonb, schedule_told_at = u.at,
+        within_limits = u.within_limits
+    FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::timestamptz[], %s::boolean[])
+         AS u(station_id, evse_no, schedule, at, within_limits)
+    WHERE (n.station_id, n.evse_no) = (u.station_id, u.evse_no)
+    """,
+)
+
+HELD_BY_STATION = """
+    SELECT p.station_id, coalesce(t.evse_no, p.evse_no), coalesce(p.reported, p.document)
+    FROM charging_profiles p
+    LEFT JOIN station_commands c ON c.id = p.command_id
+    LEFT JOIN transactions t ON t.id = coalesce(p.transaction_id, c.transaction_id)
+    WHERE p.station_id = ANY(%s) AND p.closed_at IS NULL
+        AND (p.purpose <> 'TxProfile' OR t.state = 'Active')
+"""
+
+
+@dataclass(slots=True, eq=False)
+class EvScheduleHandler:
+    """Says whether a car's schedule is within our limits; if not, a new profile follows (K16)."""
+
+    book: Book
+    supply: Supply
+
+    async def read(
+        self, connection: Connection, items: Sequence[Item[EvScheduleReported]]
+    ) -> dict[int, list[InForce]]:
+        ids = [item.report.station_id for item in items]
+        cursor = await connection.execute(HELD_BY_STATION, (ids,))
+        held: dict[int, list[InForce]] = {}
+        for station_id, evse_no, document in await cursor.fetchall():
+            held.setdefault(station_id, []).append(InForce(evse_no, profile_of(document)))
+        return held
+
+    def decide(
+        self,
+        item: Item[EvScheduleReported],
+        facts: dict[int, list[InForce]],
+        writes: Writes,
+    ) -> Decision[bool]:
+        report = item.report
+        opened = self.book.at_evse(report.station_id, report.evse_no)
+        began_at = {} if opened is None else {report.evse_no: opened.started_at}
+        within = self._within(report, facts.get(report.station_id, []), began_at)
+        document = _json(schedule_document(report.schedule))
+        key = (report.station_id, report.evse_no)
+        writes.add(UPDATE_EV_SCHEDULE, (*key, document, report.received_at, within))
+        if not within and opened is not None:
+            _post_needs(writes, report)  # K15.FR.13
+        return Decision(within)
+
+    def _within(
+        self, report: EvScheduleReported, held: list[InForce], began_at: dict[int, Any]
+    ) -> bool:
+        """K15.FR.11/12: compare where either changes; what we do not limit is within."""
+        duration_s = int(EV_SCHEDULE_SPAN.total_seconds())
+        begin = report.schedule.starts_at or report.time_base
+        question = Question(begin, duration_s, RateUnit.W, self.supply, began_at)
+        ours = composite_of_evse(held, report.evse_no, question)
+        cars = composite_of_evse(
+            [InForce(report.evse_no, _as_profile(replace(report.schedule, starts_at=begin)))],
+            report.evse_no,
+            question,
+        )
+        turns = {period.start_s for composite in (ours, cars) for period in composite.periods}
+        for turn in turns:
+            limit, wanted = ours.limit_at(turn), cars.limit_at(turn)
+            if limit is not None and wanted is not None and wanted > limit + 1:
+                return False
+        return True
+
+
+def _as_profile(schedule: ChargingSchedule) -> ChargingProfile:
+    return ChargingProfile(0, 0, ProfilePurpose.TX, ProfileKind.ABSOLUTE, (schedule,))
+
+
+def handlers(book: Book, supply: Supply) -> dict[type, BatchHandler[Any, Any, Any]]:
+    """Return who handles what, by report."""
+    return {
+        ProfilesReported: ProfilesHandler(),
+        LimitReported: LimitHandler(),
+        LimitCleared: LimitClearedHandler(),
+        EvNeedsReported: NeedsHandler(book),
+        EvScheduleReported: EvScheduleHandler(book, supply),
+    }
+
+
+def _json(value: dict[str, Any]) -> str:
+    return orjson.dumps(value).decode()

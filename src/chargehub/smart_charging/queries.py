@@ -1,0 +1,208 @@
+"""What is known of a station's profiles, limits and habits: every read of smart charging."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.smart_charging.capabilities import Observation
+from chargehub.smart_charging.composite import InForce
+from chargehub.smart_charging.rules import Held, StationLimits, read_limits
+from chargehub.smart_charging.store import (
+    charging_profiles,
+    ev_needs,
+    external_limits,
+    profile_observations,
+    profile_of,
+    schedule_of,
+)
+from chargehub.stations.profiles import (
+    ChargingProfile,
+    ProfileKind,
+    ProfilePurpose,
+    RateUnit,
+)
+from chargehub.stations.store import station_commands, station_variables
+from chargehub.transactions.store import transactions
+
+Rows = Sequence[Row[Any]]
+
+START_AWAITED = timedelta(hours=1)
+"""How long a remote start's profile waits for its transaction."""
+
+_PROFILES = charging_profiles.c
+
+# The transaction of a remote start's profile is the one its command was linked to.
+_WITH_TRANSACTION = charging_profiles.outerjoin(
+    station_commands, station_commands.c.id == _PROFILES.command_id
+).outerjoin(
+    transactions,
+    transactions.c.id == func.coalesce(_PROFILES.transaction_id, station_commands.c.transaction_id),
+)
+_OVER = and_(
+    _PROFILES.purpose == ProfilePurpose.TX.value,
+    or_(
+        transactions.c.state == "Ended",
+        and_(transactions.c.id.is_(None), _PROFILES.at_start.is_(False)),
+    ),
+)
+
+
+def select_profiles() -> Select[Any]:
+    """Select profiles with their transaction; `over` says that it has ended."""
+    return select(
+        charging_profiles,
+        transactions.c.id.label("of_transaction"),
+        transactions.c.started_at.label("transaction_started_at"),
+        transactions.c.evse_no.label("transaction_evse_no"),
+        func.coalesce(_OVER, False).label("over"),
+    ).select_from(_WITH_TRANSACTION)
+
+
+def in_force(now: datetime) -> ColumnElement[bool]:
+    """Return what is true of profiles that may limit now; those of ended transactions do not."""
+    given_up = and_(
+        _PROFILES.at_start, transactions.c.id.is_(None), _PROFILES.set_at < now - START_AWAITED
+    )
+    return and_(
+        _PROFILES.closed_at.is_(None),
+        ~func.coalesce(_OVER, False),
+        ~func.coalesce(given_up, False),
+    )
+
+
+async def read_held(connection: AsyncConnection, station_id: int, now: datetime) -> list[Held]:
+    """Return the profiles that a station holds as we believe, oldest first."""
+    query = (
+        select_profiles()
+        .where(_PROFILES.station_id == station_id, in_force(now))
+        .order_by(_PROFILES.id)
+    )
+    return [held_of(row) for row in await connection.execute(query)]
+
+
+def held_of(row: Row[Any]) -> Held:
+    return Held(
+        row_id=row.id,
+        evse_no=row.transaction_evse_no or row.evse_no,
+        profile=profile_of(row.reported or row.document),
+        state=row.state,
+        transaction_id=row.of_transaction,
+        transaction_started_at=row.transaction_started_at,
+        settled_at=row.settled_at,
+    )
+
+
+async def read_limits_of(connection: AsyncConnection, station_id: int) -> StationLimits:
+    """Return what the station reported that it takes."""
+    path = func.lower(station_variables.c.path)
+    query = select(path.label("path"), station_variables.c.value).where(
+        station_variables.c.station_id == station_id,
+        or_(path.like("smartchargingctrlr%#actual"), path.like("configuration.%charg%#actual")),
+    )
+    variables: Mapping[str, str | None] = {
+        row.path.removesuffix("#actual"): row.value for row in await connection.execute(query)
+    }
+    return read_limits(variables)
+
+
+async def read_observations(
+    connection: AsyncConnection, vendor: str, model: str, firmware: str
+) -> list[Observation]:
+    seen = profile_observations.c
+    query = (
+        select(profile_observations)
+        .where(seen.vendor == vendor, seen.model == model, seen.firmware == firmware)
+        .order_by(seen.purpose, seen.unit, seen.stack_level)
+    )
+    return [
+        Observation(
+            ProfilePurpose(row.purpose),
+            RateUnit(row.unit),
+            row.stack_level,
+            row.accepted,
+            row.rejected,
+            row.not_supported,
+            row.obeyed,
+            row.ignored,
+        )
+        for row in await connection.execute(query)
+    ]
+
+
+async def read_needs(connection: AsyncConnection, station_id: int) -> Rows:
+    query = select(ev_needs).where(ev_needs.c.station_id == station_id).order_by(ev_needs.c.evse_no)
+    rows: Rows = (await connection.execute(query)).all()
+    return rows
+
+
+async def read_external_limits(connection: AsyncConnection, station_id: int) -> Rows:
+    """Return the limits that others have set and not cleared."""
+    limits = external_limits.c
+    query = (
+        select(external_limits)
+        .where(limits.station_id == station_id, limits.cleared_at.is_(None))
+        .order_by(limits.evse_no, limits.source)
+    )
+    rows: Rows = (await connection.execute(query)).all()
+    return rows
+
+
+def external_profiles(rows: Rows) -> list[InForce]:
+    """Return what others have set as profiles that limit; they have no id of ours."""
+    return [
+        InForce(
+            row.evse_no,
+            ChargingProfile(
+                id=0,
+                stack_level=0,
+                purpose=ProfilePurpose.EXTERNAL,
+                kind=ProfileKind.ABSOLUTE,
+                schedules=(schedule,),
+            ),
+        )
+        for row in rows
+        for schedule in map(schedule_of, row.schedules)
+    ]
+
+
+async def read_profiles(
+    connection: AsyncConnection,
+    station_id: int,
+    *,
+    now: datetime,
+    after: int | None,
+    limit: int,
+    past: bool,
+) -> Rows:
+    """Return a station's profiles, newest first; with `past` also those no longer in force."""
+    query = select_profiles().where(_PROFILES.station_id == station_id)
+    if not past:
+        query = query.where(in_force(now))
+    if after is not None:
+        query = query.where(_PROFILES.id < after)
+    query = query.order_by(_PROFILES.id.desc()).limit(limit)
+    rows: Rows = (await connection.execute(query)).all()
+    return rows
+
+
+async def read_all_observations(
+    connection: AsyncConnection,
+    *,
+    after: tuple[str, str, str, str, str, int] | None,
+    limit: int,
+    model: str | None,
+) -> Rows:
+    seen = profile_observations.c
+    key = (seen.vendor, seen.model, seen.firmware, seen.purpose, seen.unit, seen.stack_level)
+    query = select(profile_observations).order_by(*key).limit(limit)
+    if model is not None:
+        query = query.where(func.lower(seen.model) == model.lower())
+    if after is not None:
+        query = query.where(tuple_(*key) > after)
+    rows: Rows = (await connection.execute(query)).all()
+    return rows

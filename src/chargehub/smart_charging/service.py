@@ -1,0 +1,363 @@
+"""Setting and clearing charging profiles, in version-free words.
+
+Every profile is checked before it leaves (`rules`, `capabilities`) and every answer is read
+(`ledger`). What stations report is taken over in `reconciling`; schedules are compared in
+`comparison`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.kit.clock import HubClock
+from chargehub.kit.db import Database
+from chargehub.kit.errors import ChargeHubError, Conflict
+from chargehub.smart_charging.capabilities import ProfileNotObeyed, judge
+from chargehub.smart_charging.ledger import (
+    CLEARED,
+    UNKNOWN,
+    Attempt,
+    Outcome,
+    close_attempt,
+    lock_station,
+    observe,
+    outcome_of_answer,
+    outcome_of_error,
+    settle_rows,
+    write_attempt,
+)
+from chargehub.smart_charging.queries import (
+    read_held,
+    read_limits_of,
+    read_needs,
+    read_observations,
+)
+from chargehub.smart_charging.rules import (
+    ChargingProfileClash,
+    Held,
+    InvalidChargingProfile,
+    Situation,
+    ToldNeeds,
+    broken_rules,
+    clashes,
+    is_cleared_by,
+)
+from chargehub.smart_charging.store import charging_profile_ids
+from chargehub.stations.commands import ClearChargingProfile, CommandAnswer, SetChargingProfile
+from chargehub.stations.dispatch import CommandDesk
+from chargehub.stations.profiles import ChargingProfile, ProfilePurpose
+from chargehub.stations.queries import find_evse, find_station_in_service
+from chargehub.transactions.book import Book, OpenTransaction
+from chargehub.transactions.remote import (
+    RemoteControl,
+    StartAsked,
+    StartProfile,
+    TransactionNotActive,
+)
+
+log = structlog.get_logger(__name__)
+
+LIVE_WITHIN = timedelta(minutes=5)
+"""How far behind our clock a station's newest word on a live transaction may be."""
+
+
+class TransactionNotLive(Conflict):
+    """All that was told of the transaction is old news; it may be over."""
+
+    code = "transaction-not-live"
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileWanted:
+    """What somebody wants set. The profile's id and transaction are found here."""
+
+    evse_no: int
+    profile: ChargingProfile
+    """Its id is 0 where the hub chooses one."""
+    transaction_id: int | None = None
+    replace: bool = False
+    """Take the place of the one profile it would clash with."""
+    force: bool = False
+    """Send it although stations of this model did not take such profiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileSet:
+    command_id: UUID
+    row_id: int
+    profile: ChargingProfile
+    outcome: Outcome
+    answer: CommandAnswer
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    station: Row[Any]
+    profile: ChargingProfile
+    warnings: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class SmartCharging:
+    database: Database
+    clock: HubClock
+    desk: CommandDesk
+    book: Book
+    remote: RemoteControl
+
+    async def set_profile(self, identity: str, wanted: ProfileWanted, *, actor: str) -> ProfileSet:
+        """Check a profile, send it, and record what became of it.
+
+        Raises InvalidChargingProfile, ChargingProfileClash, ProfileNotObeyed, TransactionNotActive,
+        TransactionNotLive, NotFound, and what CommandDesk.send raises.
+        """
+        now = self.clock.now()
+        async with self.database.write() as connection:
+            plan = await self._plan(connection, identity, wanted, now)
+        attempt = Attempt(
+            plan.station.id, wanted.evse_no, plan.profile, wanted.transaction_id, actor
+        )
+        rows: list[int] = []
+
+        async def with_pending(connection: AsyncConnection, command_id: UUID) -> None:
+            # Decided again with nobody beside us: another request may have come in between.
+            await lock_station(connection, plan.station.id)
+            held = await read_held(connection, plan.station.id, now)
+            _refuse_clash(clashes(plan.profile, wanted.evse_no, wanted.transaction_id, held))
+            rows.append(await write_attempt(connection, attempt, command_id, now))
+
+        command = SetChargingProfile(wanted.evse_no, plan.profile)
+        try:
+            command_id, answer = await self.desk.send(
+                plan.station.id,
+                command,
+                actor,
+                transaction_id=wanted.transaction_id,
+                evse_no=wanted.evse_no,
+                with_pending=with_pending,
+            )
+        except ChargeHubError as error:
+            await self._close(plan, rows, outcome_of_error(error))
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(self._close(plan, rows, Outcome(UNKNOWN, None)))
+            raise
+        outcome = outcome_of_answer(answer)
+        await self._close(plan, rows, outcome)
+        return ProfileSet(command_id, rows[0], plan.profile, outcome, answer, plan.warnings)
+
+    async def start_under_profile(
+        self,
+        identity: str,
+        wanted: ProfileWanted,
+        id_token: str,
+        *,
+        actor: str,
+    ) -> tuple[StartAsked, ProfileSet]:
+        """Ask a station to begin a transaction under a TxProfile (E16 3.41, F01.FR.09/11).
+
+        EVSE 0 leaves the choice to the station. Raises as `set_profile` and
+        `RemoteControl.request_start` do.
+        """
+        now = self.clock.now()
+        async with self.database.write() as connection:
+            plan = await self._plan(connection, identity, wanted, now, at_start=True)
+        rows: list[int] = []
+        attempt = Attempt(plan.station.id, wanted.evse_no, plan.profile, None, actor, at_start=True)
+
+        async def record(
+            connection: AsyncConnection, command_id: UUID, _remote_start_id: int
+        ) -> None:
+            rows.append(await write_attempt(connection, attempt, command_id, now))
+
+        try:
+            asked = await self.remote.request_start(
+                plan.station.id,
+                wanted.evse_no or None,
+                id_token,
+                actor,
+                under=StartProfile(plan.profile, record),
+            )
+        except ChargeHubError as error:
+            await self._close(plan, rows, replace(outcome_of_error(error), seen=None))
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(self._close(plan, rows, Outcome(UNKNOWN, None)))
+            raise
+        # A start is refused for many reasons, and one is accepted also by stations that ignore the
+        # profile (K05.FR.04): nothing is learned from either.
+        outcome = replace(outcome_of_answer(asked.answer), seen=None)
+        await self._close(plan, rows, outcome)
+        set_ = ProfileSet(
+            asked.command_id, rows[0], plan.profile, outcome, asked.answer, plan.warnings
+        )
+        return asked, set_
+
+    async def clear_profiles(
+        self, identity: str, command: ClearChargingProfile, *, actor: str
+    ) -> tuple[UUID, CommandAnswer, int]:
+        """Clear what matches; return also how many profiles we believed in are gone.
+
+        Raises NotFound and what CommandDesk.send raises; InvalidCommand where the station needs a
+        criterion and none was given (K10.FR.02).
+        """
+        now = self.clock.now()
+        async with self.database.read() as connection:
+            station = await find_station_in_service(connection, identity)
+            held = await read_held(connection, station.id, now)
+        rows = [one.row_id for one in held if is_cleared_by(command, one)]
+        try:
+            command_id, answer = await self.desk.send(
+                station.id, command, actor, evse_no=command.evse_no
+            )
+        except ChargeHubError as error:
+            if outcome_of_error(error).state == UNKNOWN:
+                await self._settle(rows, UNKNOWN)
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(self._settle(rows, UNKNOWN))
+            raise
+        # K10.FR.01: Unknown is that the station has none such; then we need not believe in them.
+        if answer.status in {"Accepted", "Unknown"}:
+            await self._settle(rows, CLEARED)
+            return command_id, answer, len(rows)
+        return command_id, answer, 0
+
+    async def _plan(
+        self,
+        connection: AsyncConnection,
+        identity: str,
+        wanted: ProfileWanted,
+        now: datetime,
+        *,
+        at_start: bool = False,
+    ) -> _Plan:
+        """Find what a profile needs to be known, and refuse it where a rule does."""
+        station = await find_station_in_service(connection, identity)
+        if wanted.evse_no:
+            await find_evse(connection, station.id, wanted.evse_no)
+        transaction = self._transaction(station.id, wanted, now)
+        profile = wanted.profile
+        if transaction is not None:
+            profile = replace(profile, transaction_ref=transaction.ref)
+        limits = await read_limits_of(connection, station.id)
+        if profile.id == 0:
+            number = (await connection.execute(charging_profile_ids.next_value())).scalar_one()
+            profile = replace(profile, id=number + (limits.max_external_id or 0))
+        held = await read_held(connection, station.id, now)
+        in_the_way = clashes(profile, wanted.evse_no, wanted.transaction_id, held)
+        if wanted.replace and len(in_the_way) == 1:
+            # K01.FR.05: under the same id it takes the other's place in one step everywhere.
+            profile = replace(profile, id=in_the_way[0].profile.id)
+        else:
+            _refuse_clash(in_the_way)
+        situation = Situation(
+            limits=limits,
+            held=held,
+            at_start=at_start,
+            needs=await _needs_of(connection, transaction),
+        )
+        broken = broken_rules(profile, wanted.evse_no, situation)
+        if broken:
+            raise InvalidChargingProfile(
+                " ".join(rule.detail for rule in broken),
+                broken_rules=[{"rule": rule.rule, "detail": rule.detail} for rule in broken],
+            )
+        warnings = await _expectations(connection, station, profile, force=wanted.force)
+        return _Plan(station, profile, warnings)
+
+    def _transaction(
+        self, station_id: int, wanted: ProfileWanted, now: datetime
+    ) -> OpenTransaction | None:
+        if wanted.transaction_id is None:
+            return None
+        found = self.book.by_id(wanted.transaction_id)
+        if found is None or found.station_id != station_id:
+            raise TransactionNotActive("There is no such active transaction at this station.")
+        if wanted.profile.purpose is ProfilePurpose.TX and found.evse_no != wanted.evse_no:
+            raise TransactionNotActive(f"The transaction is at EVSE {found.evse_no}.")
+        if not is_live(found, now):
+            # 16 5.16.1: what is told late may be over.
+            raise TransactionNotLive
+        return found
+
+    async def _close(self, plan: _Plan, rows: list[int], outcome: Outcome) -> None:
+        if not rows:
+            return
+        now = self.clock.now()
+        async with self.database.write() as connection:
+            await close_attempt(connection, rows[0], outcome, now)
+            if outcome.seen is not None:
+                await observe(connection, plan.station, plan.profile, outcome.seen, now)
+        log.info(
+            "charging_profile_settled",
+            station_id=plan.station.identity,
+            profile_id=plan.profile.id,
+            purpose=plan.profile.purpose.value,
+            state=outcome.state,
+            status=outcome.status,
+        )
+
+    async def _settle(self, row_ids: list[int], state: str) -> None:
+        async with self.database.write() as connection:
+            await settle_rows(connection, row_ids, state, self.clock.now())
+
+
+async def _needs_of(
+    connection: AsyncConnection, transaction: OpenTransaction | None
+) -> ToldNeeds | None:
+    if transaction is None:
+        return None
+    for row in await read_needs(connection, transaction.station_id):
+        if row.transaction_id == transaction.id:
+            return ToldNeeds(row.max_schedule_tuples)
+    return None
+
+
+async def _expectations(
+    connection: AsyncConnection, station: Row[Any], profile: ChargingProfile, *, force: bool
+) -> tuple[str, ...]:
+    """Return warnings from what stations of the same kind did; refuse what they refused."""
+    kind = (station.vendor or "", station.model or "", station.firmware_version or "")
+    verdict = judge(await read_observations(connection, *kind), profile)
+    if verdict.refusal is None:
+        return verdict.warnings
+    if not force:
+        raise ProfileNotObeyed(verdict.refusal)
+    return (verdict.refusal, *verdict.warnings)
+
+
+def is_live(transaction: OpenTransaction, now: datetime) -> bool:
+    """Say whether the newest word on a transaction was new when it came (16 5.16.1, E04.FR.03).
+
+    A queued start, and what follows it in a replay, is told long after it was.
+    """
+    told = [transaction.told_at, transaction.track.last_at, transaction.started_at]
+    newest = max(at for at in told if at is not None)
+    return newest >= min(transaction.heard_at, now) - LIVE_WITHIN
+
+
+def _refuse_clash(in_the_way: tuple[Held, ...]) -> None:
+    if not in_the_way:
+        return
+    names = [str(other.profile.id) for other in in_the_way]
+    raise ChargingProfileClash(
+        f"Profile {', '.join(names)} has this purpose and stack level there already.",
+        clashes_with=[
+            {
+                "profile_id": other.profile.id,
+                "evse_no": other.evse_no,
+                "stack_level": other.profile.stack_level,
+            }
+            for other in in_the_way
+        ],
+    )
