@@ -6,7 +6,7 @@ whose car still asks for more, so an idle gun leaves all 120 kW to the other one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from simulators.car import Car
@@ -37,6 +37,12 @@ class Outlet:
     car: Car | None = None
     closed: bool = False
     power_w: float = 0.0
+    limit_w: float | None = None
+    """What charging profiles leave it."""
+
+    def allowed_w(self) -> float:
+        demand = self.demand_w()
+        return demand if self.limit_w is None else min(demand, self.limit_w)
 
     def demand_w(self) -> float:
         return self.car.demand_w() if self.closed and self.car is not None else 0.0
@@ -57,6 +63,8 @@ class Cabinet:
     outlets: tuple[Outlet, ...] = field(default_factory=lambda: (Outlet(), Outlet()))
     modules: int = CABINET_W // MODULE_W
     module_w: int = MODULE_W
+    limits: Callable[[float], tuple[list[float | None], float | None]] | None = None
+    """Takes a time; returns each outlet's limit and that of all together, in W."""
 
     def advance(self, now: float) -> None:
         while self.at < now:
@@ -70,10 +78,21 @@ class Cabinet:
 
     def share(self) -> None:
         """Divide the cabinet's power anew; call it after a contactor has moved."""
-        demands = [outlet.demand_w() for outlet in self.outlets]
+        own: list[float | None] = [None] * len(self.outlets)
+        whole: float | None = None
+        if self.limits is not None:
+            own, whole = self.limits(self.at)
+        for outlet, limit in zip(self.outlets, own, strict=True):
+            known = [one for one in (limit, whole) if one is not None]
+            outlet.limit_w = min(known, default=None)
+        demands = [outlet.allowed_w() for outlet in self.outlets]
         given = share_modules(demands, self.modules, self.module_w)
         for outlet, demand, modules in zip(self.outlets, demands, given, strict=True):
             outlet.power_w = min(demand, modules * self.module_w)
+        total_w = sum(outlet.power_w for outlet in self.outlets)
+        if whole is not None and total_w > whole:
+            for outlet in self.outlets:
+                outlet.power_w *= whole / total_w
 
     def _step(self, step_s: float) -> None:
         for outlet in self.outlets:

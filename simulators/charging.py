@@ -19,6 +19,7 @@ from simulators.gun import Gun, StopCause, Transaction, Waiting
 from simulators.metering import Meter, Sample
 from simulators.misbehaviour import Misbehaviour, Quirks
 from simulators.outbox import Message
+from simulators.profiles import Profiles
 from simulators.statistics import Statistics
 from simulators.uplink import Uplink
 
@@ -64,7 +65,8 @@ class Charging:
             hours = max(0.0, now - REGISTER_EPOCH) / 3600
             register_wh = round(random.Random(seed).uniform(5e6, 40e6) + hours * REGISTER_SLOPE_W)
         self._first_register_wh = register_wh
-        self.cabinet = Cabinet(now, (Outlet(register_wh), Outlet(register_wh)))
+        self.profiles = Profiles(ignored=Misbehaviour.IGNORE_PROFILES in quirks)
+        self.cabinet = Cabinet(now, (Outlet(register_wh), Outlet(register_wh)), limits=self._limits)
         fault = "NoError" if Misbehaviour.BOOT_FAULTED in quirks else None
         self.guns = tuple(
             Gun(number, outlet, fault=fault, changed_at=now)
@@ -130,7 +132,7 @@ class Charging:
     def forget_waiting(self) -> None:
         """Forget what a boot forgets: waiting tokens, and what was reported."""
         for gun in self.guns:
-            gun.waiting = None
+            gun.waiting = gun.start_profile = None
             gun.reported = None
 
     def drop_reservation(self, gun: Gun, word: str | None) -> None:
@@ -159,6 +161,10 @@ class Charging:
             reservation_id=reservation.reservation_id if reservation else None,
         )
         gun.transaction = transaction
+        profile, gun.start_profile = gun.start_profile, None
+        if profile is not None:
+            profile.evse_no, profile.transaction = gun.evse_no, transaction
+            self.profiles.install(profile)
         self._statistics.transactions_started += 1
         self.refresh(gun)
         message = self._dialect.started(transaction, self.reading(gun, now, "Transaction.Begin"))
@@ -219,6 +225,7 @@ class Charging:
         gun.outlet.closed = False
         self.cabinet.share()
         gun.transaction = None
+        self.profiles.forget(transaction)
         gun.finished = gun.plugged_in
         transaction.ended_by = cause
         transaction.over.set()
@@ -240,17 +247,40 @@ class Charging:
             late = self.reading(gun, now, "Sample.Periodic", transaction.samples)
             self._uplink.outbox.put(self._dialect.sampled(transaction, late))
 
+    # Limits.
+
+    def _limits(self, at: float) -> tuple[list[float | None], float | None]:
+        own = [self.profiles.gun_limit_w(gun, at) for gun in self.guns]
+        return own, self.profiles.station_limit_w(at)
+
+    def limits_changed(self) -> None:
+        """Obey from now on what has been set or cleared."""
+        self.cabinet.advance(self._clock.now())
+        self.cabinet.share()
+        self._look_at_limits()
+        if self.rearm is not None:
+            self.rearm()
+
+    def _look_at_limits(self) -> None:
+        """Report a gun that a limit of 0 has suspended, or that it no longer does."""
+        for gun in self.guns:
+            suspended = gun.outlet.limit_w == 0
+            if gun.outlet.closed and suspended != gun.suspended:
+                gun.suspended = suspended
+                self.refresh(gun)
+
     # Time.
 
     def step(self) -> None:
         """Do all that is due by now: count energy, sample, stop full cars, expire."""
         now = self._clock.now()
         self.cabinet.advance(now)
+        self._look_at_limits()
         for gun in self.guns:
             if gun.reservation is not None and gun.reservation.expires_at <= now:
                 self.drop_reservation(gun, "Expired")
             if gun.waiting is not None and gun.waiting.until <= now:
-                gun.waiting = None
+                gun.waiting = gun.start_profile = None
                 self.refresh(gun)
             if gun.transaction is not None and gun.outlet.closed:
                 self._step_transaction(gun, gun.transaction, now)

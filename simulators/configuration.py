@@ -17,6 +17,12 @@ class Setting:
     data_type: str = "integer"
     writable: bool = True
     readable: bool = True
+    variable_value: str | None = None
+    """What the variable says where its words are not those of the key."""
+
+    @property
+    def as_variable(self) -> str:
+        return self.value if self.variable_value is None else self.variable_value
 
     def accepts(self, value: str) -> bool:
         match self.data_type:
@@ -65,7 +71,7 @@ def _settings() -> Iterator[Setting]:
         "SupportedFeatureProfiles",
         "ChargingStation",
         "SupportedFeatureProfiles",
-        "Core,Reservation,RemoteTrigger",
+        "Core,Reservation,RemoteTrigger,SmartCharging",
         "MemberList",
         writable=False,
     )
@@ -73,8 +79,27 @@ def _settings() -> Iterator[Setting]:
         "GetConfigurationMaxKeys", "DeviceDataCtrlr", "ItemsPerMessage", "50", writable=False
     )
     yield Setting("SupplyPower", "ChargingStation", "Power", "120000", writable=False)
+    yield from _smart_charging()
     yield Setting(
         "AuthorizationKey", "SecurityCtrlr", "BasicAuthPassword", "", "string", readable=False
+    )
+
+
+def _smart_charging() -> Iterator[Setting]:
+    for key, variable, value in (
+        ("ChargeProfileMaxStackLevel", "ProfileStackLevel", "8"),
+        ("ChargingScheduleMaxPeriods", "PeriodsPerSchedule", "24"),
+        ("MaxChargingProfilesInstalled", "Entries", "12"),
+    ):
+        yield Setting(key, "SmartChargingCtrlr", variable, value, writable=False)
+    yield Setting(
+        "ChargingScheduleAllowedChargingRateUnit",
+        "SmartChargingCtrlr",
+        "RateUnit",
+        "Current,Power",
+        "MemberList",
+        writable=False,
+        variable_value="A,W",
     )
 
 
@@ -102,6 +127,9 @@ class Configuration:
         value = self._settings[key].value
         # A station that took "abc" reads it as 0, as the firmware seen in the field does.
         return int(value) if value.isdecimal() else 0
+
+    def text(self, key: str) -> str:
+        return self._settings[key].value
 
     def set_heartbeat(self, interval_s: int) -> None:
         self._settings["HeartbeatInterval"].value = str(interval_s)

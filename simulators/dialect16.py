@@ -11,6 +11,7 @@ from simulators.gun import GunState, Reservation, StopCause, Transaction, Verdic
 from simulators.metering import Sample, Value, signed_reading
 from simulators.misbehaviour import Misbehaviour
 from simulators.outbox import Message
+from simulators.smart_charging import Answers16
 
 if TYPE_CHECKING:
     from simulators.requests import Requests
@@ -36,9 +37,6 @@ TOLERATED = frozenset({"StartTransaction", "StatusNotification"})
 
 NOT_SUPPORTED = frozenset(
     {
-        "SetChargingProfile",
-        "ClearChargingProfile",
-        "GetCompositeSchedule",
         "GetDiagnostics",
         "UpdateFirmware",
         "SendLocalList",
@@ -68,6 +66,8 @@ class Dialect16:
             "ClearCache": lambda _: Reply({"status": "Accepted"}),
             "DataTransfer": lambda _: Reply({"status": "UnknownVendorId"}),
         }
+        self._profiles = Answers16(station)
+        self._handlers |= self._profiles.handlers
 
     # Words for what happens.
 
@@ -240,7 +240,8 @@ class Dialect16:
 
     def _remote_start(self, payload: Payload) -> Reply:
         token, evse_no = str(payload["idTag"]), payload.get("connectorId")
-        afterwards = self._requests.start(evse_no, token)
+        profile = self._profiles.start_profile(payload.get("chargingProfile"))
+        afterwards = self._requests.start(evse_no, token, profile=profile)
         return Reply({"status": "Rejected" if afterwards is None else "Accepted"}, afterwards)
 
     def _remote_stop(self, payload: Payload) -> Reply:

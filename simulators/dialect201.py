@@ -12,6 +12,7 @@ from simulators.gun import Gun, GunState, Reservation, StopCause, Transaction, V
 from simulators.metering import Sample, Value, signed_reading
 from simulators.misbehaviour import Misbehaviour
 from simulators.outbox import Message
+from simulators.smart_charging import Answers201
 
 if TYPE_CHECKING:
     from simulators.requests import Requests
@@ -37,10 +38,6 @@ REPORT_PAGE = 8
 
 NOT_SUPPORTED = frozenset(
     {
-        "SetChargingProfile",
-        "GetChargingProfiles",
-        "ClearChargingProfile",
-        "GetCompositeSchedule",
         "SendLocalList",
         "GetLocalListVersion",
         "UpdateFirmware",
@@ -74,6 +71,8 @@ class Dialect201:
             "ClearCache": lambda _: Reply({"status": "Accepted"}),
             "DataTransfer": lambda _: Reply({"status": "UnknownVendorId"}),
         }
+        self._profiles = Answers201(station)
+        self._handlers |= self._profiles.handlers
 
     # Words for what happens.
 
@@ -252,7 +251,10 @@ class Dialect201:
         token = payload["idToken"]
         self._token_types[token["idToken"].lower()] = token["type"]
         afterwards = self._requests.start(
-            payload.get("evseId"), token["idToken"], int(payload["remoteStartId"])
+            payload.get("evseId"),
+            token["idToken"],
+            int(payload["remoteStartId"]),
+            self._profiles.start_profile(payload.get("chargingProfile")),
         )
         return Reply({"status": "Rejected" if afterwards is None else "Accepted"}, afterwards)
 
@@ -295,7 +297,7 @@ class Dialect201:
             return {"attributeStatus": setting, **result}
         if not setting.readable:
             return {"attributeStatus": "Rejected", **result}  # B06.FR.09: it is write-only.
-        return {"attributeStatus": "Accepted", "attributeValue": setting.value, **result}
+        return {"attributeStatus": "Accepted", "attributeValue": setting.as_variable, **result}
 
     def _set_variables(self, payload: Payload) -> Reply:
         changed: list[Callable[[], None]] = []
@@ -362,7 +364,7 @@ class Dialect201:
             yield _entry(
                 {"name": setting.component},
                 setting.variable,
-                setting.value if setting.readable else None,
+                setting.as_variable if setting.readable else None,
                 mutability if setting.readable else "WriteOnly",
                 setting.data_type,
             )

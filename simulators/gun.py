@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
+from typing import TYPE_CHECKING
 
 from simulators.cabinet import Outlet
 from simulators.metering import Meter
+
+if TYPE_CHECKING:
+    from simulators.profiles import Profile
 
 
 class GunState(StrEnum):
@@ -17,6 +21,7 @@ class GunState(StrEnum):
     PREPARING = "Preparing"
     CHARGING = "Charging"
     SUSPENDED_EV = "SuspendedEV"
+    SUSPENDED_EVSE = "SuspendedEVSE"
     FINISHING = "Finishing"
     RESERVED = "Reserved"
     UNAVAILABLE = "Unavailable"
@@ -109,6 +114,10 @@ class Gun:
     reported: str | None = None
     changed_at: float = 0.0
     next_sample_at: float = 0.0
+    start_profile: Profile | None = None
+    """What the remote start under way limits its transaction to."""
+    suspended: bool = False
+    """A limit of 0 was in force at the last look."""
 
     @property
     def plugged_in(self) -> bool:
@@ -123,7 +132,9 @@ class Gun:
         if self.fault is not None:
             return GunState.FAULTED
         if self.transaction is not None and self.transaction.charging:
-            return GunState.CHARGING if self.outlet.demand_w() else GunState.SUSPENDED_EV
+            if not self.outlet.demand_w():
+                return GunState.SUSPENDED_EV
+            return GunState.SUSPENDED_EVSE if self.outlet.limit_w == 0 else GunState.CHARGING
         if self.plugged_in:
             return GunState.FINISHING if self.finished else GunState.PREPARING
         if self.transaction is not None or self.waiting is not None:

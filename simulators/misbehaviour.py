@@ -66,6 +66,11 @@ class Misbehaviour(Enum):
     IGNORE_REMOTE_START = "ignore-remote-start", "Accepted, and then nothing starts"
     EXTRA_FIELDS = "extra-fields", "a field and an enum value that no schema knows"
 
+    # Charging profiles.
+    IGNORE_PROFILES = "ignore-profiles", "accepts charging profiles and obeys none"
+    WATTS_ONLY = "watts-only", "rejects charging profiles in A, whatever it reports"
+    NO_SMART_CHARGING = "no-smart-charging", "NotSupported to all of smart charging"
+
     # The meter.
     ZERO_BEGIN = "zero-begin", "the begin reading is 0, all later ones are the lifetime register"
     REGISTER_RESETS = "register-resets", "the register restarts at 0 with every session"

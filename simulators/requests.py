@@ -13,6 +13,7 @@ from simulators.client import SocketWire
 from simulators.configuration import Setting
 from simulators.gun import Gun, Reservation, StopCause, Transaction
 from simulators.misbehaviour import Misbehaviour
+from simulators.profiles import Profile
 
 if TYPE_CHECKING:
     from simulators.station import SimulatedStation
@@ -29,7 +30,11 @@ class Requests:
         return next((gun for gun in self._station.guns if gun.evse_no == evse_no), None)
 
     def start(
-        self, evse_no: int | None, token: str, remote_start_id: int | None = None
+        self,
+        evse_no: int | None,
+        token: str,
+        remote_start_id: int | None = None,
+        profile: Profile | None = None,
     ) -> Act | None:
         """Return what to do after the answer, or None to reject."""
         station = self._station
@@ -47,7 +52,12 @@ class Requests:
             return _nothing
         # Without a gun named, one with a car is meant.
         gun = min(able, key=lambda gun: not gun.plugged_in)
-        return partial(station.start_remotely, gun, token, remote_start_id)
+
+        def act() -> None:
+            gun.start_profile = profile
+            station.start_remotely(gun, token, remote_start_id)
+
+        return act
 
     def stop(self, transaction: Transaction) -> Act:
         gun = self._station.gun(transaction.evse_no)
