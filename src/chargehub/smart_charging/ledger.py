@@ -174,7 +174,7 @@ async def close_ended(connection: AsyncConnection, station_id: int | None, now: 
     over = (
         select_profiles()
         .with_only_columns(profiles.id)
-        .where(profiles.closed_at.is_(None), profiles.set_at < now, ~in_force(now))
+        .where(profiles.closed_at.is_(None), ~in_force(now))
     )
     if station_id is not None:
         over = over.where(profiles.station_id == station_id)

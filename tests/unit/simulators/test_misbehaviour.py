@@ -11,7 +11,7 @@ from tests.unit.simulators.conftest import MakeStation
 from tests.unit.simulators.fake_hub import FakeHub
 from tests.unit.simulators.scene import CASES, Scene
 
-for module in ("scenarios_line", "scenarios_charging"):
+for module in ("scenarios_line", "scenarios_charging", "scenarios_profiles"):
     importlib.import_module(f"tests.unit.simulators.{module}")
 
 

@@ -261,7 +261,7 @@ async def test_unknown_and_broken_calls_get_the_right_error(
         return refused.value.code
 
     assert await code("DanceOnTheRoof", {}) == "NotImplemented"
-    assert await code("SetChargingProfile", {}) == "NotSupported"
+    assert await code("SendLocalList", {}) == "NotSupported"
     missing = "FormationViolation" if version == V16 else "OccurrenceConstraintViolation"
     wrong = "FormationViolation" if version == V16 else "FormatViolation"
     action, _payload = start_call(version)

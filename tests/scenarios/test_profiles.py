@@ -1,0 +1,559 @@
+"""Smart charging with whole stations: statements 49, 74 and 80 to 86, on every version."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chargehub.smart_charging.capabilities import ProfileNotObeyed, Seen
+from chargehub.smart_charging.rules import ChargingProfileClash, InvalidChargingProfile
+from chargehub.smart_charging.service import ProfileSet, ProfileWanted, TransactionNotLive
+from chargehub.stations.commands import (
+    ClearChargingProfile,
+    InvalidCommand,
+    StationTimeout,
+    UnsupportedByStation,
+)
+from chargehub.stations.profiles import (
+    ChargingProfile,
+    ChargingSchedule,
+    ProfileKind,
+    ProfilePurpose,
+    RateUnit,
+    SchedulePeriod,
+)
+from chargehub.transactions.remote import TransactionNotActive
+from simulators.car import Car
+from simulators.misbehaviour import Misbehaviour
+from simulators.station import SimulatedStation
+from tests.scenarios.speech import V16, Message
+from tests.scenarios.stage import RawStation, Stage
+
+MAX, DEFAULT, TX = ProfilePurpose.STATION_MAX, ProfilePurpose.TX_DEFAULT, ProfilePurpose.TX
+ACTOR = "a scenario"
+
+
+def a_profile(
+    stage: Stage, purpose: ProfilePurpose, *limits: float, level: int = 0, **more: Any
+) -> ChargingProfile:
+    """Return a profile in W from now on, ten minutes for each limit."""
+    schedule: dict[str, Any] = {
+        "unit": more.pop("unit", RateUnit.W),
+        "periods": tuple(SchedulePeriod(n * 600, limit) for n, limit in enumerate(limits)),
+        "starts_at": stage.clock.date(),
+        "duration_s": more.pop("duration_s", None),
+    }
+    profile = ChargingProfile(
+        id=0,
+        stack_level=level,
+        purpose=purpose,
+        kind=ProfileKind.ABSOLUTE,
+        schedules=(ChargingSchedule(**schedule),),
+    )
+    return replace(profile, **more)
+
+
+async def set_profile(
+    stage: Stage,
+    station: SimulatedStation | RawStation,
+    evse_no: int,
+    profile: ChargingProfile,
+    **more: Any,
+) -> ProfileSet:
+    wanted = ProfileWanted(evse_no, profile, **more)
+    return await stage.hub.smart.smart.set_profile(station.identity, wanted, actor=ACTOR)
+
+
+async def clear(stage: Stage, station: SimulatedStation | RawStation, **criteria: Any) -> int:
+    _, _, cleared = await stage.hub.smart.smart.clear_profiles(
+        station.identity, ClearChargingProfile(**criteria), actor=ACTOR
+    )
+    return cleared
+
+
+async def states(stage: Stage, station: SimulatedStation | RawStation) -> list[tuple[int, str]]:
+    rows = await stage.rows(
+        "SELECT p.profile_id, p.state FROM charging_profiles p JOIN charging_stations s"
+        " ON s.id = p.station_id WHERE s.identity = :identity ORDER BY p.id",
+        identity=station.identity,
+    )
+    return [(row.profile_id, row.state) for row in rows]
+
+
+async def charging(stage: Stage, station: SimulatedStation, evse_no: int = 1) -> Any:
+    """Begin to charge at a gun and return the transaction."""
+    await station.plug_in(evse_no, Car(soc=0.1))
+    assert await station.present_token(evse_no, await stage.new_token())
+    (row,) = [
+        row
+        for row in await stage.transactions_of(station.identity)
+        if row.evse_no == evse_no and row.state == "Active"
+    ]
+    return row
+
+
+async def metered_w(stage: Stage, station: SimulatedStation, transaction_id: int) -> int:
+    """Return the power of the newest sample after 20 seconds more."""
+    await station.advance(20)
+    newest = (await stage.samples_of(transaction_id))[-1]
+    power_w: int = newest.power_w
+    return power_w
+
+
+# --- What is set limits, what is cleared limits no more -------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("purpose", "evse_no"), [(MAX, 0), (DEFAULT, 0), (DEFAULT, 1), (TX, 1)], ids=str
+)
+async def test_84_a_limit_lowers_the_metered_power_and_its_end_restores_it(
+    stage: Stage, version: str, purpose: ProfilePurpose, evse_no: int
+) -> None:
+    station = await stage.simulated(version)
+    row = await charging(stage, station)
+    assert await metered_w(stage, station, row.id) > 100_000
+    transaction_id = row.id if purpose is TX else None
+    done = await set_profile(
+        stage, station, evse_no, a_profile(stage, purpose, 30_000), transaction_id=transaction_id
+    )
+    assert (done.outcome.state, done.answer.status) == ("installed", "Accepted")
+    assert await metered_w(stage, station, row.id) == 30_000
+    assert await clear(stage, station, profile_id=done.profile.id) == 1
+    assert await metered_w(stage, station, row.id) > 100_000
+    assert await states(stage, station) == [(done.profile.id, "cleared")]
+
+
+async def test_84_our_composite_schedule_is_the_stations_own(stage: Stage, version: str) -> None:
+    station = await stage.simulated(version)
+    row = await charging(stage, station)
+    await set_profile(stage, station, 0, a_profile(stage, MAX, 90_000, 20_000))
+    await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 60_000))
+    own = a_profile(stage, TX, 45_000, level=1, duration_s=300)
+    await set_profile(stage, station, 1, own, transaction_id=row.id)
+    amperes = a_profile(stage, DEFAULT, 32, level=3, unit=RateUnit.A, duration_s=450)
+    await set_profile(stage, station, 0, amperes)
+    compared = await stage.hub.smart.comparison.compare(
+        station.identity, 1, 3600, RateUnit.W, actor=ACTOR
+    )
+    assert compared.seen is Seen.OBEYED
+    assert compared.theirs is not None
+    ours = [(period.start_s, period.limit) for period in compared.ours.periods]
+    assert ours == [(0, 45_000.0), (300, 21_120.0), (450, 60_000.0), (600, 20_000.0)]
+    assert [(period.start_s, period.limit) for period in compared.theirs.periods] == ours
+    whole = await stage.hub.smart.comparison.compare(
+        station.identity, 0, 3600, RateUnit.A, actor=ACTOR
+    )
+    assert whole.seen is Seen.OBEYED
+
+
+async def test_a_profile_of_a_transaction_ends_with_it(stage: Stage, version: str) -> None:
+    station = await stage.simulated(version)
+    row = await charging(stage, station)
+    done = await set_profile(stage, station, 1, a_profile(stage, TX, 30_000), transaction_id=row.id)
+    await station.stop(1)
+    assert station.charging.profiles.held == {}
+    ours = await stage.hub.smart.comparison.our_schedule(station.identity, 1, 60, RateUnit.W)
+    assert [period.limit for period in ours.periods] == [None]
+    with pytest.raises(TransactionNotActive):
+        await set_profile(stage, station, 1, a_profile(stage, TX, 1_000), transaction_id=row.id)
+    await set_profile(stage, station, 0, a_profile(stage, MAX, 30_000))
+    assert (await states(stage, station))[0] == (done.profile.id, "ended")
+
+
+# --- Before it is sent ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "evse_no", "change"),
+    [
+        ("16 3.13.1", 1, {"purpose": MAX}),
+        ("K01.FR.22", 0, {"purpose": ProfilePurpose.EXTERNAL}),
+        ("K01.FR.03", 1, {"purpose": TX}),
+        ("16 9.4.1", 1, {"stack_level": 9}),
+        ("K01.FR.38", 0, {"purpose": MAX, "kind": ProfileKind.RELATIVE}),
+    ],
+)
+async def test_80_82_83_what_breaks_a_rule_is_never_sent(
+    stage: Stage, version: str, rule: str, evse_no: int, change: dict[str, Any]
+) -> None:
+    station = await stage.simulated(version)
+    await stage.work()  # Its limits are reported.
+    profile = replace(a_profile(stage, DEFAULT, 30_000), **change)
+    with pytest.raises(InvalidChargingProfile) as refused:
+        await set_profile(stage, station, evse_no, profile)
+    assert rule in [broken["rule"] for broken in refused.value.facts["broken_rules"]]
+    assert await states(stage, station) == []
+    assert station.charging.profiles.held == {}
+
+
+async def test_82_the_limits_are_those_that_the_station_reported(
+    stage: Stage, version: str
+) -> None:
+    station = await stage.simulated(version)
+    await stage.work()
+    profile = a_profile(stage, DEFAULT, *range(1_000, 26_000, 1_000))
+    with pytest.raises(InvalidChargingProfile) as refused:
+        await set_profile(stage, station, 1, profile)
+    assert [broken["rule"] for broken in refused.value.facts["broken_rules"]] == ["16 9.4.3"]
+
+
+@pytest.mark.parametrize("places", [(1, 1), (0, 1), (1, 0)])
+async def test_81_a_clash_is_refused_and_replaced_only_on_demand(
+    stage: Stage, version: str, places: tuple[int, int]
+) -> None:
+    station = await stage.simulated(version)
+    first = await set_profile(stage, station, places[0], a_profile(stage, DEFAULT, 30_000))
+    second = a_profile(stage, DEFAULT, 20_000)
+    with pytest.raises(ChargingProfileClash) as refused:
+        await set_profile(stage, station, places[1], second)
+    assert refused.value.facts["clashes_with"][0]["profile_id"] == first.profile.id
+    assert [profile.number for profile in station.charging.profiles.held.values()] == [
+        first.profile.id
+    ]
+    done = await set_profile(stage, station, places[1], second, replace=True)
+    assert done.outcome.state == "installed"
+    (held,) = station.charging.profiles.held.values()
+    assert (held.evse_no, held.periods[0][1]) == (places[1], 20_000)
+    number = first.profile.id
+    assert await states(stage, station) == [(number, "replaced"), (number, "installed")]
+
+
+async def test_81_two_requests_at_once_cannot_both_have_the_place(
+    stage: Stage, version: str
+) -> None:
+    station = await stage.simulated(version)
+    both = await asyncio.gather(
+        *(set_profile(stage, station, 1, a_profile(stage, DEFAULT, limit)) for limit in (1, 2)),
+        return_exceptions=True,
+    )
+    assert sorted(type(one).__name__ for one in both) == ["ChargingProfileClash", "ProfileSet"]
+    assert len(station.charging.profiles.held) == 1
+
+
+async def test_49_a_queued_start_gets_no_live_profile(stage: Stage, version: str) -> None:
+    """What was begun and told in an outage may be over; the first live word makes it live."""
+    token = await stage.new_token()
+    station = await stage.simulated(version)
+    await station.go_offline()
+    await station.plug_in(1, Car(soc=0.1))
+    await station.present_token(1, token)
+    await station.advance(5)
+    stage.pass_time(3_000)
+    station.charging.cabinet.at = stage.clock.now()
+    station.gun(1).next_sample_at = stage.clock.now() + 60
+    await station.come_back()
+    await station.settled()
+    row = await stage.the_transaction(station.identity)
+    profile = a_profile(stage, TX, 30_000)
+    with pytest.raises(TransactionNotLive):
+        await set_profile(stage, station, 1, profile, transaction_id=row.id)
+    assert station.charging.profiles.held == {}
+    await station.advance(90)
+    done = await set_profile(stage, station, 1, profile, transaction_id=row.id)
+    assert done.outcome.state == "installed"
+
+
+async def test_74_a_remote_start_carries_its_profile(stage: Stage, version: str) -> None:
+    token = await stage.new_token()
+    station = await stage.simulated(version)
+    await station.plug_in(2, Car(soc=0.1))
+    asked, done = await stage.hub.smart.smart.start_under_profile(
+        station.identity, ProfileWanted(2, a_profile(stage, TX, 25_000)), token, actor=ACTOR
+    )
+    assert asked.answer.status == "Accepted"
+    assert done.profile.transaction_ref is None
+    await station.settled()
+    row = await stage.the_transaction(station.identity)
+    assert await metered_w(stage, station, row.id) == 25_000
+    # It is known as the transaction's: the same level there clashes, and replaces on demand.
+    again = a_profile(stage, TX, 15_000)
+    with pytest.raises(ChargingProfileClash):
+        await set_profile(stage, station, 2, again, transaction_id=row.id)
+    await set_profile(stage, station, 2, again, transaction_id=row.id, replace=True)
+    assert await metered_w(stage, station, row.id) == 15_000
+
+
+async def test_74_a_remote_start_takes_no_other_purpose(stage: Stage, version: str) -> None:
+    station = await stage.simulated(version)
+    with pytest.raises(InvalidChargingProfile) as refused:
+        await stage.hub.smart.smart.start_under_profile(
+            station.identity,
+            ProfileWanted(1, a_profile(stage, DEFAULT, 25_000)),
+            await stage.new_token(),
+            actor=ACTOR,
+        )
+    assert refused.value.facts["broken_rules"][0]["rule"] == "K05.FR.02"
+
+
+# --- What becomes of it ---------------------------------------------------------------------------
+
+
+async def test_85_clears_match_by_all_criteria(stage: Stage, version: str) -> None:
+    station = await stage.simulated(version)
+    numbers = [
+        (
+            await set_profile(
+                stage, station, evse_no, a_profile(stage, purpose, 50_000, level=level)
+            )
+        ).profile.id
+        for evse_no, purpose, level in (
+            (0, MAX, 0),
+            (1, DEFAULT, 0),
+            (2, DEFAULT, 0),
+            (2, DEFAULT, 1),
+        )
+    ]
+    assert await clear(stage, station, purpose=DEFAULT, evse_no=2, stack_level=0) == 1
+    assert sorted(station.charging.profiles.held) == [numbers[0], numbers[1], numbers[3]]
+    # An id overrides: the criteria beside it would match nothing.
+    assert await clear(stage, station, profile_id=numbers[0], purpose=DEFAULT, evse_no=2) == 1
+    assert sorted(station.charging.profiles.held) == [numbers[1], numbers[3]]
+    if version == V16:
+        assert await clear(stage, station) == 2
+        assert station.charging.profiles.held == {}
+    else:
+        with pytest.raises(InvalidCommand):  # K10.FR.02
+            await clear(stage, station)
+        assert await clear(stage, station, purpose=DEFAULT) == 2
+    assert {state for _, state in await states(stage, station)} == {"cleared"}
+
+
+async def test_85_what_the_station_does_not_know_is_no_longer_believed(
+    stage: Stage, version: str
+) -> None:
+    station = await stage.simulated(version)
+    done = await set_profile(stage, station, 1, a_profile(stage, DEFAULT, 50_000))
+    station.charging.profiles.held.clear()
+    assert await clear(stage, station, profile_id=done.profile.id) == 1
+    assert await states(stage, station) == [(done.profile.id, "cleared")]
+
+
+async def test_85_a_report_of_several_pages_outranks_our_belief(stage: Stage, version: str) -> None:
+    station = await stage.simulated(version)
+    reconciling = stage.hub.smart.reconciling
+    if version == V16:
+        with pytest.raises(UnsupportedByStation):
+            await reconciling.ask(station.identity, None, actor=ACTOR)
+        return
+    sets = [
+        await set_profile(stage, station, 1, a_profile(stage, DEFAULT, 50_000, level=level))
+        for level in range(4)
+    ]
+    lost, foreign = sets[0].profile.id, 999_001
+    own = station.charging.profiles.held.pop(lost)
+    station.charging.profiles.held[foreign] = replace(
+        own, number=foreign, level=7, told={**own.told, "id": foreign, "stackLevel": 7}
+    )
+    stage.pass_time(1)
+    _, answer, _ = await reconciling.ask(station.identity, None, actor=ACTOR)
+    assert answer.status == "Accepted"
+    await station.settled()
+    await stage.work()
+    known = await states(stage, station)
+    kept = [(done.profile.id, "installed") for done in sets[1:]]
+    assert known == [(lost, "lost"), *kept, (foreign, "installed")]
+    station.charging.profiles.held.clear()
+    stage.pass_time(1)
+    _, answer, _ = await reconciling.ask(station.identity, None, actor=ACTOR)
+    assert answer.status == "NoProfiles"
+    assert {state for _, state in await states(stage, station)} == {"lost"}
+
+
+async def test_silence_leaves_a_profile_in_force_as_unknown(stage: Stage, version: str) -> None:
+    station = await stage.simulated(version, Misbehaviour.SILENT_TO_CALLS)
+    with pytest.raises(StationTimeout):
+        await set_profile(stage, station, 1, a_profile(stage, DEFAULT, 30_000))
+    ((number, state),) = await states(stage, station)
+    assert state == "unknown"
+    ours = await stage.hub.smart.comparison.our_schedule(station.identity, 1, 60, RateUnit.W)
+    assert ours.periods[0].limited_by == (number,)
+
+
+async def test_what_was_under_way_when_the_server_died_is_unknown(
+    stage: Stage, version: str
+) -> None:
+    station = await stage.simulated(version)
+    done = await set_profile(stage, station, 1, a_profile(stage, DEFAULT, 30_000))
+    async with stage.database.write() as connection:
+        await connection.exec_driver_sql(
+            "UPDATE charging_profiles SET state = 'pending' WHERE id = %s", (done.row_id,)
+        )
+    await stage.restart()
+    assert await states(stage, station) == [(done.profile.id, "unknown")]
+
+
+# --- What models obey -----------------------------------------------------------------------------
+
+
+async def rename_model(stage: Stage, station: SimulatedStation, model: str) -> None:
+    """Give the station a model of its own, so that scenarios do not learn from each other."""
+    async with stage.database.write() as connection:
+        await connection.exec_driver_sql(
+            "UPDATE charging_stations SET model = %s WHERE identity = %s", (model, station.identity)
+        )
+
+
+async def test_capability_a_unit_refused_again_and_again_is_not_sent_again(
+    stage: Stage, version: str
+) -> None:
+    station = await stage.simulated(version, Misbehaviour.WATTS_ONLY)
+    await rename_model(stage, station, f"WATTS-{version}")
+    watts = await set_profile(stage, station, 0, a_profile(stage, MAX, 60_000))
+    assert watts.outcome.state == "installed"
+    amperes = a_profile(stage, MAX, 32, level=1, unit=RateUnit.A)
+    for _ in range(3):
+        done = await set_profile(stage, station, 0, amperes)
+        assert (done.outcome.state, done.answer.status) == ("rejected", "Rejected")
+    # Another station of the model profits from it.
+    other = await stage.simulated(version)
+    await rename_model(stage, other, f"WATTS-{version}")
+    with pytest.raises(ProfileNotObeyed, match="W at 0"):
+        await set_profile(stage, other, 0, amperes)
+    assert other.charging.profiles.held == {}
+    forced = await set_profile(stage, other, 0, amperes, force=True)
+    assert forced.outcome.state == "installed"
+    assert forced.warnings
+
+
+async def test_capability_no_smart_charging_at_all(stage: Stage, version: str) -> None:
+    station = await stage.simulated(version, Misbehaviour.NO_SMART_CHARGING)
+    await rename_model(stage, station, f"NONE-{version}")
+    with pytest.raises(UnsupportedByStation):
+        await set_profile(stage, station, 0, a_profile(stage, MAX, 60_000))
+    assert [state for _, state in await states(stage, station)] == ["rejected"]
+    with pytest.raises(ProfileNotObeyed):
+        await set_profile(stage, station, 1, a_profile(stage, DEFAULT, 60_000))
+
+
+async def test_capability_accepted_is_not_obeyed(stage: Stage, version: str) -> None:
+    station = await stage.simulated(version, Misbehaviour.IGNORE_PROFILES)
+    await rename_model(stage, station, f"DEAF-{version}")
+    await set_profile(stage, station, 0, a_profile(stage, MAX, 60_000))
+    compared = await stage.hub.smart.comparison.compare(
+        station.identity, 0, 600, RateUnit.W, actor=ACTOR
+    )
+    assert compared.seen is Seen.IGNORED
+    again = await set_profile(stage, station, 0, a_profile(stage, MAX, 50_000), replace=True)
+    assert again.outcome.state == "installed"
+    assert any("ignored" in warning for warning in again.warnings)
+
+
+# --- What stations tell ---------------------------------------------------------------------------
+
+
+async def test_86_a_cars_needs_are_answered_and_served(stage: Stage, version: str) -> None:
+    if version == V16:
+        return  # 1.6 has no word for a car's needs.
+    station = await stage.raw(version)
+    station.answers["SetChargingProfile"] = {"status": "Accepted"}
+    needs = {
+        "requestedEnergyTransfer": "DC",
+        "dcChargingParameters": {"evMaxCurrent": 250, "evMaxVoltage": 800},
+    }
+    tell = Message(
+        "NotifyEVChargingNeeds", {"evseId": 1, "maxScheduleTuples": 2, "chargingNeeds": needs}
+    )
+    assert await station.say(tell) == {"status": "Rejected"}  # K15.FR.04: no transaction.
+    await stage.work()
+    await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 60_000, 40_000, 20_000))
+    session = await station.begin(await stage.new_token())
+    two = replace(
+        a_profile(stage, TX, 30_000),
+        schedules=tuple(
+            replace(a_profile(stage, TX, 30_000).schedules[0], id=number) for number in (1, 2)
+        ),
+    )
+    row = await stage.the_transaction(station.identity)
+    with pytest.raises(InvalidChargingProfile) as refused:
+        await set_profile(stage, station, 1, two, transaction_id=row.id)
+    assert refused.value.facts["broken_rules"][0]["rule"] == "K01.FR.34"
+    assert await station.say(tell) == {"status": "Processing"}
+    station.asked.clear()
+    await stage.work()
+    ((action, payload),) = station.asked
+    profile = payload["chargingProfile"]
+    assert (action, payload["evseId"]) == ("SetChargingProfile", 1)
+    assert profile["chargingProfilePurpose"] == "TxProfile"
+    assert profile["transactionId"] == session.reference
+    (schedule,) = profile["chargingSchedule"]
+    assert schedule["chargingSchedulePeriod"] == [
+        {"startPeriod": 0, "limit": 60_000.0},
+        {"startPeriod": 600, "limit": 20_000.0},
+    ]  # Two tuples: the lowest of what is left over.
+    # Now the car may have several schedules, but no more periods than it takes.
+    done = await set_profile(stage, station, 1, two, transaction_id=row.id, replace=True)
+    assert done.outcome.state == "installed"
+    three = a_profile(stage, TX, 1_000, 2_000, 3_000)
+    with pytest.raises(InvalidChargingProfile) as refused:
+        await set_profile(stage, station, 1, three, transaction_id=row.id, replace=True)
+    assert refused.value.facts["broken_rules"][0]["rule"] == "K15.FR.07"
+
+
+async def test_86_a_cars_schedule_is_held_against_our_limits(stage: Stage, version: str) -> None:
+    if version == V16:
+        return  # As above.
+    station = await stage.raw(version)
+    station.answers["SetChargingProfile"] = {"status": "Accepted"}
+    await station.begin(await stage.new_token())
+    await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 40_000, 20_000))
+    needs = {"requestedEnergyTransfer": "DC"}
+    told = Message("NotifyEVChargingNeeds", {"evseId": 1, "chargingNeeds": needs})
+    await station.say(told)
+    await stage.work()
+
+    async def say(limit: float, start: int = 0) -> str:
+        periods = [{"startPeriod": start, "limit": limit}]
+        schedule = {"id": 1, "chargingRateUnit": "W", "chargingSchedulePeriod": periods}
+        now = stage.clock.date().isoformat().replace("+00:00", "Z")
+        answer = await station.say(
+            Message(
+                "NotifyEVChargingSchedule",
+                {"timeBase": now, "evseId": 1, "chargingSchedule": schedule},
+            )
+        )
+        return str(answer["status"])
+
+    assert await say(20_000) == "Accepted"
+    station.asked.clear()
+    await stage.work()
+    assert station.asked == []
+    assert await say(40_000) == "Rejected"  # From the tenth minute on it is too much.
+    await stage.work()
+    assert [action for action, _ in station.asked] == ["SetChargingProfile"]  # K15.FR.13
+
+
+async def test_limits_of_others_count_until_they_are_cleared(stage: Stage, version: str) -> None:
+    if version == V16:
+        return  # 1.6 does not tell them.
+    station = await stage.raw(version)
+    schedule = {
+        "id": 1,
+        "chargingRateUnit": "W",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 11_000}],
+    }
+    source = {"chargingLimitSource": "EMS", "isGridCritical": False}
+    limit = {"evseId": 1, "chargingLimit": source, "chargingSchedule": [schedule]}
+    assert await station.say(Message("NotifyChargingLimit", limit)) == {}
+
+    async def ours() -> list[float | None]:
+        found = await stage.hub.smart.comparison.our_schedule(station.identity, 1, 60, RateUnit.W)
+        return [period.limit for period in found.periods]
+
+    assert await ours() == [11_000]
+    cleared = {"chargingLimitSource": "EMS", "evseId": 1}
+    assert await station.say(Message("ClearedChargingLimit", cleared)) == {}
+    assert await ours() == [None]
+
+
+async def test_profiles_of_ended_transactions_are_closed_daily(stage: Stage, version: str) -> None:
+    station = await stage.simulated(version)
+    row = await charging(stage, station)
+    done = await set_profile(stage, station, 1, a_profile(stage, TX, 30_000), transaction_id=row.id)
+    await station.stop(1)
+    stage.pass_time(timedelta(days=2).total_seconds())
+    await stage.work()
+    assert await states(stage, station) == [(done.profile.id, "ended")]
