@@ -11,7 +11,7 @@ from datetime import datetime
 
 from chargehub.gateway.fields import Fields
 from chargehub.gateway.translation import Payload
-from chargehub.kit.datetimes import format_datetime
+from chargehub.kit.datetimes import format_datetime, parse_datetime
 from chargehub.stations.profiles import (
     ChargingProfile,
     ChargingSchedule,
@@ -63,7 +63,7 @@ def _encode_period(period: SchedulePeriod) -> Payload:
     return payload
 
 
-def read_schedule(fields: Fields, received_at: datetime) -> ChargingSchedule | None:
+def read_schedule(fields: Fields) -> ChargingSchedule | None:
     """Read a schedule; None where it says nothing that could be used.
 
     Field stations answer a limit or a number of phases of -1 for none, and empty lists of periods.
@@ -81,16 +81,14 @@ def read_schedule(fields: Fields, received_at: datetime) -> ChargingSchedule | N
     return ChargingSchedule(
         unit=unit,
         periods=tuple(sorted(periods, key=lambda period: period.start_s)),
-        starts_at=fields.moment("startSchedule", received_at),
+        starts_at=read_moment(fields, "startSchedule"),
         duration_s=fields.whole("duration"),
         min_charging_rate=_number(fields.raw("minChargingRate")),
         id=fields.whole("id") or 1,
     )
 
 
-def read_profile(
-    fields: Fields, received_at: datetime, purposes: Mapping[str, ProfilePurpose]
-) -> ChargingProfile | None:
+def read_profile(fields: Fields, purposes: Mapping[str, ProfilePurpose]) -> ChargingProfile | None:
     """Read a profile that a station reports; None where it cannot be one."""
     profile_id = fields.whole("id", low=-(2**31))
     stack_level = fields.whole("stackLevel")
@@ -99,7 +97,7 @@ def read_profile(
     schedules = [
         schedule
         for item in fields.children("chargingSchedule")
-        if (schedule := read_schedule(item, received_at)) is not None
+        if (schedule := read_schedule(item)) is not None
     ]
     if profile_id is None or stack_level is None or purpose is None or kind is None:
         return None
@@ -112,10 +110,16 @@ def read_profile(
         kind=kind,
         schedules=tuple(schedules),
         recurrency=_RECURRENCIES.get(fields.text("recurrencyKind", 20) or ""),
-        valid_from=fields.moment("validFrom", received_at),
-        valid_to=fields.moment("validTo", received_at),
+        valid_from=read_moment(fields, "validFrom"),
+        valid_to=read_moment(fields, "validTo"),
         transaction_ref=fields.filled("transactionId"),
     )
+
+
+def read_moment(fields: Fields, name: str) -> datetime | None:
+    """Read a time that may be years away, unlike those of events; nonsense counts as absent."""
+    found = parse_datetime(fields.raw(name))
+    return found.at if found is not None and 1970 <= found.at.year <= 2200 else None
 
 
 def _number(value: object) -> float | None:

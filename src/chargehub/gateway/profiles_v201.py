@@ -9,6 +9,7 @@ from typing import Any
 from chargehub.gateway.charging_profiles import (
     encode_profile_head,
     encode_schedule,
+    read_moment,
     read_profile,
     read_schedule,
 )
@@ -116,12 +117,12 @@ def _encode_composite(command: GetCompositeSchedule) -> Request:
     return Request("GetCompositeSchedule", payload)
 
 
-def _read_composite(payload: Payload, context: Context) -> ReportedSchedule | None:
+def _read_composite(payload: Payload, _context: Context) -> ReportedSchedule | None:
     fields = Fields(payload).child("schedule")
-    schedule = read_schedule(fields, context.received_at)
+    schedule = read_schedule(fields)
     if schedule is None:
         return None
-    return ReportedSchedule(fields.moment("scheduleStart", context.received_at), schedule)
+    return ReportedSchedule(read_moment(fields, "scheduleStart"), schedule)
 
 
 ENCODERS: Mapping[type, Encoder] = {
@@ -141,10 +142,7 @@ def _read_profiles(payload: Payload, context: Context) -> Sequence[Report]:
     evse_no = fields.whole("evseId", high=MAX_INT16)
     if evse_no is None:
         raise Untranslatable("a report of profiles needs an EVSE")
-    profiles = (
-        read_profile(item, context.received_at, _PURPOSES)
-        for item in fields.children("chargingProfile")
-    )
+    profiles = (read_profile(item, _PURPOSES) for item in fields.children("chargingProfile"))
     return (
         ProfilesReported(
             station_id=context.station_id,
@@ -162,9 +160,7 @@ def _read_profiles(payload: Payload, context: Context) -> Sequence[Report]:
 def _read_limit(payload: Payload, context: Context) -> Sequence[Report]:
     fields = Fields(payload)
     limit = fields.child("chargingLimit")
-    schedules = (
-        read_schedule(item, context.received_at) for item in fields.children("chargingSchedule")
-    )
+    schedules = (read_schedule(item) for item in fields.children("chargingSchedule"))
     return (
         LimitReported(
             station_id=context.station_id,
@@ -193,7 +189,7 @@ def _read_cleared(payload: Payload, context: Context) -> Sequence[Report]:
 def _read_needs(payload: Payload, context: Context) -> Sequence[Report]:
     fields = Fields(payload)
     needs = fields.child("chargingNeeds")
-    evse_no = fields.whole("evseId", low=1, high=MAX_INT16)
+    evse_no = fields.whole("evseId", high=MAX_INT16)
     if evse_no is None:
         raise Untranslatable("a car's needs are those at an EVSE")
     kept = clean_json(fields.raw("chargingNeeds"))
@@ -204,7 +200,7 @@ def _read_needs(payload: Payload, context: Context) -> Sequence[Report]:
             evse_no=evse_no,
             max_schedule_tuples=fields.whole("maxScheduleTuples", low=1),
             needs=kept if isinstance(kept, dict) else {},
-            departs_at=needs.moment("departureTime", context.received_at),
+            departs_at=read_moment(needs, "departureTime"),
         ),
     )
 
@@ -216,11 +212,11 @@ def _answer_needs(replies: Sequence[Any], _now: datetime) -> Payload:
 
 def _read_ev_schedule(payload: Payload, context: Context) -> Sequence[Report]:
     fields = Fields(payload)
-    evse_no = fields.whole("evseId", low=1, high=MAX_INT16)
-    schedule = read_schedule(fields.child("chargingSchedule"), context.received_at)
+    evse_no = fields.whole("evseId", high=MAX_INT16)
+    schedule = read_schedule(fields.child("chargingSchedule"))
     if evse_no is None or schedule is None:
         raise Untranslatable("a car's schedule needs an EVSE and periods")
-    time_base = fields.moment("timeBase", context.received_at) or context.received_at
+    time_base = read_moment(fields, "timeBase") or context.received_at
     return (
         EvScheduleReported(context.station_id, context.received_at, evse_no, time_base, schedule),
     )
