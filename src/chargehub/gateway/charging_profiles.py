@@ -22,6 +22,9 @@ from chargehub.stations.profiles import (
     SchedulePeriod,
 )
 
+HIGHEST_RATE = 1e12
+"""What is higher limits nothing and is kept as this."""
+
 
 def encode_profile_head(
     profile: ChargingProfile, purposes: Mapping[ProfilePurpose, str]
@@ -129,7 +132,7 @@ def _number(value: object) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) and abs(number) < 1e12 else None
+    return max(-HIGHEST_RATE, min(number, HIGHEST_RATE)) if math.isfinite(number) else None
 
 
 _UNITS = {unit.value: unit for unit in RateUnit}

@@ -108,7 +108,9 @@ class ClearQuery(BaseModel):
 class ReportRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    evse_no: int | None = Field(None, ge=0, le=MAX_EVSES, description="Left out: all of them.")
+    evse_no: int | None = Field(
+        None, ge=0, le=MAX_EVSES, description="Left out: all of them.", examples=[1]
+    )
 
 
 class CompositeQuery(BaseModel):

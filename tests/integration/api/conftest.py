@@ -34,6 +34,8 @@ from chargehub.live.board import Board
 from chargehub.live.facts import HubFacts
 from chargehub.live.feed import LiveFeed
 from chargehub.live.frames import FrameRing
+from chargehub.smart_charging.api import SmartChargingParts
+from chargehub.smart_charging.composite import Supply
 from chargehub.stations.api import StationParts
 from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.control import StationControl
@@ -151,13 +153,16 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         wall=wall,
     )
     desk = CommandDesk(database, link, clock)
+    book = Book()
+    remote = RemoteControl(database, clock, desk, book, call_timeout_s=30.0)
     app = build_api({}, MAX_BODY_BYTES)
     provide(
         app,
         database,
         clock,
         access,
-        RemoteControl(database, clock, desk, Book(), call_timeout_s=30.0),
+        remote,
+        SmartChargingParts.build(database, clock, desk, book=book, remote=remote, supply=Supply()),
         LiveFeed(Board(FrameRing("test"), clock.now, 1.0), no_hub, max_viewers=1),
         AccessParts(database, secure_cookies=False),
         StationParts(

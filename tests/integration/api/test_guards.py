@@ -40,6 +40,10 @@ LEAST_ROLE = {
         GET /charging-stations/{identity}
         GET /charging-stations/{identity}/commands
         GET /charging-stations/{identity}/evses/{evse_no}/samples
+        GET /charging-stations/{identity}/charging-profiles
+        GET /charging-stations/{identity}/charging-limits
+        GET /charging-stations/{identity}/composite-schedule
+        GET /charging-profile-observations
         GET /transactions
         GET /transactions/{transaction_id}
         GET /transactions/{transaction_id}/samples
@@ -54,6 +58,10 @@ LEAST_ROLE = {
         POST /charging-stations/{identity}/reset
         POST /charging-stations/{identity}/availability
         POST /charging-stations/{identity}/unlock
+        POST /charging-stations/{identity}/charging-profiles
+        DELETE /charging-stations/{identity}/charging-profiles
+        POST /charging-stations/{identity}/charging-profiles/report
+        POST /charging-stations/{identity}/start-under-profile
         GET /charging-stations/{identity}/labels.html
         GET /locations/{location_id}/labels.html
         POST /transactions/start

@@ -25,6 +25,7 @@ from chargehub.gateway.translation import Context, Report, Translator, Untransla
 from chargehub.ocpp import OcppVersion, schemas_for
 from chargehub.ocpp.frames import load_json
 from chargehub.ocpp.schemas import read_schema
+from chargehub.smart_charging.reports import EvNeedsReported, EvScheduleReported, NeedsStatus
 from chargehub.stations.reports import BootReply, BootReported, RegistrationStatus
 from chargehub.transactions.reports import (
     AuthorizeRequested,
@@ -155,6 +156,10 @@ def reply_to(report: Report) -> Any:
         return decided
     if isinstance(report, TransactionReported):
         return TransactionReply(2**31 - 1, decided if report.id_token else None)
+    if isinstance(report, EvNeedsReported):
+        return NeedsStatus.PROCESSING
+    if isinstance(report, EvScheduleReported):
+        return True
     return None
 
 
@@ -167,9 +172,12 @@ RANGES = {
     "seq_no": (0, 2**63 - 1),
     "content_hash": (-(2**63), 2**63 - 1),
     "flags": (0, 2**31 - 1),
+    "id": (-(2**31), 2**31 - 1),
 }
 """Every other integer goes into a 31-bit column."""
-RAW = frozenset(("raw", "payload"))
+RAW = frozenset(("raw", "payload", "needs"))
+PLANNED = frozenset(("starts_at", "valid_from", "valid_to", "departs_at", "time_base"))
+"""Times that may be years away."""
 
 
 def names_of(value: Any) -> tuple[str, ...]:
@@ -193,15 +201,18 @@ def check_fits(value: Any, name: str) -> None:
         low, high = RANGES.get(name, (0, 2**31 - 1))
         assert low <= value <= high, name
     else:
-        check_leaf(value)
+        check_leaf(value, name)
 
 
-def check_leaf(value: Any) -> None:
+def check_leaf(value: Any, name: str) -> None:
     match value:
         case None:
             pass
         case datetime():
             assert value.tzinfo is UTC
+            if name in PLANNED:
+                assert 1970 <= value.year <= 2200
+                return
             assert datetime(2015, 1, 1, tzinfo=UTC) <= value <= NOW + timedelta(days=1)
         case str():
             assert "\x00" not in value
