@@ -133,9 +133,9 @@ def _broken_by_kind(profile: ChargingProfile) -> Iterator[BrokenRule]:
     if profile.purpose is ProfilePurpose.STATION_MAX and profile.kind is ProfileKind.RELATIVE:
         yield BrokenRule("K01.FR.38", "The station's maximum has no begin to be Relative to.")
     if recurring and profile.recurrency is None:
-        yield BrokenRule("16 7.12", "A Recurring profile says whether Daily or Weekly.")
+        yield BrokenRule("16 7.8", "A Recurring profile says whether Daily or Weekly.")
     if not recurring and profile.recurrency is not None:
-        yield BrokenRule("16 7.12", "Only a Recurring profile has a recurrency.")
+        yield BrokenRule("16 7.8", "Only a Recurring profile has a recurrency.")
     if profile.valid_from and profile.valid_to and profile.valid_from >= profile.valid_to:
         yield BrokenRule("K01.FR.37", "valid_to must come after valid_from.")
 

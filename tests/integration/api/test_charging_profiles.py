@@ -165,7 +165,7 @@ async def test_observations_are_paged(hub: RunningApi, cs: str) -> None:
         await hub.operator.post(f"{cs}/charging-profiles", json=body(stack_level=level))
     path, found, cursor = "/charging-profile-observations", [], None
     while True:
-        query = {"limit": 1} | ({"cursor": cursor} if cursor else {})
+        query: dict[str, Any] = {"limit": 1} | ({"cursor": cursor} if cursor else {})
         page = (await hub.viewer.get(path, params=query)).json()
         found += page["items"]
         cursor = page["next_cursor"]
@@ -188,7 +188,7 @@ async def test_our_composite_schedule_and_the_stations(hub: RunningApi, cs: str)
     assert period == {"start_s": 0, "limit": 45.4, "limited_by": [done["profile_id"]]}
     assert response.json()["station"] is None
     assert len(hub.link.sent) == sent
-    ask = {"evse_no": 1, "source": "station", "duration_s": 600}
+    ask: dict[str, Any] = {"evse_no": 1, "source": "station", "duration_s": 600}
     problem_of(await hub.viewer.get(path, params=ask), 403, "forbidden")
     told = ReportedSchedule(None, ChargingSchedule(RateUnit.W, (SchedulePeriod(0, 60_000.0),)))
     hub.link.script(station_id, CommandAnswer("Accepted", {"status": "Accepted"}, told))

@@ -1,0 +1,90 @@
+"""What the scenarios of smart charging share: profiles, and how they are set, cleared and seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from chargehub.smart_charging.service import ProfileSet, ProfileWanted
+from chargehub.stations.commands import ClearChargingProfile
+from chargehub.stations.profiles import (
+    ChargingProfile,
+    ChargingSchedule,
+    ProfileKind,
+    ProfilePurpose,
+    RateUnit,
+    SchedulePeriod,
+)
+from simulators.car import Car
+from simulators.station import SimulatedStation
+from tests.scenarios.stage import RawStation, Stage
+
+MAX, DEFAULT, TX = ProfilePurpose.STATION_MAX, ProfilePurpose.TX_DEFAULT, ProfilePurpose.TX
+ACTOR = "a scenario"
+
+
+def a_profile(
+    stage: Stage, purpose: ProfilePurpose, *limits: float, level: int = 0, **more: Any
+) -> ChargingProfile:
+    """Return a profile in W from now on, ten minutes for each limit."""
+    schedule: dict[str, Any] = {
+        "unit": more.pop("unit", RateUnit.W),
+        "periods": tuple(SchedulePeriod(n * 600, limit) for n, limit in enumerate(limits)),
+        "starts_at": stage.clock.date(),
+        "duration_s": more.pop("duration_s", None),
+    }
+    profile = ChargingProfile(
+        id=0,
+        stack_level=level,
+        purpose=purpose,
+        kind=ProfileKind.ABSOLUTE,
+        schedules=(ChargingSchedule(**schedule),),
+    )
+    return replace(profile, **more)
+
+
+async def set_profile(
+    stage: Stage,
+    station: SimulatedStation | RawStation,
+    evse_no: int,
+    profile: ChargingProfile,
+    **more: Any,
+) -> ProfileSet:
+    wanted = ProfileWanted(evse_no, profile, **more)
+    return await stage.hub.smart.smart.set_profile(station.identity, wanted, actor=ACTOR)
+
+
+async def clear(stage: Stage, station: SimulatedStation | RawStation, **criteria: Any) -> int:
+    _, _, cleared = await stage.hub.smart.smart.clear_profiles(
+        station.identity, ClearChargingProfile(**criteria), actor=ACTOR
+    )
+    return cleared
+
+
+async def states(stage: Stage, station: SimulatedStation | RawStation) -> list[tuple[int, str]]:
+    rows = await stage.rows(
+        "SELECT p.profile_id, p.state FROM charging_profiles p JOIN charging_stations s"
+        " ON s.id = p.station_id WHERE s.identity = :identity ORDER BY p.id",
+        identity=station.identity,
+    )
+    return [(row.profile_id, row.state) for row in rows]
+
+
+async def charging(stage: Stage, station: SimulatedStation, evse_no: int = 1) -> Any:
+    """Begin to charge at a gun and return the transaction."""
+    await station.plug_in(evse_no, Car(soc=0.1))
+    assert await station.present_token(evse_no, await stage.new_token())
+    (row,) = [
+        row
+        for row in await stage.transactions_of(station.identity)
+        if row.evse_no == evse_no and row.state == "Active"
+    ]
+    return row
+
+
+async def metered_w(stage: Stage, station: SimulatedStation, transaction_id: int) -> int:
+    """Return the power of the newest sample after 20 seconds more."""
+    await station.advance(20)
+    newest = (await stage.samples_of(transaction_id))[-1]
+    power_w: int = newest.power_w
+    return power_w

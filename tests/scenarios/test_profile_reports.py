@@ -1,0 +1,203 @@
+"""What models of stations obey, and what stations tell of limits and cars: statement 86."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from chargehub.smart_charging.capabilities import ProfileNotObeyed, Seen
+from chargehub.smart_charging.rules import InvalidChargingProfile
+from chargehub.stations.commands import (
+    UnsupportedByStation,
+)
+from chargehub.stations.profiles import (
+    RateUnit,
+)
+from simulators.misbehaviour import Misbehaviour
+from simulators.station import SimulatedStation
+from tests.scenarios.profile_setting import (
+    ACTOR,
+    DEFAULT,
+    MAX,
+    TX,
+    a_profile,
+    charging,
+    set_profile,
+    states,
+)
+from tests.scenarios.speech import V16, Message
+from tests.scenarios.stage import Stage
+
+# --- What models obey -----------------------------------------------------------------------------
+
+
+async def rename_model(stage: Stage, station: SimulatedStation, model: str) -> None:
+    """Give the station a model of its own, so that scenarios do not learn from each other."""
+    async with stage.database.write() as connection:
+        await connection.exec_driver_sql(
+            "UPDATE charging_stations SET model = %s WHERE identity = %s", (model, station.identity)
+        )
+
+
+async def test_capability_a_unit_refused_again_and_again_is_not_sent_again(
+    stage: Stage, version: str
+) -> None:
+    station = await stage.simulated(version, Misbehaviour.WATTS_ONLY)
+    await rename_model(stage, station, f"WATTS-{version}")
+    watts = await set_profile(stage, station, 0, a_profile(stage, MAX, 60_000))
+    assert watts.outcome.state == "installed"
+    amperes = a_profile(stage, MAX, 32, level=1, unit=RateUnit.A)
+    for _ in range(3):
+        done = await set_profile(stage, station, 0, amperes)
+        assert (done.outcome.state, done.answer.status) == ("rejected", "Rejected")
+    # Another station of the model profits from it.
+    other = await stage.simulated(version)
+    await rename_model(stage, other, f"WATTS-{version}")
+    with pytest.raises(ProfileNotObeyed, match="W at 0"):
+        await set_profile(stage, other, 0, amperes)
+    assert other.charging.profiles.held == {}
+    forced = await set_profile(stage, other, 0, amperes, force=True)
+    assert forced.outcome.state == "installed"
+    assert forced.warnings
+
+
+async def test_capability_no_smart_charging_at_all(stage: Stage, version: str) -> None:
+    station = await stage.simulated(version, Misbehaviour.NO_SMART_CHARGING)
+    await rename_model(stage, station, f"NONE-{version}")
+    with pytest.raises(UnsupportedByStation):
+        await set_profile(stage, station, 0, a_profile(stage, MAX, 60_000))
+    assert [state for _, state in await states(stage, station)] == ["rejected"]
+    with pytest.raises(ProfileNotObeyed):
+        await set_profile(stage, station, 1, a_profile(stage, DEFAULT, 60_000))
+
+
+async def test_capability_accepted_is_not_obeyed(stage: Stage, version: str) -> None:
+    station = await stage.simulated(version, Misbehaviour.IGNORE_PROFILES)
+    await rename_model(stage, station, f"DEAF-{version}")
+    await set_profile(stage, station, 0, a_profile(stage, MAX, 60_000))
+    compared = await stage.hub.smart.comparison.compare(
+        station.identity, 0, 600, RateUnit.W, actor=ACTOR
+    )
+    assert compared.seen is Seen.IGNORED
+    again = await set_profile(stage, station, 0, a_profile(stage, MAX, 50_000), replace=True)
+    assert again.outcome.state == "installed"
+    assert any("ignored" in warning for warning in again.warnings)
+
+
+# --- What stations tell ---------------------------------------------------------------------------
+
+
+async def test_86_a_cars_needs_are_answered_and_served(stage: Stage, version: str) -> None:
+    if version == V16:
+        return  # 1.6 has no word for a car's needs.
+    station = await stage.raw(version)
+    station.answers["SetChargingProfile"] = {"status": "Accepted"}
+    needs = {
+        "requestedEnergyTransfer": "DC",
+        "dcChargingParameters": {"evMaxCurrent": 250, "evMaxVoltage": 800},
+    }
+    tell = Message(
+        "NotifyEVChargingNeeds", {"evseId": 1, "maxScheduleTuples": 2, "chargingNeeds": needs}
+    )
+    assert await station.say(tell) == {"status": "Rejected"}  # K15.FR.04: no transaction.
+    await stage.work()
+    await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 60_000, 40_000, 20_000))
+    session = await station.begin(await stage.new_token())
+    two = replace(
+        a_profile(stage, TX, 30_000),
+        schedules=tuple(
+            replace(a_profile(stage, TX, 30_000).schedules[0], id=number) for number in (1, 2)
+        ),
+    )
+    row = await stage.the_transaction(station.identity)
+    with pytest.raises(InvalidChargingProfile) as refused:
+        await set_profile(stage, station, 1, two, transaction_id=row.id)
+    assert refused.value.facts["broken_rules"][0]["rule"] == "K01.FR.34"
+    assert await station.say(tell) == {"status": "Processing"}
+    station.asked.clear()
+    await stage.work()
+    ((action, payload),) = station.asked
+    profile = payload["chargingProfile"]
+    assert (action, payload["evseId"]) == ("SetChargingProfile", 1)
+    assert profile["chargingProfilePurpose"] == "TxProfile"
+    assert profile["transactionId"] == session.reference
+    (schedule,) = profile["chargingSchedule"]
+    assert schedule["chargingSchedulePeriod"] == [
+        {"startPeriod": 0, "limit": 60_000.0},
+        {"startPeriod": 600, "limit": 20_000.0},
+    ]  # Two tuples: the lowest of what is left over.
+    # Now the car may have several schedules, but no more periods than it takes.
+    done = await set_profile(stage, station, 1, two, transaction_id=row.id, replace=True)
+    assert done.outcome.state == "installed"
+    three = a_profile(stage, TX, 1_000, 2_000, 3_000)
+    with pytest.raises(InvalidChargingProfile) as refused:
+        await set_profile(stage, station, 1, three, transaction_id=row.id, replace=True)
+    assert refused.value.facts["broken_rules"][0]["rule"] == "K15.FR.07"
+
+
+async def test_86_a_cars_schedule_is_held_against_our_limits(stage: Stage, version: str) -> None:
+    if version == V16:
+        return  # As above.
+    station = await stage.raw(version)
+    station.answers["SetChargingProfile"] = {"status": "Accepted"}
+    await station.begin(await stage.new_token())
+    await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 40_000, 20_000))
+    needs = {"requestedEnergyTransfer": "DC"}
+    told = Message("NotifyEVChargingNeeds", {"evseId": 1, "chargingNeeds": needs})
+    await station.say(told)
+    await stage.work()
+
+    async def say(limit: float, start: int = 0) -> str:
+        periods = [{"startPeriod": start, "limit": limit}]
+        schedule = {"id": 1, "chargingRateUnit": "W", "chargingSchedulePeriod": periods}
+        now = stage.clock.date().isoformat().replace("+00:00", "Z")
+        answer = await station.say(
+            Message(
+                "NotifyEVChargingSchedule",
+                {"timeBase": now, "evseId": 1, "chargingSchedule": schedule},
+            )
+        )
+        return str(answer["status"])
+
+    assert await say(20_000) == "Accepted"
+    station.asked.clear()
+    await stage.work()
+    assert station.asked == []
+    assert await say(40_000) == "Rejected"  # From the tenth minute on it is too much.
+    await stage.work()
+    assert [action for action, _ in station.asked] == ["SetChargingProfile"]  # K15.FR.13
+
+
+async def test_limits_of_others_count_until_they_are_cleared(stage: Stage, version: str) -> None:
+    if version == V16:
+        return  # 1.6 does not tell them.
+    station = await stage.raw(version)
+    schedule = {
+        "id": 1,
+        "chargingRateUnit": "W",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 11_000}],
+    }
+    source = {"chargingLimitSource": "EMS", "isGridCritical": False}
+    limit = {"evseId": 1, "chargingLimit": source, "chargingSchedule": [schedule]}
+    assert await station.say(Message("NotifyChargingLimit", limit)) == {}
+
+    async def ours() -> list[float | None]:
+        found = await stage.hub.smart.comparison.our_schedule(station.identity, 1, 60, RateUnit.W)
+        return [period.limit for period in found.periods]
+
+    assert await ours() == [11_000]
+    cleared = {"chargingLimitSource": "EMS", "evseId": 1}
+    assert await station.say(Message("ClearedChargingLimit", cleared)) == {}
+    assert await ours() == [None]
+
+
+async def test_profiles_of_ended_transactions_are_closed_daily(stage: Stage, version: str) -> None:
+    station = await stage.simulated(version)
+    row = await charging(stage, station)
+    done = await set_profile(stage, station, 1, a_profile(stage, TX, 30_000), transaction_id=row.id)
+    await station.stop(1)
+    stage.pass_time(timedelta(days=2).total_seconds())
+    await stage.work()
+    assert await states(stage, station) == [(done.profile.id, "ended")]
