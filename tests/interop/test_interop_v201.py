@@ -283,6 +283,6 @@ async def test_an_unsupported_action_is_an_error_that_the_package_understands(
 ) -> None:
     station = await new_station(hub)
     with pytest.raises(NotSupportedError):
-        await station.say("ClearedChargingLimit", charging_limit_source="EMS")
+        await station.say("PublishFirmwareStatusNotification", status="Idle")
     assert (await station.say("Heartbeat")).current_time
     await station.leave()

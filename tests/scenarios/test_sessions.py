@@ -134,6 +134,7 @@ def test_every_quirk_of_a_session_is_played() -> None:
         m.NEVER_STOP_REFUSED,  # test_orphans
         *(m.NO_STARTED_TOKEN, m.IGNORE_REMOTE_START, m.ANSWERS_LAST),  # test_remote
         *(m.SILENT_TO_CALLS, m.ERROR_TO_CALLS, m.INVALID_ANSWERS),
+        *(m.IGNORE_PROFILES, m.WATTS_ONLY, m.NO_SMART_CHARGING),  # test_profile_reports
         m.BOOT_FAULTED,  # test_statuses
         *(m.ZERO_BEGIN, m.REGISTER_JUMPS_BACK, m.NEGATIVE_METER, m.NAN_METER),  # test_meter_truth
     }

@@ -227,7 +227,7 @@ REFUSED: list[tuple[str, list[Any], str | None]] = [
     ("25", [V201, 2, "id", "MakeCoffee", {}], "NotImplemented"),
     ("25", [V201, 2, "id", "StartTransaction", {}], "NotImplemented"),
     ("25", [V201, 2, "id", "GetCertificateStatus", {}], "NotSupported"),
-    ("25", [V201, 2, "id", "ClearedChargingLimit", {}], "NotSupported"),
+    ("25", [V201, 2, "id", "PublishFirmwareStatusNotification", {}], "NotSupported"),
     ("25", [V201, 2, "id", "", {}], "NotImplemented"),
     ("26", [V16, 2, "id", "Authorize", {"idTag": "x", "more": 1}], "FormationViolation"),
     ("26", [V16, 2, "id", "Authorize", {}], "OccurenceConstraintViolation"),
