@@ -455,8 +455,13 @@ class StationConnection:
             reports: list[Report] = list(reader(answered.payload, context))
             for report in reports:
                 await self.intake.submit(self.station_id, self.epoch, report)
-        except (StaleConnection, CommitOutcomeUnknown, CommitQueueFull, Untranslatable) as error:
+        except (StaleConnection, CommitOutcomeUnknown) as error:
+            if not self._ended:
+                self._break_off(error)
+        except (CommitQueueFull, Untranslatable) as error:
             log.warning("answer_not_kept", station_id=self.identity, why=repr(error))
+        except Exception:
+            log.exception("answer_not_kept", station_id=self.identity)
 
     def _finish_failed(self, failed: CallFailed) -> None:
         self._arm()

@@ -38,7 +38,10 @@ from chargehub.stations.commands import (
     UnlockConnector,
     UnsupportedByStation,
 )
-from tests.hub_fixtures import V16, V201, VERSIONS, Payload, RunningHub, Station
+from tests.fakes.lossy import LossySource
+from tests.hub_fixtures import V16, V201, VERSIONS, Payload, RunningHub, Station, running_hub
+
+TRY_AGAIN_LATER = 1013
 
 QUEUED = 4
 LIMITS = {"outbound_waiting": QUEUED}
@@ -493,3 +496,20 @@ async def test_what_an_answer_reports_is_kept(
             station=hub.station_ids[station.identity],
             path=path,
         )
+
+
+async def test_an_answer_whose_commit_was_lost_ends_the_socket(database_url: str) -> None:
+    """Whether it was stored is not known: the station comes back, and nothing is assumed."""
+    async with running_hub(database_url) as own:
+        source = LossySource(database_url)
+        own.hub.committer.source = source
+        identity = await own.new_station()
+        station = await own.connect(identity)
+        await station.boot()
+        command = own.send(identity, RawCommand("GetConfiguration", {}))
+        call = await station.asked()
+        source.lose_next = True
+        await station.reply(call, {"configurationKey": [], "unknownKey": ["a"]})
+        assert (await command).payload["unknownKey"] == ["a"]
+        assert await station.closed() == TRY_AGAIN_LATER
+        await (await own.connect(identity)).leave()
