@@ -319,3 +319,30 @@ async def test_what_was_under_way_when_the_server_died_is_unknown(
         )
     await stage.restart()
     assert await states(stage, station) == [(done.profile.id, "unknown")]
+
+
+async def test_49_a_slow_clock_is_no_queue(stage: Stage, version: str) -> None:
+    station = await stage.simulated(version, Misbehaviour.CLOCK_SKEW)
+    row = await charging(stage, station)
+    await station.advance(330)
+    done = await set_profile(stage, station, 1, a_profile(stage, TX, 30_000), transaction_id=row.id)
+    assert done.outcome.state == "installed"
+
+
+async def test_81_what_silence_left_in_doubt_can_be_replaced(stage: Stage, version: str) -> None:
+    """The installed profile and the one that may have replaced it have one id."""
+    station = await stage.raw(version)
+    station.answers["SetChargingProfile"] = {"status": "Accepted"}
+    first = await set_profile(stage, station, 1, a_profile(stage, DEFAULT, 30_000))
+    station.answers["SetChargingProfile"] = {"status": "Perhaps"}
+    second = await set_profile(stage, station, 1, a_profile(stage, DEFAULT, 20_000), replace=True)
+    assert second.outcome.state == "unknown"
+    station.answers["SetChargingProfile"] = {"status": "Accepted"}
+    third = await set_profile(stage, station, 1, a_profile(stage, DEFAULT, 10_000), replace=True)
+    number = first.profile.id
+    assert third.profile.id == number
+    assert await states(stage, station) == [
+        (number, "replaced"),
+        (number, "replaced"),
+        (number, "installed"),
+    ]

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit.clock import HubClock
@@ -62,11 +62,14 @@ from chargehub.transactions.remote import (
     StartProfile,
     TransactionNotActive,
 )
+from chargehub.transactions.store import transactions
 
 log = structlog.get_logger(__name__)
 
 LIVE_WITHIN = timedelta(minutes=5)
 """How far behind our clock a station's newest word on a live transaction may be."""
+STEADY_WITHIN = timedelta(minutes=1)
+"""How much that may change where it is the station's clock that is behind."""
 
 
 class TransactionNotLive(Conflict):
@@ -245,7 +248,7 @@ class SmartCharging:
         station = await find_station_in_service(connection, identity)
         if wanted.evse_no:
             await find_evse(connection, station.id, wanted.evse_no)
-        transaction = self._transaction(station.id, wanted, now)
+        transaction = await self._transaction(connection, station.id, wanted)
         profile = wanted.profile
         if transaction is not None:
             profile = replace(profile, transaction_ref=transaction.ref)
@@ -255,7 +258,7 @@ class SmartCharging:
             profile = replace(profile, id=number + (limits.max_external_id or 0))
         held = await read_held(connection, station.id, now)
         in_the_way = clashes(profile, wanted.evse_no, wanted.transaction_id, held)
-        if wanted.replace and len(in_the_way) == 1:
+        if wanted.replace and len({other.profile.id for other in in_the_way}) == 1:
             # K01.FR.05: under the same id it takes the other's place in one step everywhere.
             profile = replace(profile, id=in_the_way[0].profile.id)
         else:
@@ -275,8 +278,8 @@ class SmartCharging:
         warnings = await _expectations(connection, station, profile, force=wanted.force)
         return _Plan(station, profile, warnings)
 
-    def _transaction(
-        self, station_id: int, wanted: ProfileWanted, now: datetime
+    async def _transaction(
+        self, connection: AsyncConnection, station_id: int, wanted: ProfileWanted
     ) -> OpenTransaction | None:
         if wanted.transaction_id is None:
             return None
@@ -285,7 +288,10 @@ class SmartCharging:
             raise TransactionNotActive("There is no such active transaction at this station.")
         if wanted.profile.purpose is ProfilePurpose.TX and found.evse_no != wanted.evse_no:
             raise TransactionNotActive(f"The transaction is at EVSE {found.evse_no}.")
-        if not is_live(found, now):
+        begun_at = await connection.scalar(
+            select(transactions.c.received_at).where(transactions.c.id == found.id)
+        )
+        if begun_at is None or not is_live(found, begun_at):
             # 16 5.16.1: what is told late may be over.
             raise TransactionNotLive
         return found
@@ -336,14 +342,21 @@ async def _expectations(
     return (verdict.refusal, *verdict.warnings)
 
 
-def is_live(transaction: OpenTransaction, now: datetime) -> bool:
+def is_live(transaction: OpenTransaction, begun_at: datetime) -> bool:
     """Say whether the newest word on a transaction was new when it came (16 5.16.1, E04.FR.03).
 
-    A queued start, and what follows it in a replay, is told long after it was.
+    A queued start, and what follows it in a replay, is told long after it was. A clock that is
+    behind looks the same at first, but stays as far behind while time passes; a replay is a burst.
+    `begun_at` is when we heard of the begin.
     """
     told = [transaction.told_at, transaction.track.last_at, transaction.started_at]
     newest = max(at for at in told if at is not None)
-    return newest >= min(transaction.heard_at, now) - LIVE_WITHIN
+    behind = transaction.heard_at - newest
+    if behind <= LIVE_WITHIN:
+        return True
+    at_begin = begun_at - transaction.started_at
+    heard_for = transaction.heard_at - begun_at
+    return heard_for >= LIVE_WITHIN and abs(behind - at_begin) <= STEADY_WITHIN
 
 
 def _refuse_clash(in_the_way: tuple[Held, ...]) -> None:
