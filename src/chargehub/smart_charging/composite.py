@@ -7,18 +7,18 @@ It is the minimum over the purposes of the highest stack level that says somethi
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from chargehub.stations.profiles import (
     ChargingProfile,
-    ChargingSchedule,
     ProfileKind,
     ProfilePurpose,
     RateUnit,
     Recurrency,
-    SchedulePeriod,
 )
 
 RECURS_EVERY_S = {Recurrency.DAILY: 86_400, Recurrency.WEEKLY: 7 * 86_400}
@@ -52,8 +52,6 @@ class InForce:
 
     evse_no: int
     profile: ChargingProfile
-    spread: bool = False
-    """The station's TxDefaultProfile, as it counts at this EVSE (K01.FR.14)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +71,8 @@ class CompositeSchedule:
     periods: tuple[CompositePeriod, ...]
 
     def limit_at(self, offset_s: int) -> float | None:
-        found: CompositePeriod | None = None
-        for period in self.periods:
-            if period.start_s <= offset_s:
-                found = period
-        return None if found is None else found.limit
+        found = bisect_right(self.periods, offset_s, key=lambda period: period.start_s)
+        return None if found == 0 else self.periods[found - 1].limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,181 +96,176 @@ class _Limit:
 _LimitAt = Callable[[int], _Limit | None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """A profile made ready to be asked at many moments: all times in whole seconds."""
+
+    id: int
+    rank: tuple[int, bool]
+    """Stack level; on a tie the EVSE's own profile outranks the station's (16 3.13.1)."""
+    valid_from: float
+    valid_to: float
+    begin: int
+    every: int | None
+    length: float
+    starts: tuple[int, ...]
+    powers_w: tuple[float | None, ...]
+
+    def power_at(self, at: int) -> float | None:
+        if not self.valid_from <= at < self.valid_to or at < self.begin:  # K01.FR.30/36/37
+            return None
+        offset = at - self.begin
+        if self.every is not None:
+            offset %= self.every
+        if offset >= self.length:
+            return None
+        found = bisect_right(self.starts, offset)  # K01.FR.12
+        return self.powers_w[found - 1] if found else None
+
+    def turns(self, begin: int, end: int) -> Iterator[int]:
+        """Yield every moment at which it may begin to say something else."""
+        yield from (int(at) for at in (self.valid_from, self.valid_to) if math.isfinite(at))
+        offsets = [start for start in self.starts if start < self.length]
+        if self.length != math.inf:
+            offsets.append(int(self.length))
+        at = self.begin
+        if self.every is not None:
+            at += max(0, (begin - at) // self.every) * self.every
+        while at < end:
+            yield at
+            yield from (at + offset for offset in offsets)
+            if self.every is None:
+                return
+            at += self.every
+
+
+_Place = tuple[ProfilePurpose, int]
+_Voices = dict[_Place, list[_Voice]]
+
+
 def composite_of_evse(
     profiles: Sequence[InForce], evse_no: int, question: Question
 ) -> CompositeSchedule:
     """Return what one EVSE may draw, whether or not a transaction goes on there (K08.FR.06)."""
-    spread = _spread(profiles, [evse_no])
+    voices = _voices(profiles, [evse_no], question)
 
     def limit(at: int) -> _Limit | None:
-        own = _own_limit(spread, evse_no, at, question)
-        return _least([_whole_limit(spread, at, question), own])
+        return _least([_whole_limit(voices, at), _own_limit(voices, evse_no, at)])
 
-    return _composite(spread, question, limit)
+    return _composite(voices, question, limit)
 
 
 def composite_of_station(
     profiles: Sequence[InForce], evse_nos: Sequence[int], question: Question
 ) -> CompositeSchedule:
     """Return what all EVSEs together may draw (K08.FR.03): no more than each for itself."""
-    spread = _spread(profiles, evse_nos)
+    voices = _voices(profiles, evse_nos, question)
 
     def limit(at: int) -> _Limit | None:
-        whole = _whole_limit(spread, at, question)
-        each = [_own_limit(spread, number, at, question) for number in evse_nos]
+        whole = _whole_limit(voices, at)
+        each = [_own_limit(voices, number, at) for number in evse_nos]
         known = [one for one in each if one is not None]
         if not known or len(known) < len(each):
             return whole
         ids = tuple(dict.fromkeys(number for one in known for number in one.by))
         return _least([whole, _Limit(sum(one.power_w for one in known), ids)])
 
-    return _composite(spread, question, limit)
+    return _composite(voices, question, limit)
 
 
-def _spread(profiles: Sequence[InForce], evse_nos: Sequence[int]) -> list[InForce]:
-    found: list[InForce] = []
-    for held in profiles:
-        if held.evse_no == 0 and held.profile.purpose is ProfilePurpose.TX_DEFAULT:
-            found.extend(InForce(number, held.profile, spread=True) for number in evse_nos)
-        else:
-            found.append(held)
-    return found
-
-
-def _composite(
-    profiles: Sequence[InForce], question: Question, limit: _LimitAt
-) -> CompositeSchedule:
+def _composite(voices: _Voices, question: Question, limit: _LimitAt) -> CompositeSchedule:
     begin = _seconds(question.starts_at)
     end = begin + question.duration_s
     turns = {begin}
-    for held in profiles:
-        turns.update(turn for turn in _turns(held, question, begin, end) if begin < turn < end)
+    for voice in chain.from_iterable(voices.values()):
+        turns.update(turn for turn in voice.turns(begin, end) if begin < turn < end)
     periods: list[CompositePeriod] = []
     for turn in sorted(turns):
         found = limit(turn)
         rate = None if found is None else question.supply.rate(found.power_w, question.unit)
-        period = CompositePeriod(turn - begin, rate, () if found is None else found.by)
-        if not periods or (periods[-1].limit, periods[-1].limited_by) != (rate, period.limited_by):
-            periods.append(period)
+        by = () if found is None else found.by
+        if not periods or (periods[-1].limit, periods[-1].limited_by) != (rate, by):
+            periods.append(CompositePeriod(turn - begin, rate, by))
     return CompositeSchedule(question.starts_at, question.duration_s, question.unit, tuple(periods))
 
 
-def _own_limit(
-    profiles: Sequence[InForce], evse_no: int, at: int, question: Question
-) -> _Limit | None:
+def _own_limit(voices: _Voices, evse_no: int, at: int) -> _Limit | None:
     """Return an EVSE's own limit; TxProfile replaces TxDefaultProfile while it says one."""
-    transaction = _highest(profiles, ProfilePurpose.TX, evse_no, at, question) or _highest(
-        profiles, ProfilePurpose.TX_DEFAULT, evse_no, at, question
+    transaction = _highest(voices, (ProfilePurpose.TX, evse_no), at) or _highest(
+        voices, (ProfilePurpose.TX_DEFAULT, evse_no), at
     )
-    return _least([transaction, _highest(profiles, ProfilePurpose.EXTERNAL, evse_no, at, question)])
+    return _least([transaction, _highest(voices, (ProfilePurpose.EXTERNAL, evse_no), at)])
 
 
-def _whole_limit(profiles: Sequence[InForce], at: int, question: Question) -> _Limit | None:
+def _whole_limit(voices: _Voices, at: int) -> _Limit | None:
     """Return the limit of the whole station, which binds each EVSE too."""
     return _least(
         [
-            _highest(profiles, ProfilePurpose.STATION_MAX, 0, at, question),
-            _highest(profiles, ProfilePurpose.EXTERNAL, 0, at, question),
+            _highest(voices, (ProfilePurpose.STATION_MAX, 0), at),
+            _highest(voices, (ProfilePurpose.EXTERNAL, 0), at),
         ]
     )
 
 
-def _highest(
-    profiles: Sequence[InForce],
-    purpose: ProfilePurpose,
-    evse_no: int,
-    at: int,
-    question: Question,
-) -> _Limit | None:
-    """Return the limit of the highest stack level that has one at this moment."""
-    best: tuple[tuple[int, bool, float], _Limit] | None = None
-    for held in profiles:
-        if held.profile.purpose is not purpose or held.evse_no != evse_no:
-            continue
-        power_w = _power_at(held, at, question)
-        if power_w is None:
-            continue
-        # On a tie the EVSE's own profile outranks the station's (16 3.13.1), then the lower limit.
-        rank = (held.profile.stack_level, not held.spread, -power_w)
-        if best is None or rank > best[0]:
-            best = (rank, _Limit(power_w, (held.profile.id,)))
+def _highest(voices: _Voices, place: _Place, at: int) -> _Limit | None:
+    """Return the limit of the highest rank that says one at this moment."""
+    best: tuple[tuple[int, bool], _Limit] | None = None
+    for voice in voices.get(place, ()):
+        if best is not None and voice.rank < best[0]:
+            break
+        power_w = voice.power_at(at)
+        # Of the same rank the lower limit counts: which of them the station took is not known.
+        if power_w is not None and (best is None or power_w < best[1].power_w):
+            best = (voice.rank, _Limit(power_w, (voice.id,)))
     return None if best is None else best[1]
 
 
-def _power_at(held: InForce, at: int, question: Question) -> float | None:
-    profile = held.profile
-    if profile.valid_from is not None and at < _seconds(profile.valid_from):  # K01.FR.36
-        return None
-    if profile.valid_to is not None and at >= _seconds(profile.valid_to):  # K01.FR.37
-        return None
-    # Which of several schedules a car chose is not known; the first is what we prefer.
-    schedule = profile.schedules[0]
-    offset = _offset(held, schedule, at, question)
-    if offset is None or offset >= _length(profile, schedule):
-        return None
-    period = _period_at(schedule, offset)
-    if period is None or period.limit is None:
-        return None
-    return question.supply.watts(period.limit, schedule.unit, period.phases)
-
-
-def _offset(held: InForce, schedule: ChargingSchedule, at: int, question: Question) -> int | None:
-    """Return the seconds since the schedule's (last) begin; None before its first."""
-    begin = _begin(held, schedule, question)
-    if begin is None or at < begin:  # K01.FR.30
-        return None
-    recurrency = held.profile.recurrency
-    if held.profile.kind is ProfileKind.RECURRING and recurrency is not None:
-        return (at - begin) % RECURS_EVERY_S[recurrency]
-    return at - begin
-
-
-def _begin(held: InForce, schedule: ChargingSchedule, question: Question) -> int | None:
-    if held.profile.kind is ProfileKind.RELATIVE:
-        return _seconds(question.began_at.get(held.evse_no, question.starts_at))
-    return None if schedule.starts_at is None else _seconds(schedule.starts_at)
-
-
-def _length(profile: ChargingProfile, schedule: ChargingSchedule) -> float:
-    """Return how long the schedule says something from its begin; what is longer is cut."""
-    length = math.inf if schedule.duration_s is None else schedule.duration_s  # K01.FR.11
-    if profile.kind is ProfileKind.RECURRING and profile.recurrency is not None:
-        return min(length, RECURS_EVERY_S[profile.recurrency])  # E16 3.43/3.44
-    return length
-
-
-def _period_at(schedule: ChargingSchedule, offset: int) -> SchedulePeriod | None:
-    found: SchedulePeriod | None = None
-    for period in schedule.periods:  # K01.FR.12
-        if period.start_s <= offset:
-            found = period
+def _voices(profiles: Sequence[InForce], evse_nos: Sequence[int], question: Question) -> _Voices:
+    """Return all voices by purpose and EVSE, highest rank first."""
+    found: _Voices = {}
+    for held in profiles:
+        everywhere = held.evse_no == 0 and held.profile.purpose is ProfilePurpose.TX_DEFAULT
+        # K01.FR.14: the station's default counts at every EVSE.
+        for evse_no in evse_nos if everywhere else [held.evse_no]:
+            voice = _voice(held.profile, evse_no, question, own=not everywhere)
+            if voice is not None:
+                found.setdefault((held.profile.purpose, evse_no), []).append(voice)
+    for voices in found.values():
+        voices.sort(key=lambda voice: voice.rank, reverse=True)
     return found
 
 
-def _turns(held: InForce, question: Question, begin: int, end: int) -> Iterator[int]:
-    """Yield every moment at which the profile may begin to say something else."""
-    profile = held.profile
-    if profile.valid_from is not None:
-        yield _seconds(profile.valid_from)
-    if profile.valid_to is not None:
-        yield _seconds(profile.valid_to)
+def _voice(
+    profile: ChargingProfile, evse_no: int, question: Question, *, own: bool
+) -> _Voice | None:
+    # Which of several schedules a car chose is not known; the first is what we prefer.
     schedule = profile.schedules[0]
-    first = _begin(held, schedule, question)
-    if first is None:
-        return
-    length = _length(profile, schedule)
-    offsets = [period.start_s for period in schedule.periods if period.start_s < length]
-    if length != math.inf:
-        offsets.append(int(length))
-    every: int | None = None
+    begin = schedule.starts_at
+    if profile.kind is ProfileKind.RELATIVE:
+        begin = question.began_at.get(evse_no, question.starts_at)
+    if begin is None:
+        return None
+    every = None
     if profile.kind is ProfileKind.RECURRING and profile.recurrency is not None:
         every = RECURS_EVERY_S[profile.recurrency]
-    at = first if every is None else first + max(0, (begin - first) // every) * every
-    while at < end:
-        yield from (at + offset for offset in (0, *offsets))
-        if every is None:
-            return
-        at += every
+    length = math.inf if schedule.duration_s is None else schedule.duration_s  # K01.FR.11
+    return _Voice(
+        id=profile.id,
+        rank=(profile.stack_level, own),
+        valid_from=-math.inf if profile.valid_from is None else _seconds(profile.valid_from),
+        valid_to=math.inf if profile.valid_to is None else _seconds(profile.valid_to),
+        begin=_seconds(begin),
+        every=every,
+        # E16 3.43/3.44: what is longer than its recurrence is cut.
+        length=length if every is None else min(length, every),
+        starts=tuple(period.start_s for period in schedule.periods),
+        powers_w=tuple(
+            None
+            if period.limit is None
+            else question.supply.watts(period.limit, schedule.unit, period.phases)
+            for period in schedule.periods
+        ),
+    )
 
 
 def _least(limits: Sequence[_Limit | None]) -> _Limit | None:
