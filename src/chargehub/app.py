@@ -106,6 +106,7 @@ from chargehub.transactions.orphans import (
     OrphanPolicy,
     OrphanWatch,
 )
+from chargehub.transactions.queries import read_charges
 from chargehub.transactions.recall import load_book
 from chargehub.transactions.remote import START_TIMEOUT, RemoteControl
 from chargehub.transactions.reports import (
@@ -400,6 +401,7 @@ class Hub:
                 database, clock, station_key(settings), self.bus, self.connections
             ),
             public_url=settings.public_url or addresses.api_url,
+            read_charges=read_charges,
         )
         return (
             database,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,35 +19,57 @@ from rich.table import Table
 from chargehub.demo.seed import GUNS, HUB, HUB_STATIONS
 from chargehub.kit.clock import HubClock
 from chargehub.kit.errors import ChargeHubError
+from chargehub.stations.reports import ConnectorStatus
+from chargehub.stations.states import Charge, evse_state, most_telling
 
 EVSES = HUB_STATIONS * GUNS
 
-QUERY = """
+RUNNING = """
 WITH hub AS (
     SELECT id FROM charging_stations WHERE location_id = %(hub)s AND decommissioned_at IS NULL
+), running AS (
+    SELECT t.id, last.power_w, last.energy_wh FROM transactions AS t
+    CROSS JOIN LATERAL (
+        SELECT
+            (array_agg(power_w ORDER BY sampled_at DESC)
+                FILTER (WHERE power_w IS NOT NULL))[1] AS power_w,
+            (array_agg(energy_wh ORDER BY sampled_at DESC)
+                FILTER (WHERE energy_wh IS NOT NULL))[1] AS energy_wh
+        FROM (SELECT power_w, energy_wh, sampled_at FROM samples AS s
+              WHERE s.station_id = t.station_id AND s.evse_no = t.evse_no
+                AND s.transaction_id = t.id
+              ORDER BY sampled_at DESC LIMIT 10) AS newest) AS last
+    WHERE t.state = 'Active'
 )
+"""
+
+COUNTS = """
 SELECT
     (SELECT count(*) FROM hub JOIN station_connections ON station_id = hub.id
         WHERE disconnected_at IS NULL) AS stations_online,
     (SELECT count(DISTINCT (station_id, evse_no)) FROM connectors JOIN hub ON hub.id = station_id
         WHERE status_received_at IS NOT NULL) AS evses_reported,
-    (SELECT json_object_agg(state, many) FROM (
-        -- A 2.x connector only says Occupied; its transaction knows more.
-        SELECT CASE WHEN c.status = 'Occupied' THEN coalesce(t.charging_state, c.status)
-            ELSE c.status END AS state, count(*) AS many
-        FROM connectors AS c JOIN hub ON hub.id = c.station_id
-        LEFT JOIN transactions AS t ON t.state = 'Active'
-            AND t.station_id = c.station_id AND t.evse_no = c.evse_no
-        GROUP BY 1) AS states) AS evse_states,
     (SELECT count(*) FROM transactions WHERE state = 'Active') AS active,
     (SELECT count(*) FROM transactions WHERE state = 'Ended') AS completed,
-    (SELECT coalesce(sum(energy_wh), 0)::bigint FROM transactions) AS energy_wh,
-    (SELECT coalesce(sum(last.power_w), 0)::bigint FROM transactions AS t
-        CROSS JOIN LATERAL (
-            SELECT power_w FROM samples AS s
-            WHERE s.station_id = t.station_id AND s.evse_no = t.evse_no AND s.transaction_id = t.id
-            ORDER BY sampled_at DESC LIMIT 1) AS last
-        WHERE t.state = 'Active') AS power_w
+    -- Of what runs still, the energy is that of the newest sample.
+    (SELECT coalesce(sum(coalesce(last.energy_wh, t.energy_wh)), 0)::bigint
+        FROM transactions AS t LEFT JOIN running AS last ON last.id = t.id) AS energy_wh,
+    (SELECT coalesce(sum(power_w), 0)::bigint FROM running) AS power_w
+"""
+
+# Of several open transactions at an EVSE the one that began last is meant.
+STATES = """
+SELECT c.station_id, c.evse_no, array_agg(c.status) AS statuses,
+    coalesce(bool_and(l.disconnected_at IS NULL AND l.epoch IS NOT NULL), false) AS online,
+    max(t.charging_state) AS charging_state, max(t.power_w) AS power_w, max(t.id) AS transaction_id
+FROM connectors AS c JOIN hub ON hub.id = c.station_id
+LEFT JOIN station_connections AS l ON l.station_id = c.station_id
+LEFT JOIN LATERAL (
+    SELECT id, charging_state, running.power_w FROM transactions
+    LEFT JOIN running USING (id)
+    WHERE state = 'Active' AND station_id = c.station_id AND evse_no = c.evse_no
+    ORDER BY started_at DESC, id DESC LIMIT 1) AS t ON true
+GROUP BY c.station_id, c.evse_no
 """
 
 
@@ -69,7 +92,8 @@ class Progress:
             f"stations online {self.stations_online}/{HUB_STATIONS} | "
             f"EVSEs {states or 'none yet'} | "
             f"transactions {self.active} active, {self.completed} completed | "
-            f"energy {self.energy_wh / 1000:,.1f} kWh | power {self.power_w / 1000:,.0f} kW"
+            f"energy, running charges too, {self.energy_wh / 1000:,.1f} kWh | "
+            f"power {self.power_w / 1000:,.0f} kW"
         )
 
     def table(self) -> Table:
@@ -85,16 +109,26 @@ class Progress:
         table.add_section()
         table.add_row("Transactions active", str(self.active))
         table.add_row("Transactions completed", str(self.completed))
-        table.add_row("Energy", f"{self.energy_wh / 1000:,.1f} kWh")
+        table.add_row("Energy, running charges too", f"{self.energy_wh / 1000:,.1f} kWh")
         table.add_row("Power now", f"{self.power_w / 1000:,.0f} kW")
         return table
 
 
 def read_progress(connection: psycopg.Connection[Any], clock: HubClock) -> Progress:
     with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(QUERY, {"hub": HUB}).fetchone()
+        row = cursor.execute(RUNNING + COUNTS, {"hub": HUB}).fetchone()
+        evses = cursor.execute(RUNNING + STATES, {"hub": HUB}).fetchall()
     assert row is not None
-    return Progress(hub_time=clock.now(), **{**row, "evse_states": row["evse_states"] or {}})
+    states = Counter(_state_of(evse) for evse in evses)
+    return Progress(hub_time=clock.now(), evse_states=states, **row)
+
+
+def _state_of(evse: Mapping[str, Any]) -> str:
+    status = most_telling(ConnectorStatus(status) for status in evse["statuses"])
+    charge = None
+    if evse["transaction_id"] is not None:
+        charge = Charge(evse["charging_state"], evse["power_w"])
+    return evse_state(status, charge, online=evse["online"]).value
 
 
 @dataclass(frozen=True, slots=True)

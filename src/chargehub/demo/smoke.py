@@ -112,7 +112,7 @@ def summary(progress: Progress, traffic: Traffic, seconds: float) -> Table:
     table.add_row("EVSEs reported", f"{progress.evses_reported} of {EVSES}")
     table.add_row("Transactions completed", str(progress.completed))
     table.add_row("Transactions active", str(progress.active))
-    table.add_row("Energy", f"{progress.energy_wh / 1000:,.1f} kWh")
+    table.add_row("Energy, running charges too", f"{progress.energy_wh / 1000:,.1f} kWh")
     table.add_row("Messages", f"{traffic.messages:,}")
     table.add_row("Errors", error_list(traffic) or "0")
     table.add_row("p99 reply", p99)

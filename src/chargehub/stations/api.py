@@ -6,6 +6,7 @@ What changes the hub's layout (create, import, rotate, replace) is in `commissio
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -57,6 +58,13 @@ from chargehub.stations.queries import (
 from chargehub.stations.reports import ConnectorStatus
 from chargehub.stations.rights import needs_admin
 from chargehub.stations.rules import IDENTITY_PATTERN, MAX_EVSES
+from chargehub.stations.states import Charge, EvseState
+
+ReadCharges = Callable[
+    [AsyncConnection, Collection[int]], Awaitable[Mapping[tuple[int, int], Charge]]
+]
+SCAN = 500
+"""EVSEs read at once while looking for those in a state, which no column holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,8 @@ class StationParts:
     commissioning: Commissioning
     public_url: str
     """Where drivers reach the hub; printed on labels."""
+    read_charges: ReadCharges
+    """What transactions say of the EVSEs of some stations."""
 
 
 router = APIRouter(prefix=API_PREFIX)
@@ -108,7 +118,11 @@ class StationQuery(PageQuery):
 
 class EvseQuery(PageQuery):
     location: CleanText | None = Field(None, max_length=36, examples=["QZ-HUB"])
-    status: ConnectorStatus | None = None
+    state: EvseState | None = Field(None, description="What it is doing now, as the board shows.")
+    status: ConnectorStatus | None = Field(
+        None, description="EVSEs with a connector that last said this itself."
+    )
+    online: bool | None = None
 
 
 class CommandQuery(PageQuery):
@@ -201,7 +215,7 @@ async def list_evses_of_location(
     responses=problems(*GUARDS, InvalidCursor),
 )
 async def list_evses(parts: Parts, query: Annotated[EvseQuery, Query()]) -> views.EvsePage:
-    """List all EVSEs with their live status, by station and number."""
+    """List all EVSEs with what they are doing now, by station and number."""
     async with parts.database.read() as connection:
         return await _evse_page(connection, parts, query)
 
@@ -209,24 +223,43 @@ async def list_evses(parts: Parts, query: Annotated[EvseQuery, Query()]) -> view
 async def _evse_page(
     connection: AsyncConnection, parts: StationParts, query: EvseQuery
 ) -> views.EvsePage:
-    after = decode_cursor("evses", query.cursor, str, int)
-    rows = await read_evses(
-        connection,
-        after=None if after is None else (after[0], after[1]),
-        limit=query.limit + 1,
-        location=query.location,
-        status=query.status.value if query.status else None,
-    )
+    decoded = decode_cursor("evses", query.cursor, str, int)
+    after = None if decoded is None else (decoded[0], decoded[1])
+    online_ids = parts.desk.online_ids()
+    at_once = query.limit + 1 if query.state is None else SCAN
+    found: list[views.EvseStatus] = []
+    while len(found) <= query.limit:
+        rows = await read_evses(
+            connection,
+            after=after,
+            limit=at_once,
+            location=query.location,
+            status=query.status.value if query.status else None,
+            online=None if query.online is None else (query.online, online_ids),
+        )
+        seen = await _evse_statuses(connection, parts, rows, online_ids)
+        found += [evse for evse in seen if query.state in {None, evse.state}]
+        if len(rows) < at_once:
+            break
+        after = (rows[-1].identity.lower(), rows[-1].evse_no)
     page, following = cut_page(
-        rows, query.limit, lambda row: encode_cursor("evses", row.identity.lower(), row.evse_no)
+        found,
+        query.limit,
+        lambda evse: encode_cursor("evses", evse.station_identity.lower(), evse.evse_no),
     )
-    connectors = await read_connectors_of(connection, {row.station_id for row in page})
-    online = parts.desk.online_ids()
-    items = [
-        views.evse_status(row, connectors.get((row.station_id, row.evse_no), ()), online)
-        for row in page
+    return views.EvsePage(items=page, next_cursor=following)
+
+
+async def _evse_statuses(
+    connection: AsyncConnection, parts: StationParts, rows: Any, online_ids: frozenset[int]
+) -> list[views.EvseStatus]:
+    ids = {row.station_id for row in rows}
+    connectors = await read_connectors_of(connection, ids)
+    now = views.Now(online_ids, await parts.read_charges(connection, ids))
+    return [
+        views.evse_status(row, connectors.get((row.station_id, row.evse_no), ()), now)
+        for row in rows
     ]
-    return views.EvsePage(items=items, next_cursor=following)
 
 
 @router.get(
@@ -255,17 +288,18 @@ async def list_charging_stations(
         page, following = cut_page(
             rows, query.limit, lambda row: encode_cursor("stations", row.identity.lower(), row.id)
         )
-        items = await station_summaries(connection, page, online)
+        items = await _station_summaries(connection, parts, page, online)
     return views.StationPage(items=items, next_cursor=following)
 
 
-async def station_summaries(
-    connection: AsyncConnection, rows: Any, online: frozenset[int]
+async def _station_summaries(
+    connection: AsyncConnection, parts: StationParts, rows: Any, online: frozenset[int]
 ) -> list[views.StationSummary]:
     ids = {row.id for row in rows}
     evses = await read_evses_of(connection, ids)
     connectors = await read_connectors_of(connection, ids)
-    return [views.station_summary(row, evses.get(row.id, ()), connectors, online) for row in rows]
+    now = views.Now(online, await parts.read_charges(connection, ids))
+    return [views.station_summary(row, evses.get(row.id, ()), connectors, now) for row in rows]
 
 
 @router.get(
@@ -284,7 +318,7 @@ async def station_detail(
     connection: AsyncConnection, parts: StationParts, identity: str
 ) -> views.StationDetail:
     row = await find_station(connection, identity)
-    [summary] = await station_summaries(connection, [row], parts.desk.online_ids())
+    [summary] = await _station_summaries(connection, parts, [row], parts.desk.online_ids())
     return views.station_detail(row, summary)
 
 

@@ -119,9 +119,7 @@ async def read_stations(
     if status is not None:
         query = query.where(_has_status(status))
     if online is not None:
-        wanted, ids = online
-        is_online = charging_stations.c.id.in_(ids) if ids else false()
-        query = query.where(is_online if wanted else ~is_online)
+        query = query.where(_is_online(*online))
     if text is not None:
         query = query.where(
             or_(
@@ -134,6 +132,11 @@ async def read_stations(
     query = query.order_by(STATION_SORT, charging_stations.c.id).limit(limit)
     rows: Rows = (await connection.execute(query)).all()
     return rows
+
+
+def _is_online(wanted: bool, ids: Collection[int]) -> ColumnElement[bool]:
+    is_online = charging_stations.c.id.in_(ids) if ids else false()
+    return is_online if wanted else ~is_online
 
 
 def _has_status(status: str) -> ColumnElement[bool]:
@@ -179,8 +182,9 @@ async def read_evses(
     limit: int,
     location: str | None = None,
     status: str | None = None,
+    online: tuple[bool, Collection[int]] | None = None,
 ) -> Rows:
-    """Return EVSEs of stations in service, by station identity and number."""
+    """Return EVSEs of stations in service, by station identity and number; `online` as above."""
     query = (
         select(
             evses,
@@ -203,6 +207,8 @@ async def read_evses(
             connectors.c.status == status,
         )
         query = query.where(of_connector.exists())
+    if online is not None:
+        query = query.where(_is_online(*online))
     if after is not None:
         query = query.where(tuple_(STATION_SORT, evses.c.evse_no) > after)
     rows: Rows = (await connection.execute(query)).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,21 +13,7 @@ from sqlalchemy import Row
 
 from chargehub.kit.paging import Page
 from chargehub.stations.reports import ConnectorStatus, RegistrationStatus
-
-# The state of an EVSE with several connectors is that of its busiest one.
-_PRECEDENCE = (
-    ConnectorStatus.CHARGING,
-    ConnectorStatus.SUSPENDED_EV,
-    ConnectorStatus.SUSPENDED_EVSE,
-    ConnectorStatus.FINISHING,
-    ConnectorStatus.PREPARING,
-    ConnectorStatus.OCCUPIED,
-    ConnectorStatus.RESERVED,
-    ConnectorStatus.AVAILABLE,
-    ConnectorStatus.FAULTED,
-    ConnectorStatus.UNAVAILABLE,
-    ConnectorStatus.UNKNOWN,
-)
+from chargehub.stations.states import Charge, EvseState, evse_state, most_telling
 
 
 class LocationView(BaseModel):
@@ -61,7 +48,14 @@ class EvseView(BaseModel):
     wanted_operative: bool = Field(
         description="What the operator wants; the status is what the station says."
     )
-    status: ConnectorStatus = Field(description="Last known; see `online`.")
+    state: EvseState = Field(
+        description="What it is doing now: the status as its transaction explains it, or Offline.",
+        examples=["Charging"],
+    )
+    status: ConnectorStatus = Field(
+        description="What the station last said of it; not every protocol tells Charging.",
+        examples=["Occupied"],
+    )
     status_at: datetime | None
     error_code: str | None
     connectors: list[ConnectorView]
@@ -182,30 +176,40 @@ def connector_view(row: Row[Any]) -> ConnectorView:
     )
 
 
-def evse_view(row: Row[Any], rows_of_connectors: Sequence[Row[Any]]) -> EvseView:
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What the rows of stations do not hold."""
+
+    online_ids: Collection[int]
+    charges: Mapping[tuple[int, int], Charge]
+    """The transaction shown at (station id, evse_no)."""
+
+
+def evse_view(row: Row[Any], rows_of_connectors: Sequence[Row[Any]], now: Now) -> EvseView:
     views = [connector_view(item) for item in rows_of_connectors]
-    busiest = min(views, key=lambda view: _PRECEDENCE.index(view.status), default=None)
+    status = most_telling(view.status for view in views)
+    telling = next((view for view in views if view.status is status), None)
+    charge = now.charges.get((row.station_id, row.evse_no))
     return EvseView(
         evse_no=row.evse_no,
         gun_code=row.gun_code,
         max_power_w=row.max_power_w,
         wanted_operative=row.wanted_operative,
-        status=busiest.status if busiest else ConnectorStatus.UNKNOWN,
-        status_at=busiest.status_at if busiest else None,
-        error_code=busiest.error_code if busiest else None,
+        state=evse_state(status, charge, online=row.station_id in now.online_ids),
+        status=status,
+        status_at=telling.status_at if telling else None,
+        error_code=telling.error_code if telling else None,
         connectors=views,
     )
 
 
-def evse_status(
-    row: Row[Any], rows_of_connectors: Sequence[Row[Any]], online_ids: Collection[int]
-) -> EvseStatus:
+def evse_status(row: Row[Any], rows_of_connectors: Sequence[Row[Any]], now: Now) -> EvseStatus:
     return EvseStatus(
-        **evse_view(row, rows_of_connectors).model_dump(),
+        **evse_view(row, rows_of_connectors, now).model_dump(),
         station_identity=row.identity,
         station_name=row.station_name,
         location_id=row.location_id,
-        online=row.station_id in online_ids,
+        online=row.station_id in now.online_ids,
     )
 
 
@@ -216,7 +220,7 @@ def station_summary(
     row: Row[Any],
     rows_of_evses: Sequence[Row[Any]],
     rows_of_connectors: ConnectorRows,
-    online_ids: Collection[int],
+    now: Now,
 ) -> StationSummary:
     return StationSummary(
         identity=row.identity,
@@ -224,7 +228,7 @@ def station_summary(
         location_id=row.location_id,
         max_power_w=row.max_power_w,
         registration=RegistrationStatus(row.registration),
-        online=row.id in online_ids,
+        online=row.id in now.online_ids,
         protocol=row.protocol,
         status=read_status(row.status),
         status_at=row.status_at,
@@ -235,7 +239,7 @@ def station_summary(
         firmware_version=row.firmware_version,
         decommissioned_at=row.decommissioned_at,
         evses=[
-            evse_view(item, rows_of_connectors.get((row.id, item.evse_no), ()))
+            evse_view(item, rows_of_connectors.get((row.id, item.evse_no), ()), now)
             for item in rows_of_evses
         ],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit.errors import NotFound
 from chargehub.kit.secrets import PIN_KIND
+from chargehub.stations.states import Charge
 from chargehub.stations.store import charging_stations
+from chargehub.telemetry.queries import read_latest_values
 from chargehub.transactions.store import transaction_events, transactions
 
 Rows = Sequence[Row[Any]]
@@ -87,3 +89,24 @@ async def read_events(
     if after is not None:
         query = query.where(tuple_(*order) > after)
     return (await connection.execute(query)).all()
+
+
+async def read_charges(
+    connection: AsyncConnection, station_ids: Collection[int]
+) -> dict[tuple[int, int], Charge]:
+    """Return what explains the EVSEs of these stations: of each the open one that began last."""
+    rows = await connection.execute(
+        select(transactions)
+        .where(
+            transactions.c.state == "Active",
+            transactions.c.station_id.in_(station_ids),
+            transactions.c.evse_no.is_not(None),
+        )
+        .order_by(transactions.c.started_at, transactions.c.id)
+    )
+    newest = {(row.station_id, row.evse_no): row for row in rows}
+    latest = await read_latest_values(
+        connection, [(row.station_id, row.id) for row in newest.values()]
+    )
+    powers = {number: values.power_w for number, values in latest.items()}
+    return {place: Charge(row.charging_state, powers.get(row.id)) for place, row in newest.items()}

@@ -43,6 +43,7 @@ from chargehub.stations.dispatch import CommandDesk
 from chargehub.stations.store import charging_stations
 from chargehub.telemetry.partitions import ensure_partitions
 from chargehub.transactions.book import Book
+from chargehub.transactions.queries import read_charges
 from chargehub.transactions.remote import RemoteControl
 from tests.fakes.station_link import FakeStationLink
 
@@ -171,6 +172,7 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
             StationControl(database, desk, clock, bus),
             Commissioning(database, clock, STATION_KEY, bus, link),
             PUBLIC_URL,
+            read_charges,
         ),
     )
     async with database.write() as connection:

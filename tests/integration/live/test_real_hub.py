@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
@@ -145,6 +146,65 @@ async def test_a_connector_that_says_occupied_shows_what_its_transaction_says(
         event["transactionInfo"]["chargingState"] = "Charging"
         await station.call("TransactionEvent", event)
         await shown(client, hub, station, status="Charging")
+
+
+async def evses(client: httpx.AsyncClient, **query: str) -> dict[str, dict[str, Any]]:
+    """Return all that REST lists for the query, page by page, by the keys of a simple name."""
+    found: dict[str, dict[str, Any]] = {}
+    cursor: dict[str, str] = {}
+    while True:
+        answer = await client.get("/api/v1/evses", params={"limit": "2", **query, **cursor})
+        page = answer.raise_for_status().json()
+        for item in page["items"]:
+            found[f"{item['station_identity']}-{item['evse_no']}"] = item
+        if page["next_cursor"] is None:
+            return found
+        cursor = {"cursor": page["next_cursor"]}
+
+
+async def test_rest_and_board_say_the_same_of_every_gun(
+    hub: RunningHub, client: httpx.AsyncClient
+) -> None:
+    """A 2.x connector only says Occupied while it charges; an absent station's says Available."""
+    async with hub.station(V201) as station, hub.station(V16) as other:
+        await station.call("StatusNotification", status(V201, "Occupied"))
+        event: dict[str, Any] = {
+            "eventType": "Started",
+            "timestamp": at(),
+            "triggerReason": "ChargingStateChanged",
+            "seqNo": 0,
+            "transactionInfo": {"transactionId": "T-9", "chargingState": "Charging"},
+            "evse": {"id": 1, "connectorId": 1},
+            "idToken": {"idToken": TOKEN, "type": "ISO14443"},
+        }
+        await station.call("TransactionEvent", event)
+        await other.call("StatusNotification", status(V16, "Available"))
+        await shown(client, hub, station, status="Charging")
+        await shown(client, hub, other, status="Available")
+        every = await evses(client)
+        charging = await evses(client, state="Charging")
+        gun = charging[f"{station.identity}-1"]
+        assert (gun["state"], gun["status"], gun["online"]) == ("Charging", "Occupied", True)
+        assert f"{station.identity}-1" in await evses(client, status="Occupied")
+        assert f"{other.identity}-1" in await evses(client, state="Available", online="true")
+        counts = Counter(item["state"] for item in every.values())
+        assert counts == Counter((await board(client)).hub["evses_by_state"])
+        for state in counts:
+            same = {key for key, item in every.items() if item["state"] == state}
+            assert set(await evses(client, state=state)) == same
+        detail = (await client.get(f"/api/v1/charging-stations/{station.identity}")).json()
+        assert detail["evses"][0]["state"] == "Charging"
+    await shown_offline(client, other)
+
+
+async def shown_offline(client: httpx.AsyncClient, station: Station) -> None:
+    key = f"{station.identity}-1"
+    async with asyncio.timeout(10):
+        while key not in await evses(client, state="Offline"):  # noqa: ASYNC110 - REST has no event.
+            await asyncio.sleep(0.05)
+    gun = (await evses(client, online="false"))[key]
+    assert (gun["state"], gun["status"], gun["online"]) == ("Offline", "Available", False)
+    assert key not in await evses(client, state="Available")
 
 
 async def test_a_restart_shows_what_was_shown(hub: RunningHub, client: httpx.AsyncClient) -> None:
