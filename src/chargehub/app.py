@@ -66,6 +66,7 @@ from chargehub.stations.api import StationParts
 from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.control import StationControl
 from chargehub.stations.dispatch import CommandDesk, close_pending_as_unknown
+from chargehub.stations.events import BOOTED, RETIRED
 from chargehub.stations.fence import ConnectionFence
 from chargehub.stations.inbound import (
     BootHandler,
@@ -221,7 +222,11 @@ class Hub:
         )
         feed = await self._start_feed(clock)
         listener = await self._start_listener(clock, book)
-        worker = self._start_worker(clock, book, desk, remote)
+        closing = CloseHandler(book, self.bus)
+        orphans = OrphanPolicy(
+            self.database, clock, book, self.committer, closing, self.connections
+        )
+        worker = self._start_worker(clock, desk, remote, orphans)
         checks = {
             "database": self._database_answers,
             "migrations": self._migrations_current,
@@ -235,7 +240,7 @@ class Hub:
             f"ws://{settings.ocpp_host}:{listener.bound_port}{settings.ocpp_path_prefix}",
         )
         api = build_api(checks, settings.limits.request_body_bytes)
-        provide(api, *self._parts(clock, desk, remote, feed, addresses))
+        provide(api, orphans, *self._parts(clock, desk, remote, feed, addresses))
         await self._start_http(api, feed, listening)
         log.info("server_started", api=addresses.api_url, ocpp=addresses.ocpp_url)
         return addresses
@@ -322,11 +327,8 @@ class Hub:
         }
 
     def _start_worker(
-        self, clock: HubClock, book: Book, desk: CommandDesk, remote: RemoteControl
+        self, clock: HubClock, desk: CommandDesk, remote: RemoteControl, orphans: OrphanPolicy
     ) -> Worker:
-        orphans = OrphanPolicy(
-            self.database, clock, book, self.committer, CloseHandler(book, self.bus)
-        )
         due: dict[str, DueAction] = {
             SETTLE: Settlement(self.database, clock).settle,
             ASK_MISSING: MissingMessages(self.database, clock, desk).ask,
@@ -338,8 +340,8 @@ class Hub:
             PRUNE_HISTORY: self._daily(clock, PRUNE_HISTORY, self._prune_history),
         }
         inventory = Inventory(self.database, desk)
-        topics = {"station.booted": inventory.station_booted, **self.smart.topics}
-        worker = Worker(self.database, clock, due, topics)
+        topics = {BOOTED: inventory.station_booted, RETIRED: orphans.station_retired}
+        worker = Worker(self.database, clock, due, topics | self.smart.topics)
         worker.start()
         self._stack.push_async_callback(worker.stop)
         return worker

@@ -28,6 +28,7 @@ from chargehub.stations.store import charging_stations, connectors, evses, locat
 from chargehub.telemetry.readings import Flag
 from chargehub.telemetry.store import samples
 from chargehub.transactions.book import Book
+from chargehub.transactions.orphans import OrphanPolicy
 from chargehub.transactions.remote import RemoteControl
 from chargehub.transactions.store import transaction_events, transactions
 from simulators.client import Account, Refusal, Reply, SocketWire, WireOptions
@@ -64,12 +65,13 @@ class StagedHub(Hub):
     worker: Worker
     book: Book
     remote: RemoteControl
+    orphans: OrphanPolicy
 
     def _start_worker(
-        self, clock: HubClock, book: Book, desk: CommandDesk, remote: RemoteControl
+        self, clock: HubClock, desk: CommandDesk, remote: RemoteControl, orphans: OrphanPolicy
     ) -> Worker:
-        self.worker = super()._start_worker(clock, book, desk, remote)
-        self.book, self.remote = book, remote
+        self.worker = super()._start_worker(clock, desk, remote, orphans)
+        self.book, self.remote, self.orphans = remote.book, remote, orphans
         return self.worker
 
     async def start(self) -> Addresses:

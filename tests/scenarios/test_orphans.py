@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
+from chargehub.app import station_key
+from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.store import charging_stations
 from chargehub.telemetry.readings import Flag
-from chargehub.transactions.orphans import ORPHAN_DELAY
+from chargehub.transactions.orphans import ORPHAN_DELAY, StationStillOnline
 from simulators.car import Car
 from simulators.misbehaviour import Misbehaviour
 from tests.scenarios.speech import V16, V201, Message, Session, Speech201, moment
@@ -59,11 +62,6 @@ async def test_a_forgotten_transaction_is_closed_when_it_stays_silent(
     row = await oldest(stage, station)
     assert (row.state, row.energy_wh, row.ended_at) == ("Ended", 900, moment(last_heard))
     assert (flags_of(row), row.stopped_reason) == (CLOSED, "Other")
-    told = await stage.rows(
-        "SELECT payload FROM outbox WHERE topic = 'transaction.ended' AND subject = :id",
-        id=str(row.id),
-    )
-    assert [event.payload["energy_wh"] for event in told] == [900]
     # The card is free again.
     elsewhere = await stage.raw(version)
     assert (await elsewhere.authorize(session.token)).status == "Accepted"
@@ -299,3 +297,104 @@ async def test_late_samples_that_keep_coming_do_not_put_settling_off(
     assert row.energy_wh == 60_000
     periodic = [s for s in await stage.samples_of(row.id) if s.context == "Sample.Periodic"]
     assert [s.energy_wh for s in periodic] == [number * 500 for number in range(1, 31)]
+
+
+@pytest.mark.parametrize("evse_no", [0, 99])
+async def test_a_start_at_no_gun_of_the_station_holds_no_card_and_does_not_stay(
+    stage: Stage, version: str, evse_no: int
+) -> None:
+    station, elsewhere = await stage.raw(version), await stage.raw(version)
+    session = await station.begin(await stage.new_token(), 5_000, evse_no=evse_no)
+    row = await stage.the_transaction(station.identity)
+    assert (row.state, flags_of(row) & Flag.UNKNOWN_EVSE) == ("Active", Flag.UNKNOWN_EVSE)
+    assert (await elsewhere.authorize(session.token)).status == "Accepted"
+    await stage.restart()
+    await elsewhere.reconnect()
+    assert (await elsewhere.authorize(session.token)).status == "Accepted"
+    stage.pass_time(CHECK_S + 60)
+    await stage.work()
+    assert (await stage.the_transaction(station.identity)).state == "Ended"
+
+
+async def garbage(station: RawStation) -> list[Message]:
+    """Starts that a broken station makes of nothing."""
+    if station.speech.version == V16:
+        return [Message("StartTransaction", {})]
+    starts = []
+    for reference in ("x" * 5_000, 4711):
+        session = Session(1, await station.stage.new_token())
+        message = station.speech.started(session, station.now, 5_000)
+        message.payload["transactionInfo"]["transactionId"] = reference
+        del message.payload["evse"]
+        starts.append(message)
+    return starts
+
+
+async def test_garbage_starts_are_closed_without_another_sign(stage: Stage, version: str) -> None:
+    station, elsewhere = await stage.raw(version), await stage.raw(version)
+    tokens = []
+    for message in await garbage(station):
+        await station.say(message)
+        if "idToken" in message.payload:
+            tokens.append(message.payload["idToken"]["idToken"])
+    rows = await stage.transactions_of(station.identity)
+    assert rows
+    assert {row.state for row in rows} == {"Active"}
+    for token in tokens:
+        assert (await elsewhere.authorize(token)).status == "Accepted"
+    stage.pass_time(CHECK_S + 60)
+    await stage.work()
+    rows = await stage.transactions_of(station.identity)
+    assert {row.state for row in rows} == {"Ended"}
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_what_is_open_at_a_station_that_is_taken_away_is_closed_at_once(
+    stage: Stage, version: str, replaced: bool
+) -> None:
+    station, elsewhere = await stage.raw(version), await stage.raw(version)
+    session = await station.begin(await stage.new_token(), 5_000)
+    stage.pass_time(60)
+    await station.sample(session, 5_900)
+    commissioning = Commissioning(
+        stage.database,
+        stage.hub.orphans.clock,
+        station_key(stage.settings),
+        stage.hub.bus,
+        stage.hub.connections,
+    )
+    if replaced:
+        await commissioning.replace(
+            station.identity, new_identity=f"{station.identity}-new", actor="test"
+        )
+    else:
+        await commissioning.decommission(station.identity, actor="test")
+    await stage.work()
+    row = await stage.the_transaction(station.identity)
+    assert (row.state, row.energy_wh, flags_of(row)) == ("Ended", 900, CLOSED)
+    assert (await elsewhere.authorize(session.token)).status == "Accepted"
+    await stage.settle()
+    assert (await stage.the_transaction(station.identity)).settled_at is not None
+
+
+async def test_the_late_stop_of_a_station_wins_over_an_operators_close(
+    stage: Stage, version: str
+) -> None:
+    station, elsewhere = await stage.raw(version), await stage.raw(version)
+    session = await station.begin(await stage.new_token(), 5_000)
+    number = (await stage.the_transaction(station.identity)).id
+    close = stage.hub.orphans.close_by_operator
+    with pytest.raises(StationStillOnline):
+        await close(station.station_id, number, "wang.fang")
+    await station.wire.close(abruptly=True)
+    async with asyncio.timeout(10):
+        while station.station_id in stage.hub.connections.online_ids():  # noqa: ASYNC110 - no event.
+            await asyncio.sleep(0.01)
+    await close(station.station_id, number, "wang.fang")
+    assert (await elsewhere.authorize(session.token)).status == "Accepted"
+    await station.wire.open()
+    stage.pass_time(60)
+    await station.end(session, 6_000)
+    await stage.settle()
+    row = await stage.the_transaction(station.identity)
+    assert (row.state, row.energy_wh, row.end_register_wh) == ("Ended", 1_000, 6_000)

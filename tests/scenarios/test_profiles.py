@@ -21,7 +21,7 @@ from chargehub.stations.profiles import (
     ProfilePurpose,
     RateUnit,
 )
-from chargehub.transactions.remote import TransactionNotActive
+from chargehub.transactions.orphans import TransactionNotActive
 from simulators.car import Car
 from simulators.misbehaviour import Misbehaviour
 from tests.scenarios.profile_setting import (

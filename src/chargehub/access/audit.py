@@ -9,6 +9,19 @@ from sqlalchemy import Row, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access.store import audit_entries
+from chargehub.kit.group_commit import BatchStatement
+
+AUDIT = BatchStatement(
+    "audit_entries.insert",
+    """
+    INSERT INTO audit_entries (at, actor, action, subject, facts)
+    SELECT at, actor, action, subject, '{}'
+    FROM unnest(%s::timestamptz[], %s::text[], %s::text[], %s::text[])
+         AS u(at, actor, action, subject)
+    """,
+    order=90,
+)
+"""For an act that is decided in a batch. Columns: at, actor, action, subject."""
 
 
 async def audit(

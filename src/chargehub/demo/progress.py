@@ -49,7 +49,9 @@ SELECT
         WHERE disconnected_at IS NULL) AS stations_online,
     (SELECT count(DISTINCT (station_id, evse_no)) FROM connectors JOIN hub ON hub.id = station_id
         WHERE status_received_at IS NOT NULL) AS evses_reported,
-    (SELECT count(*) FROM transactions WHERE state = 'Active') AS active,
+    -- One at no EVSE, or at one that does not exist, charges nothing.
+    (SELECT count(*) FROM transactions JOIN evses USING (station_id, evse_no)
+        WHERE state = 'Active') AS active,
     (SELECT count(*) FROM transactions WHERE state = 'Ended') AS completed,
     -- Of what runs still, the energy is that of the newest sample.
     (SELECT coalesce(sum(coalesce(last.energy_wh, t.energy_wh)), 0)::bigint

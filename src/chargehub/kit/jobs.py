@@ -119,6 +119,11 @@ async def schedule_daily(
     await connection.execute(insert(due_actions).values(rows).on_conflict_do_nothing())
 
 
+async def post(connection: AsyncConnection, topic: str, subject: str, at: datetime) -> None:
+    """Tell the worker of an event, in the transaction that caused it."""
+    await connection.execute(insert(outbox).values(at=at, topic=topic, subject=subject, payload={}))
+
+
 async def postpone(connection: AsyncConnection, kind: str, subject: str, due_at: datetime) -> None:
     """Give the row that is being acted on another time, so that it stays."""
     await connection.execute(

@@ -40,10 +40,10 @@ from chargehub.stations.queries import find_station, find_station_in_service
 from chargehub.stations.rules import MAX_EVSES
 from chargehub.transactions.api import IdTokenText
 from chargehub.transactions.book import Book
+from chargehub.transactions.orphans import TransactionNotActive
 from chargehub.transactions.remote import (
     IdTokenNotAccepted,
     RemoteControl,
-    TransactionNotActive,
 )
 from chargehub.transactions.views import StartResult
 

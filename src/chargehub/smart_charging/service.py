@@ -56,11 +56,11 @@ from chargehub.stations.dispatch import CommandDesk
 from chargehub.stations.profiles import ChargingProfile, ProfilePurpose
 from chargehub.stations.queries import find_evse, find_station_in_service
 from chargehub.transactions.book import Book, OpenTransaction
+from chargehub.transactions.orphans import TransactionNotActive
 from chargehub.transactions.remote import (
     RemoteControl,
     StartAsked,
     StartProfile,
-    TransactionNotActive,
 )
 from chargehub.transactions.store import transactions
 

@@ -17,13 +17,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access.audit import audit
+from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError, Conflict, InvalidInput, NotFound
 from chargehub.kit.events import EventBus
 from chargehub.stations.commands import StationLink
 from chargehub.stations.credentials import generate_credential, hash_credential
-from chargehub.stations.events import HubLayoutChanged, StationWentOffline
+from chargehub.stations.events import RETIRED, HubLayoutChanged, StationWentOffline
 from chargehub.stations.fence import lock_fence, shut_out
 from chargehub.stations.queries import find_station_in_service
 from chargehub.stations.rules import ImportLine, LineError, NewEvse, NewStation
@@ -424,6 +425,7 @@ async def _set(connection: AsyncConnection, station_id: int, **values: Any) -> N
 async def _retire(connection: AsyncConnection, station_id: int, at: datetime) -> list[str]:
     """Take a station out of service and free its identity and gun codes; return the codes."""
     await _set(connection, station_id, decommissioned_at=at)
+    await jobs.post(connection, RETIRED, str(station_id), at)
     rows = await connection.execute(
         select(evses.c.gun_code).where(evses.c.station_id == station_id).order_by(evses.c.evse_no)
     )

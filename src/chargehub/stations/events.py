@@ -10,6 +10,11 @@ from datetime import datetime
 
 from chargehub.stations.reports import ConnectorStatus
 
+# Topics of the outbox; each has its action in app.py, and its subject is the station's id.
+BOOTED = "station.booted"
+RETIRED = "station.retired"
+"""Decommissioned or replaced: it will end nothing any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class StationOnline:

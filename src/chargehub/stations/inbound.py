@@ -25,7 +25,12 @@ from chargehub.kit.group_commit import (
     Writes,
 )
 from chargehub.kit.secrets import REDACTED, hide_in_text, is_secret_name, redacted
-from chargehub.stations.events import ConnectorStatusChanged, StationOnline, StationWentOffline
+from chargehub.stations.events import (
+    BOOTED,
+    ConnectorStatusChanged,
+    StationOnline,
+    StationWentOffline,
+)
 from chargehub.stations.reports import (
     BootReply,
     BootReported,
@@ -221,7 +226,7 @@ class BootHandler:
         )
         writes.add(
             jobs.POST,
-            (report.received_at, "station.booted", str(report.station_id), facts_text),
+            (report.received_at, BOOTED, str(report.station_id), facts_text),
         )
         for observer in self.observers:
             observer(report, writes)
@@ -403,11 +408,6 @@ class NoticeHandler:
             INSERT_NOTICE,
             (report.station_id, report.kind, at, report.received_at, report.flagged, text),
         )
-        if report.kind == "SecurityEventNotification":
-            writes.add(
-                jobs.POST,
-                (report.received_at, "station.security_event", str(report.station_id), text),
-            )
         return Decision(None)
 
 

@@ -1,6 +1,6 @@
 """Asks a station for its inventory on first contact and after a firmware change (B07.FR.14).
 
-Runs on the outbox's `station.booted`, so the wish survives a restart of ours. What comes back is
+Runs on the outbox's BOOTED, so the wish survives a restart of ours. What comes back is
 stored by `inbound.VariablesHandler`.
 """
 

@@ -55,6 +55,8 @@ class Flag(IntFlag):
     """Never stopped by the station; closed by us."""
     END_BEFORE_BEGIN = 524288
     """The end register is below the begin register and no reset explains it."""
+    UNKNOWN_EVSE = 1048576
+    """At an EVSE that was never commissioned (connectorId 99): it holds no idToken."""
 
 
 class Reading(NamedTuple):

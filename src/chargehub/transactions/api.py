@@ -22,17 +22,19 @@ from chargehub.stations.views import CommandResult
 from chargehub.telemetry.queries import read_latest_values, read_series
 from chargehub.telemetry.views import SamplePage, SeriesQuery, sample_view
 from chargehub.transactions import views
-from chargehub.transactions.queries import find_transaction, read_events, read_transactions
-from chargehub.transactions.remote import (
-    IdTokenNotAccepted,
-    RemoteControl,
+from chargehub.transactions.orphans import (
+    OrphanPolicy,
+    StationStillOnline,
     TransactionNotActive,
 )
+from chargehub.transactions.queries import find_transaction, read_events, read_transactions
+from chargehub.transactions.remote import IdTokenNotAccepted, RemoteControl
 
 router = APIRouter(prefix=API_PREFIX, tags=["Transactions"])
 
 Db = Annotated[Database, Depends(provided(Database))]
 Remote = Annotated[RemoteControl, Depends(provided(RemoteControl))]
+Orphans = Annotated[OrphanPolicy, Depends(provided(OrphanPolicy))]
 TransactionId = Annotated[int, Path(ge=1, le=MAX_INT64, examples=[1042])]
 IdTokenText = Annotated[
     str, StringConstraints(pattern=ID_TEXT_PATTERN), Field(examples=["0476AB12"])
@@ -188,3 +190,17 @@ async def stop_transaction(
     async with database.read() as connection:
         await find_transaction(connection, transaction_id)
     return command_result(await remote.request_stop(transaction_id, principal.login))
+
+
+@router.post(
+    "/transactions/{transaction_id}/close",
+    responses=problems(*GUARDS, NotFound, TransactionNotActive, StationStillOnline),
+)
+async def close_transaction(
+    transaction_id: TransactionId, principal: Operator, database: Db, orphans: Orphans
+) -> views.TransactionDetail:
+    """Close a transaction whose station is offline or gone; its own later word still wins."""
+    async with database.read() as connection:
+        row = await find_transaction(connection, transaction_id)
+    await orphans.close_by_operator(row.station_id, transaction_id, principal.login)
+    return await get_transaction(transaction_id, database)

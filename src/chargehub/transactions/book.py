@@ -92,7 +92,7 @@ class Book:
         if transaction.evse_no is not None:
             evse = (transaction.station_id, transaction.evse_no)
             self._by_evse.setdefault(evse, {})[transaction.id] = transaction
-        if transaction.authorized and not transaction.flags & Flag.SUSPECT:
+        if transaction.authorized and _holds_token(transaction):
             token = transaction.id_token
             if token is not None:
                 self._by_token.setdefault(token, {})[transaction.id] = transaction
@@ -108,6 +108,13 @@ class Book:
             _take_out(self._by_evse, evse, transaction_id)
         if token is not None:
             _take_out(self._by_token, token, transaction_id)
+
+
+def _holds_token(transaction: OpenTransaction) -> bool:
+    """Tell whether its token may not charge elsewhere: not for what is no real charge."""
+    if transaction.flags & (Flag.SUSPECT | Flag.UNKNOWN_EVSE):
+        return False
+    return transaction.evse_no is not None or not transaction.flags & Flag.INVALID_PAYLOAD
 
 
 def _take_out(index: dict[KeyT, dict[int, OpenTransaction]], key: KeyT, number: int) -> None:

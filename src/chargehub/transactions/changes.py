@@ -24,6 +24,13 @@ def event_flags(report: TransactionReported) -> Flag:
     return Flag(report.flags) | (Flag.OFFLINE if report.offline else Flag.NONE)
 
 
+def evse_flags(report: TransactionReported, facts: EventFacts) -> Flag:
+    """Flag a transaction at an EVSE that was never commissioned, or of the station as a whole."""
+    if report.evse_no is None or (report.station_id, report.evse_no) in facts.evses:
+        return Flag.NONE
+    return Flag.UNKNOWN_EVSE
+
+
 def placed(track: MeterTrack, evse: EvseFact | None) -> MeterTrack:
     """Judge by the EVSE's own figures as soon as it is known."""
     if evse is None:

@@ -19,9 +19,9 @@ from chargehub.authorization import (
     AuthorizationStatus,
     read_authorization_facts,
 )
-from chargehub.kit import jobs
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import Decision, Item, Writes
+from chargehub.stations.inbound import INSERT_NOTICE
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import INSERT_SAMPLES
 from chargehub.transactions.book import Book, OpenTransaction
@@ -29,6 +29,7 @@ from chargehub.transactions.changes import (
     amends,
     begins_anew,
     event_flags,
+    evse_flags,
     fill,
     placed,
     with_remote_token,
@@ -70,7 +71,6 @@ from chargehub.transactions.rows import (
     late_amendment,
     link_remote_start,
     newest_shown,
-    post,
     sample_row,
     schedule_settlement,
     suspicion,
@@ -267,6 +267,8 @@ class TransactionHandler:
         track, rows = fold(changed.track, report.readings)
         changed.track = track
         changed.flags |= event_flags(report) | track.flags
+        if found.evse_no is None:
+            changed.flags |= evse_flags(report, facts)
         if amends(report, found, changed):
             writes.add(AMEND_TRANSACTION, amendment(report, changed, authorization, evse))
         if report.remote_start_id is not None and found.remote_start_id is None:
@@ -314,7 +316,7 @@ class TransactionHandler:
         evse = evse or EvseFact(UNRATED_POWER_W, None)
         authorization = self._answer(report, None, facts)
         register = begin_register(report)
-        flags |= event_flags(report)
+        flags |= event_flags(report) | evse_flags(report, facts)
         refused = authorization is not None and not authorization.accepted
         if refused:
             flags |= Flag.REFUSED_TOKEN
@@ -351,9 +353,9 @@ class TransactionHandler:
         write_event(writes, report, number)
         write_samples(writes, report, begun, rows, facts.kept)
         link_remote_start(writes, report, begun)
-        if refused:
+        if refused or not begun.evse_no or begun.flags & Flag.UNKNOWN_EVSE:
+            # Nothing else may ever tell of its end: no status, no later start at its EVSE.
             schedule_orphan_check(writes, number, report.received_at)
-        post(writes, "transaction.started", report.received_at, begun)
         return begun, authorization
 
     def _end(
@@ -367,7 +369,6 @@ class TransactionHandler:
         flags = ended.flags | ended.track.flags
         writes.add(END_TRANSACTION, ending(report, ended.id, register, energy, int(flags)))
         schedule_settlement(writes, ended.id, report.received_at)
-        post(writes, "transaction.ended", report.received_at, ended)
         return TransactionEnded(ended.id, ended.station_id, ended.evse_no, report.at, energy)
 
     def _answer(
@@ -391,7 +392,8 @@ class TransactionHandler:
             now=report.received_at,
             charging_elsewhere=elsewhere,
         )
-        if starts and authorization.accepted and report.kind is not EventKind.ENDED:
+        holds = found is not None or not evse_flags(report, facts)
+        if starts and holds and authorization.accepted and report.kind is not EventKind.ENDED:
             facts.taken.add(token)
         return authorization
 
@@ -466,7 +468,10 @@ class TransactionHandler:
 
 @dataclass(slots=True, eq=False)
 class ReservationStatusHandler:
-    """Acknowledges ReservationStatusUpdate, known id or not, and passes it on (H04.FR.01)."""
+    """Acknowledges ReservationStatusUpdate, known id or not (H04.FR.01), and keeps it as a notice.
+
+    There are no reservations yet that it could change.
+    """
 
     async def read(
         self, connection: Connection, items: Sequence[Item[ReservationStatusReported]]
@@ -480,14 +485,8 @@ class ReservationStatusHandler:
         writes: Writes,
     ) -> Decision[None]:
         report = item.report
-        payload = {"reservation_id": report.reservation_id, "status": report.status}
-        writes.add(
-            jobs.POST,
-            (
-                report.received_at,
-                "reservation.status_reported",
-                str(report.station_id),
-                orjson.dumps(payload).decode(),
-            ),
-        )
+        told = {"reservationId": report.reservation_id, "reservationUpdateStatus": report.status}
+        kind, at = "ReservationStatusUpdate", report.received_at
+        row = (report.station_id, kind, at, at, False, orjson.dumps(told).decode())
+        writes.add(INSERT_NOTICE, row)
         return Decision(None)

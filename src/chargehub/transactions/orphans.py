@@ -17,11 +17,14 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
+from chargehub.access.audit import AUDIT
 from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
+from chargehub.kit.errors import Conflict
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import BatchStatement, Decision, GroupCommitter, Item, Writes
+from chargehub.stations.commands import StationLink
 from chargehub.stations.reports import BootReported, ConnectorStatus, StatusReported
 from chargehub.stations.store import charging_stations
 from chargehub.telemetry.readings import Flag
@@ -29,7 +32,7 @@ from chargehub.transactions.book import Book, OpenTransaction
 from chargehub.transactions.events import TransactionEnded
 from chargehub.transactions.facts import Connection
 from chargehub.transactions.recall import read_open
-from chargehub.transactions.rows import post, schedule_settlement
+from chargehub.transactions.rows import schedule_settlement
 from chargehub.transactions.store import transactions
 
 log = structlog.get_logger(__name__)
@@ -48,6 +51,18 @@ DARK = timedelta(hours=6)
 def schedule_orphan_check(writes: Writes, transaction_id: int, now: datetime) -> None:
     # A check that waits already stays: a station that repeats itself must not put it off for ever.
     writes.add(jobs.SCHEDULE_ONCE, (ORPHAN_CHECK, str(transaction_id), now + ORPHAN_DELAY, "{}"))
+
+
+class TransactionNotActive(Conflict):
+    """The transaction is not active."""
+
+    code = "transaction-not-active"
+
+
+class StationStillOnline(Conflict):
+    """The transaction's station is online: ask it to stop instead."""
+
+    code = "station-online"
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +93,8 @@ class CloseRequested:
     transaction_id: int
     silent_for: timedelta | None = None
     """Only if its station has said nothing of it for so long; None: whatever it says."""
+    actor: str | None = None
+    """The operator who asked for it; None: nobody but the policy."""
 
 
 CLOSE_BY_POLICY = BatchStatement(
@@ -125,7 +142,9 @@ class CloseHandler:
         flags = int(Flag.CLOSED_BY_POLICY | Flag.SUSPECT)
         writes.add(CLOSE_BY_POLICY, (found.id, ended_at, energy, flags))
         schedule_settlement(writes, found.id, report.received_at)
-        post(writes, "transaction.ended", report.received_at, found)
+        if report.actor is not None:
+            act = (report.received_at, report.actor, "transaction.closed", str(found.id))
+            writes.add(AUDIT, act)
         ended = TransactionEnded(found.id, found.station_id, found.evse_no, ended_at, energy)
         return Decision(reply=True, on_commit=lambda: self._closed(ended))
 
@@ -143,6 +162,7 @@ class OrphanPolicy:
     book: Book
     committer: GroupCommitter
     handler: CloseHandler
+    link: StationLink
 
     async def check(self, subject: str, _payload: dict[str, Any]) -> None:
         found = self.book.by_id(int(subject))
@@ -193,10 +213,35 @@ class OrphanPolicy:
                 )
             await jobs.postpone(connection, SWEEP, subject, now + SWEEP_EVERY)
 
+    async def station_retired(self, subject: str, _payload: dict[str, Any]) -> None:
+        """Close what is open at a station that was decommissioned or replaced. Repeatable."""
+        async with self.database.read() as connection:
+            numbers = await connection.scalars(
+                select(transactions.c.id).where(
+                    transactions.c.station_id == int(subject), transactions.c.state == "Active"
+                )
+            )
+        for number in numbers.all():
+            await self._close(int(subject), number)
+
+    async def close_by_operator(self, station_id: int, transaction_id: int, actor: str) -> None:
+        """Close a transaction whose station cannot be asked to.
+
+        Raises StationStillOnline, and TransactionNotActive.
+        """
+        if station_id in self.link.online_ids():
+            raise StationStillOnline
+        if not await self._close(station_id, transaction_id, actor=actor):
+            raise TransactionNotActive
+
     async def _close(
-        self, station_id: int, transaction_id: int, silent_for: timedelta | None = None
+        self,
+        station_id: int,
+        transaction_id: int,
+        silent_for: timedelta | None = None,
+        actor: str | None = None,
     ) -> bool:
-        request = CloseRequested(station_id, self.clock.now(), transaction_id, silent_for)
+        request = CloseRequested(station_id, self.clock.now(), transaction_id, silent_for, actor)
         closed: bool = await self.committer.submit(station_id, None, self.handler, request)
         if closed:
             log.info("transaction_closed_by_policy", transaction_id=transaction_id)

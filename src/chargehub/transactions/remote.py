@@ -30,6 +30,7 @@ from chargehub.stations.dispatch import CommandDesk
 from chargehub.stations.profiles import ChargingProfile
 from chargehub.stations.store import station_commands
 from chargehub.transactions.book import Book
+from chargehub.transactions.orphans import TransactionNotActive
 from chargehub.transactions.store import remote_start_ids
 
 log = structlog.get_logger(__name__)
@@ -44,12 +45,6 @@ class IdTokenNotAccepted(Conflict):
     """The idToken may not charge now."""
 
     code = "id-token-not-accepted"
-
-
-class TransactionNotActive(Conflict):
-    """The transaction is not active."""
-
-    code = "transaction-not-active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +169,6 @@ class RemoteControl:
             )
             if closed is None:
                 return
-            await connection.execute(
-                insert(jobs.outbox).values(
-                    at=self.clock.now(),
-                    topic="remote_start.not_started",
-                    subject=subject,
-                    payload={"remote_start_id": closed},
-                )
-            )
         log.info("remote_start_not_started", command_id=subject)
 
     async def request_stop(

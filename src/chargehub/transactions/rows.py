@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 
 from chargehub.authorization import Authorization
-from chargehub.kit import jobs
 from chargehub.kit.group_commit import Writes
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import INSERT_SAMPLES, microseconds
@@ -289,17 +288,6 @@ def link_remote_start(writes: Writes, report: TransactionReported, begun: OpenTr
             LINK_REMOTE_START_BY_TOKEN,
             (begun.station_id, begun.id_token, begun.evse_no, since, begun.id),
         )
-
-
-def post(writes: Writes, topic: str, at: datetime, transaction: OpenTransaction) -> None:
-    payload = {
-        "transaction_id": transaction.id,
-        "station_id": transaction.station_id,
-        "evse_no": transaction.evse_no,
-        "energy_wh": transaction.track.energy_wh,
-        "flags": int(transaction.flags),
-    }
-    writes.add(jobs.POST, (at, topic, str(transaction.id), orjson.dumps(payload).decode()))
 
 
 def fold(

@@ -44,6 +44,10 @@ class TransactionView(BaseModel):
         description="Corrected; of an active transaction the newest known.", examples=[12400]
     )
     flags: list[str] = Field(description="Why it deserves a second look.", examples=[["GAP"]])
+    settled_at: datetime | None = Field(
+        description="When the energy was last recomputed from the stored samples. Null of an ended"
+        " transaction: its energy is provisional, for about a minute."
+    )
     stopped_reason: str | None = Field(examples=[None])
     offline: bool = Field(description="Something of it happened while the station was offline.")
     live: LiveValues | None = Field(description="Null when ended or nothing was sampled yet.")
@@ -61,9 +65,6 @@ class TransactionDetail(TransactionView):
     reservation_id: int | None
     first_seq_no: int | None
     last_seq_no: int | None
-    settled_at: datetime | None = Field(
-        description="When the energy was last recomputed from the stored samples."
-    )
     messages_pending: bool | None = Field(
         description="Of one with gaps: true while its station may hold more messages of it."
     )
@@ -127,6 +128,7 @@ def transaction_view(row: Row[Any], latest: Row[Any] | None) -> TransactionView:
         end_register_wh=row.end_register_wh,
         energy_wh=live.energy_wh if live and live.energy_wh is not None else row.energy_wh,
         flags=flag_names(row.flags),
+        settled_at=row.settled_at,
         stopped_reason=row.stopped_reason,
         offline=row.offline,
         live=live,
@@ -143,7 +145,6 @@ def transaction_detail(row: Row[Any], latest: Row[Any] | None) -> TransactionDet
         reservation_id=row.reservation_id,
         first_seq_no=row.first_seq_no,
         last_seq_no=row.last_seq_no,
-        settled_at=row.settled_at,
         messages_pending=row.messages_pending,
     )
 

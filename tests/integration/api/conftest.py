@@ -29,6 +29,7 @@ from chargehub.app import build_api, create_openapi
 from chargehub.kit.clock import ClockPair, HubClock, wall_now
 from chargehub.kit.db import Database
 from chargehub.kit.events import EventBus
+from chargehub.kit.group_commit import GroupCommitter
 from chargehub.kit.http import API_PREFIX, PROBLEM_MEDIA_TYPE, provide
 from chargehub.live.board import Board
 from chargehub.live.facts import HubFacts
@@ -40,9 +41,11 @@ from chargehub.stations.api import StationParts
 from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.control import StationControl
 from chargehub.stations.dispatch import CommandDesk
+from chargehub.stations.fence import ConnectionFence
 from chargehub.stations.store import charging_stations
 from chargehub.telemetry.partitions import ensure_partitions
 from chargehub.transactions.book import Book
+from chargehub.transactions.orphans import CloseHandler, OrphanPolicy
 from chargehub.transactions.queries import read_charges
 from chargehub.transactions.remote import RemoteControl
 from tests.fakes.station_link import FakeStationLink
@@ -153,9 +156,10 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         guard=LoginGuard(free_failures_per_address=10_000),
         wall=wall,
     )
-    desk = CommandDesk(database, link, clock)
-    book = Book()
+    desk, book = CommandDesk(database, link, clock), Book()
     remote = RemoteControl(database, clock, desk, book, call_timeout_s=30.0)
+    committer = GroupCommitter(database, ConnectionFence(), max_batch=10, max_waiting=10)
+    committer.start()
     app = build_api({}, MAX_BODY_BYTES)
     provide(
         app,
@@ -163,6 +167,7 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         clock,
         access,
         remote,
+        OrphanPolicy(database, clock, book, committer, CloseHandler(book, bus), link),
         SmartChargingParts.build(database, clock, desk, book=book, remote=remote, supply=Supply()),
         LiveFeed(Board(FrameRing("test"), clock.now, 1.0), no_hub, max_viewers=1),
         AccessParts(database, secure_cookies=False),
@@ -187,6 +192,7 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         yield api
         for client in api.clients.values():
             await client.aclose()
+    await committer.stop()
     await database.close()
 
 

@@ -66,6 +66,7 @@ LEAST_ROLE = {
         GET /locations/{location_id}/labels.html
         POST /transactions/start
         POST /transactions/{transaction_id}/stop
+        POST /transactions/{transaction_id}/close
         GET /id-tokens
         GET /id-tokens/{token}
         PUT /id-tokens/{token}

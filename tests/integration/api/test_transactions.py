@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest_asyncio
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, select
 
+from chargehub.kit.jobs import due_actions
 from chargehub.stations.commands import CommandAnswer, RequestStartTransaction
 from chargehub.telemetry.queries import series_query
 from chargehub.telemetry.readings import Flag
 from chargehub.telemetry.store import samples
+from chargehub.transactions.rows import SETTLE
 from chargehub.transactions.store import transaction_events, transactions
 from tests.integration.api.conftest import (
     RunningApi,
@@ -77,6 +79,7 @@ async def hub(module_database_url: str) -> AsyncIterator[RunningApi]:
                 begin_register_wh=1_000,
                 end_register_wh=21_000,
                 energy_wh=20_000,
+                settled_at=now if number == 5 else None,
             )
             for number in range(1, 10)
         ]
@@ -186,6 +189,10 @@ async def test_ended_transaction_has_raw_and_corrected_values(hub: RunningApi) -
     assert found["flags"] == ["GAP", "OFFLINE"]
     assert (found["station_identity"], found["location_id"]) == ("cs1", "north")
     assert found["live"] is None
+    assert found["settled_at"] is not None
+    listed = (await hub.viewer.get("/transactions")).json()["items"]
+    settled = {item["id"]: item["settled_at"] is not None for item in listed}
+    assert settled == {number: number == 5 for number in range(1, 11)}
     problem_of(await hub.viewer.get("/transactions/11"), 404, "not-found")
 
 
@@ -262,3 +269,29 @@ async def test_remote_start_refuses_what_cannot_charge(hub: RunningApi) -> None:
 async def test_remote_stop_needs_an_active_transaction(hub: RunningApi) -> None:
     problem_of(await hub.operator.post("/transactions/99/stop"), 404, "not-found")
     problem_of(await hub.operator.post("/transactions/4/stop"), 409, "transaction-not-active")
+
+
+async def test_an_operator_closes_what_a_station_that_is_gone_left_open(hub: RunningApi) -> None:
+    problem_of(await hub.operator.post("/transactions/99/close"), 404, "not-found")
+    problem_of(await hub.operator.post("/transactions/4/close"), 409, "station-online")
+    station_id = await hub.station_id("cs1")
+    hub.link.online.discard(station_id)
+    problem_of(await hub.operator.post("/transactions/4/close"), 409, "transaction-not-active")
+    assert (await hub.viewer.post("/transactions/10/close")).status_code == 403
+    closed = await hub.operator.post("/transactions/10/close")
+    assert closed.status_code == 200, closed.text
+    found = closed.json()
+    assert (found["state"], found["flags"]) == ("Ended", ["SUSPECT", "CLOSED_BY_POLICY"])
+    assert (found["energy_wh"], found["end_received_at"]) == (1_500, None)
+    again = await hub.operator.post("/transactions/10/close")
+    problem_of(again, 409, "transaction-not-active")
+    trail = (await hub.admin.get("/audit", params={"action": "transaction.closed"})).json()["items"]
+    assert [(item["actor"], item["subject"]) for item in trail] == [("operator", "10")]
+    async with hub.database.read() as connection:
+        settling = await connection.scalar(
+            select(due_actions.c.id).where(
+                due_actions.c.kind == SETTLE, due_actions.c.subject == "10"
+            )
+        )
+    assert settling is not None
+    hub.link.online.add(station_id)
