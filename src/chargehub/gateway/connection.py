@@ -23,10 +23,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 
 from chargehub.gateway.intake import Intake
+from chargehub.gateway.messages import refused_answer
 from chargehub.gateway.rate_limit import LogQuota, RateLimit
 from chargehub.gateway.translation import (
+    Answer,
     Context,
-    InboundMessage,
     Payload,
     Report,
     Request,
@@ -48,6 +49,8 @@ from chargehub.ocpp import (
     Ignored,
     InvalidPayload,
     OcppSession,
+    ResultRefused,
+    SendReceived,
     SessionClosed,
 )
 from chargehub.stations.commands import (
@@ -78,6 +81,7 @@ THROTTLED = Counter("chargehub_ocpp_throttled_total", "Times a station was read 
 _REFUSED = MESSAGES.labels("call_refused")
 _IGNORED = MESSAGES.labels("ignored")
 _SENT = MESSAGES.labels("call_sent")
+_NEVER_ANSWERED = MESSAGES.labels("never_answered")
 
 
 FRESH_S = 0.2
@@ -123,10 +127,11 @@ class StationSocket(ServerConnection):
 
 @dataclass(slots=True, eq=False)
 class _Exchange:
-    """A call of the station on its way from being read to being answered."""
+    """A message of the station on its way from being read to being answered, or only stored."""
 
     message_id: str
-    message: InboundMessage
+    answer: Answer | None
+    """How its answer is made; None for what is never answered."""
     received_at: datetime
     began: float
     reports: Sequence[Report] = ()
@@ -153,7 +158,9 @@ class StationConnection:
     log_quota: LogQuota = field(default_factory=LogQuota)
     waiting_max: int = 64
     """Calls of the station that may wait for their turn; then its socket is read no more."""
-    _waiting: deque[tuple[CallReceived, float]] = field(default_factory=deque)
+    _waiting: deque[tuple[CallReceived | SendReceived | ResultRefused, float]] = field(
+        default_factory=deque
+    )
     _current: _Exchange | None = None
     _unsent: deque[str] = field(default_factory=deque)
     _writer: asyncio.Task[Any] | None = None
@@ -239,7 +246,9 @@ class StationConnection:
     def _receive(self, text: str | bytes, now: float) -> None:
         event = self.session.receive(text, now)
         match event:
-            case CallReceived():
+            case CallReceived() | SendReceived() | ResultRefused():
+                if not isinstance(event, CallReceived):
+                    _NEVER_ANSWERED.inc()
                 self._waiting.append((event, now))
                 if self._current is None:
                     self._work()
@@ -288,12 +297,18 @@ class StationConnection:
                     self._break_off(error)
                 return
             self._current = None
-            self._reply(exchange)
+            if exchange.answer is not None:
+                self._reply(exchange, exchange.answer)
 
-    def _open(self, call: CallReceived, began: float) -> _Exchange:
+    def _open(self, call: CallReceived | SendReceived | ResultRefused, began: float) -> _Exchange:
+        now = self.clock.now()
+        if isinstance(call, ResultRefused):
+            # The station has not heard what we decided: kept, for people to see.
+            notice = refused_answer(call, Context(self.station_id, now, valid=False))
+            return _Exchange(call.message_id, None, now, began, (notice,))
         message = self.translator.inbound[call.action]
-        context = Context(self.station_id, self.clock.now(), call.valid)
-        exchange = _Exchange(call.message_id, message, context.received_at, began)
+        context = Context(self.station_id, now, call.valid)
+        exchange = _Exchange(call.message_id, message.answer, now, began)
         try:
             exchange.reports = message.read(call.payload, context)
         except Untranslatable as error:
@@ -330,7 +345,7 @@ class StationConnection:
         self._work()
         self._flush()
 
-    def _reply(self, exchange: _Exchange) -> None:
+    def _reply(self, exchange: _Exchange, answer: Answer) -> None:
         message_id = exchange.message_id
         if exchange.failed:
             self.session.reply_error(message_id, ErrorCode.INTERNAL_ERROR)
@@ -340,7 +355,7 @@ class StationConnection:
         # A station sets its clock by our answer, so after a wait the time is read again.
         now = exchange.received_at if took_s < FRESH_S else self.clock.now()
         try:
-            payload = exchange.message.answer(replies, now)
+            payload = answer(replies, now)
         except Exception:
             # A fault of ours: what was said is stored, and a call is never left without an end.
             log.exception("call_unanswerable", station_id=self.identity)

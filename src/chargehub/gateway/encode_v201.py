@@ -1,4 +1,4 @@
-"""Version-free commands to OCPP 2.0.1. Pure. What stations say is read in `translate_v201`."""
+"""Version-free commands to OCPP 2.x. Pure. What stations say is read in `translate_v201`."""
 
 from __future__ import annotations
 
@@ -28,23 +28,21 @@ ID_TOKEN_LIMIT = 36
 CENTRAL = "Central"
 
 
-def _token(text: str, kind: str | None) -> Payload:
-    if len(text) > ID_TOKEN_LIMIT:
-        raise InvalidCommand(
-            f"This station's protocol takes idTokens of {ID_TOKEN_LIMIT} characters"
-        )
+def _token(text: str, kind: str | None, limit: int) -> Payload:
+    if len(text) > limit:
+        raise InvalidCommand(f"This station's protocol takes idTokens of {limit} characters")
     return {"idToken": text, "type": kind or CENTRAL}
 
 
-def _encode_start(command: RequestStartTransaction) -> Request:
+def encode_start(command: RequestStartTransaction, id_token_limit: int = ID_TOKEN_LIMIT) -> Request:
     payload: Payload = {
-        "idToken": _token(command.id_token, command.id_token_type),
+        "idToken": _token(command.id_token, command.id_token_type, id_token_limit),
         "remoteStartId": command.remote_start_id,
     }
     if command.evse_no is not None:
         payload["evseId"] = command.evse_no
     if command.group_id_token is not None:
-        payload["groupIdToken"] = _token(command.group_id_token, CENTRAL)
+        payload["groupIdToken"] = _token(command.group_id_token, CENTRAL, id_token_limit)
     if command.charging_profile is not None:
         payload["chargingProfile"] = encode_profile(command.charging_profile)
     return Request("RequestStartTransaction", payload)
@@ -73,16 +71,16 @@ def _encode_unlock(command: UnlockConnector) -> Request:
     )
 
 
-def _encode_reserve(command: ReserveNow) -> Request:
+def encode_reserve(command: ReserveNow, id_token_limit: int = ID_TOKEN_LIMIT) -> Request:
     payload: Payload = {
         "id": command.reservation_id,
         "expiryDateTime": format_datetime(command.expires_at),
-        "idToken": _token(command.id_token, command.id_token_type),
+        "idToken": _token(command.id_token, command.id_token_type, id_token_limit),
     }
     if command.evse_no:
         payload["evseId"] = command.evse_no
     if command.group_id_token is not None:
-        payload["groupIdToken"] = _token(command.group_id_token, CENTRAL)
+        payload["groupIdToken"] = _token(command.group_id_token, CENTRAL, id_token_limit)
     return Request("ReserveNow", payload)
 
 
@@ -108,12 +106,12 @@ def _encode_inventory(command: ReportInventory) -> Request:
 
 
 ENCODERS: Mapping[type, Encoder] = {
-    RequestStartTransaction: _encode_start,
+    RequestStartTransaction: encode_start,
     RequestStopTransaction: _encode_stop,
     ResetStation: _encode_reset,
     ChangeAvailability: _encode_availability,
     UnlockConnector: _encode_unlock,
-    ReserveNow: _encode_reserve,
+    ReserveNow: encode_reserve,
     CancelReservation: encode_cancel_reservation,
     ClearCache: encode_clear_cache,
     TriggerMessage: _encode_trigger,

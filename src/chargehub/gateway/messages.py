@@ -9,8 +9,9 @@ from typing import Any
 from chargehub.gateway.fields import Fields, notice
 from chargehub.gateway.translation import Context, InboundMessage, Payload, Report, Request
 from chargehub.kit.datetimes import format_datetime
+from chargehub.ocpp import ResultRefused
 from chargehub.stations.commands import CancelReservation, ClearCache
-from chargehub.stations.reports import ConnectorStatus, RegistrationStatus
+from chargehub.stations.reports import ConnectorStatus, NoticeReported, RegistrationStatus
 
 CONNECTOR_STATUSES = {status.value: status for status in ConnectorStatus}
 
@@ -54,6 +55,17 @@ DATA_TRANSFER = InboundMessage(
     # 16 4.3, P02.FR.05-07: no vendor's extension is known here, so no data is answered either.
     lambda _replies, _now: {"status": "UnknownVendorId"},
 )
+
+
+def refused_answer(refusal: ResultRefused, context: Context) -> NoticeReported:
+    """Keep that a station could not process an answer of ours."""
+    kept = {
+        "action": refusal.action,
+        "code": str(refusal.code)[:50],
+        "description": refusal.description[:255],
+        "details": refusal.details,
+    }
+    return notice("AnswerRefused", kept, context)
 
 
 def encode_cancel_reservation(command: CancelReservation) -> Request:

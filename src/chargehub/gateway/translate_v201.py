@@ -1,6 +1,7 @@
 """OCPP 2.0.1 to version-free words, which are its own; `encode_v201` is the way back. Pure.
 
-OCPP 2.1 is this table extended. What is decided about a report is the features' business.
+OCPP 2.1 is this table extended (`translate_v21`). What is decided about a report is the features'
+business.
 """
 
 from __future__ import annotations
@@ -145,18 +146,22 @@ def _availability(event: Fields, context: Context) -> StatusReported | None:
 _AVAILABILITY_COMPONENTS = frozenset(("ChargingStation", "EVSE", "Connector"))
 
 
-def _read_authorize(payload: Payload, context: Context) -> Sequence[Report]:
+def read_authorize(payload: Payload, context: Context) -> Sequence[Report]:
     token = _id_token(Fields(payload))
     if token is None:
         raise Untranslatable("an Authorize needs an idToken")
     return (AuthorizeRequested(context.station_id, context.received_at, token),)
 
 
-def _answer_authorize(replies: Sequence[Any], _now: datetime) -> Payload:
-    return {"idTokenInfo": _id_token_info(replies[0]) if replies else {"status": "Invalid"}}
+def answer_authorize(
+    replies: Sequence[Any], _now: datetime, id_token_limit: int = ID_TOKEN_LIMIT
+) -> Payload:
+    if not replies:
+        return {"idTokenInfo": {"status": "Invalid"}}
+    return {"idTokenInfo": _id_token_info(replies[0], id_token_limit)}
 
 
-def _read_transaction(payload: Payload, context: Context) -> Sequence[Report]:
+def read_transaction(payload: Payload, context: Context) -> Sequence[TransactionReported]:
     fields = Fields(payload)
     transaction = fields.child("transactionInfo")
     evse = fields.child("evse")
@@ -215,10 +220,14 @@ def _event_hash(payload: Payload) -> int:
     return content_hash({name: value for name, value in payload.items() if name != "offline"})
 
 
-def _answer_transaction(replies: Sequence[Any], _now: datetime) -> Payload:
+def answer_transaction(
+    replies: Sequence[Any], _now: datetime, id_token_limit: int = ID_TOKEN_LIMIT
+) -> Payload:
     # E01.FR.11/12: an idTokenInfo only for an idToken.
     authorization = replies[0].authorization if replies else None
-    return {} if authorization is None else {"idTokenInfo": _id_token_info(authorization)}
+    if authorization is None:
+        return {}
+    return {"idTokenInfo": _id_token_info(authorization, id_token_limit)}
 
 
 def _read_meter_values(payload: Payload, context: Context) -> Sequence[Report]:
@@ -327,12 +336,12 @@ def _id_token(fields: Fields) -> IdToken | None:
     return IdToken(text or "", token.filled("type", 20))
 
 
-def _id_token_info(authorization: Authorization) -> Payload:
+def _id_token_info(authorization: Authorization, id_token_limit: int) -> Payload:
     info: Payload = {"status": authorization.status.value}
     if authorization.cache_expires_at is not None:
         info["cacheExpiryDateTime"] = format_datetime(authorization.cache_expires_at)
     group = authorization.group_id_token
-    if group and len(group) <= ID_TOKEN_LIMIT:
+    if group and len(group) <= id_token_limit:
         info["groupIdToken"] = {"idToken": group, "type": CENTRAL}  # C09.FR.09/12/13
     if authorization.evse_nos:
         info["evseId"] = list(authorization.evse_nos)  # C01.FR.20
@@ -340,7 +349,7 @@ def _id_token_info(authorization: Authorization) -> Payload:
 
 
 _INBOUND = {
-    "Authorize": InboundMessage(_read_authorize, _answer_authorize),
+    "Authorize": InboundMessage(read_authorize, answer_authorize),
     # A field too long must not keep a station off the hub.
     "BootNotification": InboundMessage(_read_boot, answer_boot, tolerant=True),
     "DataTransfer": DATA_TRANSFER,
@@ -353,7 +362,7 @@ _INBOUND = {
     "ReservationStatusUpdate": InboundMessage(_read_reservation, answer_nothing),
     "SecurityEventNotification": kept_as("SecurityEventNotification"),
     "StatusNotification": InboundMessage(_read_status, answer_nothing, tolerant=True),
-    "TransactionEvent": InboundMessage(_read_transaction, _answer_transaction, tolerant=True),
+    "TransactionEvent": InboundMessage(read_transaction, answer_transaction, tolerant=True),
     **PROFILES_INBOUND,
 }
 

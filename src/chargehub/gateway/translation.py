@@ -1,7 +1,7 @@
 """The shape of a translator: two tables, one per direction. Pure.
 
 A version is a `Translator`; `translate_v16` and `translate_v201` each build one. A later version is
-the older one's tables plus additions (`Translator.extended`).
+the older one's tables plus additions (`Translator.extended`), as `translate_v21` shows.
 """
 
 from __future__ import annotations
@@ -64,17 +64,22 @@ class Context(NamedTuple):
     """False when the payload failed its schema: read field by field, and flag."""
 
 
+Reader = Callable[[Payload, Context], Sequence[Report]]
+Answer = Callable[[Sequence[Any], datetime], Payload]
+
+
 @dataclass(frozen=True, slots=True)
 class InboundMessage:
     """One row of the inbound table.
 
     `read` gives the reports to submit, in order (none for Heartbeat). `answer` builds the reply
-    from the submitted reports' replies and the time of the answer. `tolerant` messages are billing
+    from the submitted reports' replies and the time of the answer; None marks a one-way message,
+    which is never answered and so never refused either. `tolerant` messages are billing
     data: when their schema check fails they are read all the same (16 4.8, E-block remarks).
     """
 
-    read: Callable[[Payload, Context], Sequence[Report]]
-    answer: Callable[[Sequence[Any], datetime], Payload]
+    read: Reader
+    answer: Answer | None
     tolerant: bool = False
 
 
@@ -96,9 +101,7 @@ class Translator:
     """Our request -> the station's messages it allows before acceptance (B02.FR.09, E16J 3.10)."""
     allowed_while_pending: frozenset[str]
     """Requests we may send to a Pending station (B02.FR.01)."""
-    results: Mapping[str, Callable[[Payload, Context], Sequence[Report]]] = field(
-        default_factory=dict
-    )
+    results: Mapping[str, Reader] = field(default_factory=dict)
     """Our request -> how its answer is read, where the answer itself reports something."""
     told: Mapping[type, Callable[[Payload, Context], Any]] = field(default_factory=dict)
     """By command type: what its answer tells whoever sent it (`CommandAnswer.told`)."""
@@ -116,6 +119,7 @@ class Translator:
         inbound: Mapping[str, InboundMessage] | None = None,
         encoders: Mapping[type, Encoder] | None = None,
     ) -> Translator:
+        """Return this table with rows added or replaced: how a later version is made."""
         return replace(
             self,
             inbound={**self.inbound, **(inbound or {})},

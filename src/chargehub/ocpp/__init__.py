@@ -23,6 +23,8 @@ from chargehub.ocpp.events import (
     FailureReason,
     Ignored,
     IgnoredReason,
+    ResultRefused,
+    SendReceived,
 )
 from chargehub.ocpp.frames import drop_absent
 from chargehub.ocpp.schemas import Schemas, schemas_for
@@ -48,7 +50,9 @@ __all__ = [
     "OcppError",
     "OcppSession",
     "OcppVersion",
+    "ResultRefused",
     "Schemas",
+    "SendReceived",
     "SessionClosed",
     "Violation",
     "choose_version",

@@ -41,6 +41,30 @@ class CallRepeated(NamedTuple):
     answered: bool
 
 
+class SendReceived(NamedTuple):
+    """A message to be worked on that nobody waits for an answer to (2.1 FR.07)."""
+
+    message_id: str
+    action: str
+    payload: dict[str, Any]
+    violation: Violation | None = None
+
+    @property
+    def valid(self) -> bool:
+        return self.violation is None
+
+
+class ResultRefused(NamedTuple):
+    """The station could not process our answer to this CALL of its own (2.1 FR.06)."""
+
+    message_id: str
+    action: str
+    code: ErrorCode | str
+    """The station's error code; text when no standard knows it."""
+    description: str
+    details: Any
+
+
 class CallAnswered(NamedTuple):
     """Our call succeeded as an RPC; what the station decided is in the payload."""
 
@@ -78,6 +102,7 @@ class IgnoredReason(StrEnum):
     MALFORMED = "malformed"
     UNKNOWN_MESSAGE_TYPE = "unknown_message_type"
     UNMATCHED_ANSWER = "unmatched_answer"
+    UNWANTED_SEND = "unwanted_send"
     SESSION_CLOSED = "session_closed"
 
 
@@ -89,4 +114,13 @@ class Ignored(NamedTuple):
     message_id: str | None = None
 
 
-Event = CallReceived | CallRefused | CallRepeated | CallAnswered | CallFailed | Ignored
+Event = (
+    CallReceived
+    | CallRefused
+    | CallRepeated
+    | SendReceived
+    | ResultRefused
+    | CallAnswered
+    | CallFailed
+    | Ignored
+)

@@ -22,9 +22,14 @@ from chargehub.ocpp.errors import ErrorCode, InvalidPayload, Violation
 CALL: Final = 2
 CALL_RESULT: Final = 3
 CALL_ERROR: Final = 4
+CALL_RESULT_ERROR: Final = 5
+SEND: Final = 6
 
 RPC_TYPES: Final = frozenset({CALL, CALL_RESULT, CALL_ERROR})
-"""The message types of 1.6 and 2.0.1 (2.1 adds two)."""
+"""The message types of 1.6 and 2.0.1."""
+
+RPC_TYPES_OF_2_1: Final = RPC_TYPES | {CALL_RESULT_ERROR, SEND}
+"""2.1 P4 4.1.3 adds an error that answers a CALLRESULT, and a message that nothing answers."""
 
 MESSAGE_ID_MAX = 255
 """The standard says 36; longer ones are echoed all the same, so that billing data gets through."""
@@ -59,6 +64,23 @@ class CallError(NamedTuple):
     """An object if the station keeps to the standard; some send a string."""
 
 
+class CallResultError(NamedTuple):
+    """The sender could not process our CALLRESULT of this id (2.1 P4 4.2.3)."""
+
+    message_id: str
+    code: str
+    description: str
+    details: Any
+
+
+class Send(NamedTuple):
+    """A message that is never answered (2.1 P4 4.2.4)."""
+
+    message_id: str
+    action: str
+    payload: dict[str, Any]
+
+
 class UnknownType(NamedTuple):
     message_type: int
     message_id: str | None
@@ -69,10 +91,10 @@ class Malformed(NamedTuple):
     message_id: str | None = None
     """None when not even that could be read."""
     fault: Violation | None = None
-    """How to answer; None when it was an answer itself, which is never answered."""
+    """How to answer; None when it was an answer itself or a SEND, which are never answered."""
 
 
-Frame = Call | CallResult | CallError | UnknownType | Malformed
+Frame = Call | CallResult | CallError | CallResultError | Send | UnknownType | Malformed
 
 
 def parse(text: str | bytes, message_types: Container[int] = RPC_TYPES) -> Frame:
@@ -102,7 +124,7 @@ def _malformed(
     return Malformed(reason, message_id, Violation(code, reason))
 
 
-def _read_call(message: list[Any], message_id: str | None) -> Frame:
+def _read_call(message: list[Any], message_id: str | None) -> Call | Malformed:
     if message_id is None:
         return _malformed("a CALL without usable message id")
     if len(message) != 4:
@@ -126,19 +148,36 @@ def _read_call_result(message: list[Any], message_id: str | None) -> Frame:
 def _read_call_error(message: list[Any], message_id: str | None) -> Frame:
     if message_id is None:
         return Malformed("a CALLERROR without usable message id")
+    return CallError(message_id, *_read_error(message))
+
+
+def _read_call_result_error(message: list[Any], message_id: str | None) -> Frame:
+    if message_id is None:
+        return Malformed("a CALLRESULTERROR without usable message id")
+    return CallResultError(message_id, *_read_error(message))
+
+
+def _read_error(message: list[Any]) -> tuple[str, str, Any]:
     code, description, details = (*message[2:5], None, None, None)[:3]
-    return CallError(
-        message_id,
+    return (
         code if isinstance(code, str) else "",
         description if isinstance(description, str) else "",
         {} if details is None else details,
     )
 
 
+def _read_send(message: list[Any], message_id: str | None) -> Frame:
+    # P4 4.2.4: it has the elements of a CALL, and no answer whatever they are.
+    read = _read_call(message, message_id)
+    return Send(*read) if isinstance(read, Call) else Malformed("an unreadable SEND", message_id)
+
+
 _READERS: Mapping[int, Callable[[list[Any], str | None], Frame]] = {
     CALL: _read_call,
     CALL_RESULT: _read_call_result,
     CALL_ERROR: _read_call_error,
+    CALL_RESULT_ERROR: _read_call_result_error,
+    SEND: _read_send,
 }
 
 
@@ -236,6 +275,10 @@ def encode_call_error(
     message_id: str, code: str, description: str, details: Mapping[str, Any]
 ) -> str:
     return _encode([CALL_ERROR, message_id, code, description[:DESCRIPTION_MAX], details])
+
+
+def encode_call_result_error(message_id: str, code: str, description: str) -> str:
+    return _encode([CALL_RESULT_ERROR, message_id, code, description[:DESCRIPTION_MAX], {}])
 
 
 def drop_absent(payload: Mapping[str, Any]) -> dict[str, Any]:

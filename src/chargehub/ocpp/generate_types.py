@@ -31,6 +31,8 @@ def types_text(version: OcppVersion) -> str:
     for action in sorted(schemas_for(version).actions):
         writer.add_message(dialect, f"{action}Request", action + dialect.request_suffix)
         writer.add_message(dialect, f"{action}Response", f"{action}Response")
+    for action in sorted(dialect.sends):
+        writer.add_message(dialect, action, action)
     body = "\n".join(writer.declarations[name] for name in sorted(writer.declarations))
     names = ["Any"] if "Any]" in body or ": Any" in body else []
     names += ["Literal", "NotRequired", "TypeAlias", "TypedDict"]

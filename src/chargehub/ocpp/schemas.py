@@ -60,14 +60,19 @@ class Schemas:
 
     def __init__(self, dialect: Dialect) -> None:
         self.actions = frozenset(_action_names(dialect))
-        """Every action the version knows, whoever may send it."""
+        """Every action the version knows, whoever may send it; none of them is a SEND."""
         self._requests = _Checks(dialect.schema_folder, dialect.request_suffix)
         self._responses = _Checks(dialect.schema_folder, "Response")
+        self._sends = _Checks(dialect.schema_folder, "")
         self._outbound = _Checks(dialect.schema_folder, dialect.request_suffix, formats=True)
 
     def check_request(self, action: str, payload: Any) -> Violation | None:
         """Return what is wrong with it. The action must be one of `actions`."""
         return _check(self._requests[action], payload)
+
+    def check_send(self, action: str, payload: Any) -> Violation | None:
+        """Check a one-way message. The action must be one of the dialect's `sends`."""
+        return _check(self._sends[action], payload)
 
     def check_outbound(self, action: str, payload: Any) -> Violation | None:
         """Check a request that we are about to send: formats and the range of numbers too."""
@@ -92,7 +97,7 @@ def read_schema(folder: str, name: str) -> dict[str, Any]:
 def _action_names(dialect: Dialect) -> set[str]:
     folder = files("ocpp").joinpath(dialect.schema_folder, "schemas")
     stems = {entry.name.removesuffix(".json") for entry in folder.iterdir()}
-    requests = {stem for stem in stems if not stem.endswith("Response")}
+    requests = {stem for stem in stems if not stem.endswith("Response")} - dialect.sends
     return {stem.removesuffix(dialect.request_suffix) for stem in requests}
 
 

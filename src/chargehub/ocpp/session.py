@@ -31,17 +31,22 @@ from chargehub.ocpp.events import (
     FailureReason,
     Ignored,
     IgnoredReason,
+    ResultRefused,
+    SendReceived,
 )
 from chargehub.ocpp.frames import (
     UNREADABLE_ID,
     Call,
     CallError,
     CallResult,
+    CallResultError,
     Malformed,
+    Send,
     UnknownType,
     encode_call,
     encode_call_error,
     encode_call_result,
+    encode_call_result_error,
     load_json,
     parse,
 )
@@ -52,6 +57,7 @@ RECENT_CALLS_MAX = 8
 """So many of the station's CALLs are remembered to recognise a retry."""
 
 
+_DETAIL_MAX = 50
 _ALWAYS_ALLOWED = frozenset({"BootNotification"})
 _SIGNED = "-Signed"
 
@@ -78,9 +84,10 @@ class _Inbound:
     and written for every message.
     """
 
-    __slots__ = ("answer", "content")
+    __slots__ = ("action", "answer", "content")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, action: str, text: str) -> None:
+        self.action = action
         self.content = hash(text)
         self.answer: str | None = None
 
@@ -156,9 +163,9 @@ class OcppSession:
     ) -> None:
         """Take the host's tables; sets and mappings are shared, not copied.
 
-        `supported`: the station's actions the host works on. `tolerant`: those of them that are
-        handed up even when their schema check fails. `unlocked_by`: our action -> the station's
-        actions it permits before acceptance (E16J 3.10, B02.FR.09).
+        `supported`: the station's actions the host works on, one-way ones too. `tolerant`: those
+        of them that are handed up even when their schema check fails. `unlocked_by`: our action ->
+        the station's actions it permits before acceptance (E16J 3.10, B02.FR.09).
         """
         self.version = version
         self.accepted = accepted
@@ -189,13 +196,18 @@ class OcppSession:
         frame = parse(text, self._dialect.message_types)
         match frame:
             case Call():
-                return self._receive_call(frame, str(text))
+                event: Event = self._receive_call(frame, str(text))
             case CallResult() | CallError():
-                return self._receive_answer(frame, now)
+                event = self._receive_answer(frame, now)
+            case CallResultError():
+                event = self._receive_result_error(frame)
+            case Send():
+                event = self._receive_send(frame)
             case UnknownType():
-                return self._receive_unknown_type(frame)
-            case Malformed():
-                return self._receive_malformed(frame)
+                event = self._receive_unknown_type(frame)
+            case _:
+                event = self._receive_malformed(frame)
+        return event
 
     def _receive_call(self, call: Call, text: str) -> Event:
         known = self._recent.get(call.message_id)
@@ -212,11 +224,11 @@ class OcppSession:
         # 16 4.7, 4.8, 4.10, J01.FR.18: billing data is answered even if it makes no sense.
         if violation is not None and action not in self._tolerant:
             return self._refuse(call, violation)
-        self._remember(message_id, text)
+        self._remember(message_id, action, text)
         return CallReceived(message_id, action, payload, violation, signed)
 
     def _obstacle(self, action: str) -> Violation | None:
-        if action not in self._supported:
+        if action not in self._supported or action in self._dialect.sends:
             return _NOT_SUPPORTED if action in self._schemas.actions else _NOT_IMPLEMENTED
         if not self.accepted and action not in self._unlocked:
             return _NOT_ACCEPTED
@@ -231,8 +243,8 @@ class OcppSession:
             self._outgoing.append(known.answer)
         return CallRepeated(call.message_id, call.action, known.answer is not None)
 
-    def _remember(self, message_id: str, text: str) -> None:
-        inbound = _Inbound(text)
+    def _remember(self, message_id: str, action: str, text: str) -> None:
+        inbound = _Inbound(action, text)
         waiting = self._unanswered.get(message_id)
         if waiting is None:
             self._unanswered[message_id] = [inbound]
@@ -256,17 +268,41 @@ class OcppSession:
             # A late answer must never be taken for that of the next call.
             return Ignored(IgnoredReason.UNMATCHED_ANSWER, message_id=answer.message_id)
         self._in_flight = None
-        self._send_next(now)
         if isinstance(answer, CallError):
+            self._send_next(now)
             return call.fail(FailureReason.ANSWERED_WITH_ERROR, sent=True, error=answer)
         violation = self._schemas.check_response(call.action, answer.payload)
+        if violation is not None and self._dialect.refuses_results:
+            # 2.1 FR.06; what can be read of the result is used all the same.
+            spelling = self._dialect.spell(violation.code)
+            refusal = encode_call_result_error(call.message_id, spelling, violation.description)
+            self._outgoing.append(refusal)
+        self._send_next(now)
         payload = answer.payload if isinstance(answer.payload, dict) else {}
         return CallAnswered(call.message_id, call.action, payload, violation)
+
+    def _receive_send(self, send: Send) -> SendReceived | Ignored:
+        message_id, action, payload = send
+        wanted = action in self._dialect.sends and action in self._supported
+        if not wanted or not (self.accepted or action in self._unlocked):
+            return Ignored(IgnoredReason.UNWANTED_SEND, action[:_DETAIL_MAX], message_id)
+        # Nobody would hear of a refusal, so what fails its schema is handed up too.
+        violation = self._schemas.check_send(action, payload)
+        return SendReceived(message_id, action, payload, violation)
+
+    def _receive_result_error(self, error: CallResultError) -> ResultRefused | Ignored:
+        known = self._recent.get(error.message_id)
+        if known is None or known.answer is None:
+            return Ignored(IgnoredReason.UNMATCHED_ANSWER, message_id=error.message_id)
+        # A retry is worked on anew: the remembered answer has failed already.
+        del self._recent[error.message_id]
+        code = read_error_code(error.code)
+        return ResultRefused(error.message_id, known.action, code, error.description, error.details)
 
     def _receive_unknown_type(self, frame: UnknownType) -> Ignored:
         if self._dialect.answers_unknown_types:
             self._send_error(frame.message_id or UNREADABLE_ID, _UNKNOWN_TYPE)
-        detail = str(frame.message_type)[:20]
+        detail = str(frame.message_type)[:_DETAIL_MAX]
         return Ignored(IgnoredReason.UNKNOWN_MESSAGE_TYPE, detail, frame.message_id)
 
     def _receive_malformed(self, frame: Malformed) -> Event:

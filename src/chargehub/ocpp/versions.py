@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from chargehub.ocpp.errors import V16_SPELLINGS, ErrorCode, read_error_code
-from chargehub.ocpp.frames import RPC_TYPES
+from chargehub.ocpp.frames import RPC_TYPES, RPC_TYPES_OF_2_1
 
 
 class OcppVersion(StrEnum):
@@ -19,6 +19,7 @@ class OcppVersion(StrEnum):
 
     V16 = "ocpp1.6"
     V201 = "ocpp2.0.1"
+    V21 = "ocpp2.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class Dialect:
     """An unknown message type gets a CALLERROR (2.0.1 P4 4.4); elsewhere it is ignored."""
     signed_actions: bool
     """`X-Signed` stands for X (P4 7.2)."""
+    refuses_results: bool = False
+    """An invalid CALLRESULT gets a CALLRESULTERROR (2.1 P2 FR.06); before, there was no such."""
+    sends: frozenset[str] = frozenset()
+    """Messages that travel as SEND (2.1 P4 4.2.4): no request has their name."""
     spellings: Mapping[ErrorCode, str] = field(default_factory=dict)
 
     def spell(self, code: ErrorCode | str) -> str:
@@ -49,7 +54,7 @@ class Dialect:
         return reading
 
 
-_CORE_STATION_REQUESTS = frozenset(
+_STATION_REQUESTS_OF_ALL = frozenset(
     {
         "Authorize",
         "BootNotification",
@@ -63,13 +68,31 @@ _CORE_STATION_REQUESTS = frozenset(
     }
 )
 
+_STATION_REQUESTS_OF_2_0_1 = _STATION_REQUESTS_OF_ALL | {
+    "ClearedChargingLimit",
+    "Get15118EVCertificate",
+    "GetCertificateStatus",
+    "NotifyChargingLimit",
+    "NotifyCustomerInformation",
+    "NotifyDisplayMessages",
+    "NotifyEVChargingNeeds",
+    "NotifyEVChargingSchedule",
+    "NotifyEvent",
+    "NotifyMonitoringReport",
+    "NotifyReport",
+    "PublishFirmwareStatusNotification",
+    "ReportChargingProfiles",
+    "ReservationStatusUpdate",
+    "TransactionEvent",
+}
+
 DIALECTS: Mapping[OcppVersion, Dialect] = MappingProxyType(
     {
         OcppVersion.V16: Dialect(
             version=OcppVersion.V16,
             schema_folder="v16",
             request_suffix="",
-            station_requests=_CORE_STATION_REQUESTS
+            station_requests=_STATION_REQUESTS_OF_ALL
             | {
                 "DiagnosticsStatusNotification",
                 "SignedFirmwareStatusNotification",
@@ -86,28 +109,37 @@ DIALECTS: Mapping[OcppVersion, Dialect] = MappingProxyType(
             version=OcppVersion.V201,
             schema_folder="v201",
             request_suffix="Request",
-            station_requests=_CORE_STATION_REQUESTS
-            | {
-                "ClearedChargingLimit",
-                "Get15118EVCertificate",
-                "GetCertificateStatus",
-                "NotifyChargingLimit",
-                "NotifyCustomerInformation",
-                "NotifyDisplayMessages",
-                "NotifyEVChargingNeeds",
-                "NotifyEVChargingSchedule",
-                "NotifyEvent",
-                "NotifyMonitoringReport",
-                "NotifyReport",
-                "PublishFirmwareStatusNotification",
-                "ReportChargingProfiles",
-                "ReservationStatusUpdate",
-                "TransactionEvent",
-            },
+            station_requests=_STATION_REQUESTS_OF_2_0_1,
             message_types=RPC_TYPES,
             answers_unreadable=True,
             answers_unknown_types=True,
             signed_actions=True,
+        ),
+        OcppVersion.V21: Dialect(
+            version=OcppVersion.V21,
+            schema_folder="v21",
+            request_suffix="Request",
+            station_requests=_STATION_REQUESTS_OF_2_0_1
+            | {
+                "BatterySwap",
+                "ClosePeriodicEventStream",
+                "GetCertificateChainStatus",
+                "NotifyDERAlarm",
+                "NotifyDERStartStop",
+                "NotifyPriorityCharging",
+                "NotifySettlement",
+                "OpenPeriodicEventStream",
+                "PullDynamicScheduleUpdate",
+                "ReportDERControl",
+                "VatNumberValidation",
+            },
+            message_types=RPC_TYPES_OF_2_1,
+            answers_unreadable=True,
+            # 2.1 P4 4.1.3, 4.4: ignored again, as in 1.6.
+            answers_unknown_types=False,
+            signed_actions=True,
+            refuses_results=True,
+            sends=frozenset({"NotifyPeriodicEventStream"}),
         ),
     }
 )

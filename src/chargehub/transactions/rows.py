@@ -117,7 +117,7 @@ def write_samples(
 
 def write_event(writes: Writes, report: TransactionReported, transaction_id: int) -> None:
     raw = None
-    if report.flags and report.raw is not None:
+    if report.raw is not None:
         raw = orjson.dumps(report.raw).decode()
     writes.add(
         INSERT_EVENT,

@@ -80,7 +80,9 @@ class TransactionEventView(BaseModel):
     charging_state: str | None
     offline: bool
     flags: list[str]
-    raw: dict[str, Any] | None = Field(description="The message, kept when a flag is set.")
+    raw: dict[str, Any] | None = Field(
+        description="The message, kept when it is flagged or tells more than these fields."
+    )
 
 
 class TransactionEventPage(Page[TransactionEventView]):

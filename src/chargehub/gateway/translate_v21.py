@@ -1,0 +1,69 @@
+"""OCPP 2.1 as additions to 2.0.1: longer idTokens, what events tell more, the one-way stream. Pure.
+
+What is not here is read and worded as in `translate_v201`; the schemas are 2.1's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from chargehub.gateway.encode_v201 import encode_reserve, encode_start
+from chargehub.gateway.fields import Fields, notice
+from chargehub.gateway.translate_v201 import TRANSLATOR as TRANSLATOR_OF_2_0_1
+from chargehub.gateway.translate_v201 import (
+    answer_authorize,
+    answer_transaction,
+    read_authorize,
+    read_transaction,
+)
+from chargehub.gateway.translation import Context, InboundMessage, Payload, Report
+from chargehub.kit.clean import clean_json
+from chargehub.stations.commands import RequestStartTransaction, ReserveNow
+from chargehub.transactions.reports import TransactionReported
+
+ID_TOKEN_LIMIT = 255
+"""IdTokenType of 2.1; 36 before. Its type is free text now, of 20 characters as before."""
+
+_MORE_OF_THE_EVENT = frozenset(("costDetails", "evseSleep", "preconditioningStatus"))
+_MORE_OF_THE_TRANSACTION = frozenset(("operationMode", "tariffId", "transactionLimit"))
+
+
+def _read_transaction(payload: Payload, context: Context) -> Sequence[TransactionReported]:
+    """Keep the event as it is where it tells what only 2.1 knows; nothing is decided by it yet.
+
+    So the cost that a station reckoned (I12), its tariff and its limits (E16) can be looked up.
+    """
+    reports = read_transaction(payload, context)
+    info = payload.get("transactionInfo")
+    if _MORE_OF_THE_EVENT.isdisjoint(payload) and (
+        not isinstance(info, dict) or _MORE_OF_THE_TRANSACTION.isdisjoint(info)
+    ):
+        return reports
+    return [replace(report, raw=clean_json(payload)) for report in reports]
+
+
+def _read_event_stream(payload: Payload, context: Context) -> Sequence[Report]:
+    """N15: without its monitor (N15.FR.03) a value has no name yet, so the stream is a notice."""
+    at = Fields(payload).moment("basetime", context.received_at)
+    return (notice("NotifyPeriodicEventStream", payload, context, at),)
+
+
+TRANSLATOR = TRANSLATOR_OF_2_0_1.extended(
+    inbound={
+        "Authorize": InboundMessage(
+            read_authorize, partial(answer_authorize, id_token_limit=ID_TOKEN_LIMIT)
+        ),
+        "TransactionEvent": InboundMessage(
+            _read_transaction,
+            partial(answer_transaction, id_token_limit=ID_TOKEN_LIMIT),
+            tolerant=True,
+        ),
+        "NotifyPeriodicEventStream": InboundMessage(_read_event_stream, answer=None),
+    },
+    encoders={
+        RequestStartTransaction: partial(encode_start, id_token_limit=ID_TOKEN_LIMIT),
+        ReserveNow: partial(encode_reserve, id_token_limit=ID_TOKEN_LIMIT),
+    },
+)
