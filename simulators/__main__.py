@@ -18,11 +18,12 @@ from simulators.calibrate import calibrate
 from simulators.car import Car
 from simulators.client import CallFailed, ConnectionRefusedByHub
 from simulators.clock import ClockPair, HubClock, sleep_until
+from simulators.dialects import DIALECTS
 from simulators.fleet import Fleet, FleetOptions
 from simulators.misbehaviour import Misbehaviour, Quirks, parse_quirks
 from simulators.outbox import Acknowledged
 from simulators.progress import Progress
-from simulators.station import DIALECTS, SimulatedStation, StationOptions
+from simulators.station import SimulatedStation, StationOptions
 
 MISBEHAVIOURS = "\b\nMisbehaviours:\n" + "\n".join(
     f"  {member.label:<24}{member.meaning}" for member in Misbehaviour
@@ -117,7 +118,7 @@ def main() -> None:
 def fleet(**given: Any) -> None:
     """Run all stations of the hub and its drivers until SIGINT or SIGTERM.
 
-    Two thirds speak OCPP 1.6; every third one speaks 2.0.1.
+    Two thirds speak OCPP 1.6; every third one speaks 2.0.1 and 2.1 by turns.
     """
     options = FleetOptions(
         url=given["url"],
@@ -203,7 +204,7 @@ def station(**given: Any) -> None:
         given["identity"],
         given["url"],
         given["password"],
-        given["version"],
+        DIALECTS[given["version"]],
         clock=clock,
         quirks=given["quirks"],
         options=StationOptions(

@@ -257,6 +257,8 @@ class SocketWire:
                 self._finish(message_id, frame[2])
             elif kind == 4:
                 self._fail(message_id, CallRefused(str(frame[2]), str(frame[3])))
+            elif kind == 5:
+                self._statistics.count_error(f"CALLRESULTERROR {frame[2]}")
             else:
                 self._statistics.count_error(f"message type {kind} received")
         except (orjson.JSONDecodeError, LookupError, TypeError):

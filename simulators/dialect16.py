@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simulators.client import Payload, Refusal, Reply
 from simulators.dialect import FIRMWARE, MODEL, VENDOR, Timestamps, parse_time
@@ -11,11 +11,9 @@ from simulators.gun import GunState, Reservation, StopCause, Transaction, Verdic
 from simulators.metering import Sample, Value, signed_reading
 from simulators.misbehaviour import Misbehaviour
 from simulators.outbox import Message
+from simulators.requests import Requests
 from simulators.smart_charging import Answers16
-
-if TYPE_CHECKING:
-    from simulators.requests import Requests
-    from simulators.station import SimulatedStation
+from simulators.station import SimulatedStation
 
 REASONS = {
     StopCause.LOCAL: "Local",

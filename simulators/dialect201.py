@@ -1,9 +1,8 @@
-"""OCPP 2.0.1 as a station speaks it. 2.1 is to be a subclass with its own subprotocol."""
+"""OCPP 2.0.1 as a station speaks it; 2.1 is a subclass (`dialect21`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from simulators.client import Payload, Refusal, Reply
 from simulators.configuration import Setting
@@ -12,11 +11,9 @@ from simulators.gun import Gun, GunState, Reservation, StopCause, Transaction, V
 from simulators.metering import Sample, Value, signed_reading
 from simulators.misbehaviour import Misbehaviour
 from simulators.outbox import Message
+from simulators.requests import Requests
 from simulators.smart_charging import Answers201
-
-if TYPE_CHECKING:
-    from simulators.requests import Requests
-    from simulators.station import SimulatedStation
+from simulators.station import SimulatedStation
 
 ENDINGS = {
     StopCause.LOCAL: ("StopAuthorized", "Local"),
@@ -49,6 +46,7 @@ NOT_SUPPORTED = frozenset(
 
 class Dialect201:
     subprotocol = "ocpp2.0.1"
+    endings = ENDINGS
 
     def __init__(self, station: SimulatedStation) -> None:
         self._station = station
@@ -152,17 +150,13 @@ class Dialect201:
     def ended(
         self, transaction: Transaction, sample: Sample, cause: StopCause, token: str | None
     ) -> Message:
-        trigger, reason = ENDINGS[cause]
+        trigger, reason = self.endings[cause]
         state = "Idle" if cause is StopCause.UNPLUGGED else "EVConnected"
         payload = self._event(transaction, sample.at, "Ended", trigger, state)
         meter_value = self._meter_value(sample, transaction.meter.values(sample))
         if Misbehaviour.SIGNED_DATA in self._quirks:
-            meter_value["sampledValue"][0]["signedMeterValue"] = {
-                "signedMeterData": signed_reading(sample, transaction.meter.shown_wh(sample)),
-                "signingMethod": "ECDSA-secp256r1-SHA256",
-                "encodingMethod": "OCMF",
-                "publicKey": "",
-            }
+            signed = signed_reading(sample, transaction.meter.shown_wh(sample))
+            meter_value["sampledValue"][0]["signedMeterValue"] = self._signed(signed)
         payload["meterValue"] = [meter_value]
         if Misbehaviour.NO_STOP_REASON not in self._quirks:
             payload["transactionInfo"]["stoppedReason"] = reason
@@ -200,6 +194,14 @@ class Dialect201:
         if Misbehaviour.EXTRA_FIELDS in self._quirks:
             payload["vendorExtra"] = {"depth": 1}
         return payload
+
+    def _signed(self, data: str) -> Payload:
+        return {
+            "signedMeterData": data,
+            "signingMethod": "ECDSA-secp256r1-SHA256",
+            "encodingMethod": "OCMF",
+            "publicKey": "",
+        }
 
     def _meter_value(self, sample: Sample, values: list[Value]) -> Payload:
         return {

@@ -19,6 +19,7 @@ from simulators.arrivals import (
 from simulators.car import Car
 from simulators.chores import Chores
 from simulators.clock import Clock, sleep_until
+from simulators.dialects import DIALECTS, V16, V21, V201
 from simulators.gun import Gun, GunState, StopCause
 from simulators.misbehaviour import NO_QUIRKS, Quirks
 from simulators.station import SimulatedStation, StationOptions
@@ -34,8 +35,13 @@ def identities(count: int) -> list[str]:
 
 
 def version_of(number: int) -> str:
-    """Return what the station of this number (from 1) speaks: every third one 2.0.1."""
-    return "ocpp2.0.1" if number % 3 == 0 else "ocpp1.6"
+    """Return what the station of this number (from 1) speaks.
+
+    Two thirds speak 1.6; every third one speaks 2.0.1 and 2.1 by turns.
+    """
+    if number % 3:
+        return V16
+    return V201 if number % 2 else V21
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ class Fleet:
             identity,
             options.url,
             options.credentials.get(identity),
-            version_of(number),
+            DIALECTS[version_of(number)],
             clock=self.clock,
             quirks=options.quirks if quirky else NO_QUIRKS,
             options=replace(

@@ -7,22 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from simulators.charging import Charging
 from simulators.client import SocketWire
+from simulators.clock import Clock
 from simulators.configuration import Setting
+from simulators.dialect import Dialect
 from simulators.gun import Gun, Reservation, StopCause, Transaction
-from simulators.misbehaviour import Misbehaviour
+from simulators.misbehaviour import Misbehaviour, Quirks
 from simulators.profiles import Profile
-
-if TYPE_CHECKING:
-    from simulators.station import SimulatedStation
+from simulators.uplink import Uplink
 
 Act = Callable[[], None]
 
 
+class Asked(Protocol):
+    """What of a station its requests are carried out on."""
+
+    clock: Clock
+    quirks: Quirks
+    dialect: Dialect
+    uplink: Uplink
+    charging: Charging
+
+    @property
+    def guns(self) -> tuple[Gun, ...]: ...
+
+    def gun(self, evse_no: int) -> Gun: ...
+
+    def start_remotely(self, gun: Gun, token: str, remote_start_id: int | None) -> None: ...
+
+
 class Requests:
-    def __init__(self, station: SimulatedStation) -> None:
+    def __init__(self, station: Asked) -> None:
         self._station = station
         self._reset_when_idle = False
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from simulators.cabinet import CABINET_W
 from simulators.client import Payload, Refusal, Reply
@@ -12,9 +11,7 @@ from simulators.gun import Gun, Transaction
 from simulators.misbehaviour import Misbehaviour
 from simulators.outbox import Message
 from simulators.profiles import DEFAULT, MAX, PHASES, SUPPLY_V, TX, Profile, parse_profile
-
-if TYPE_CHECKING:
-    from simulators.station import SimulatedStation
+from simulators.station import SimulatedStation
 
 REPORT_PAGE = 2
 """Profiles in a message."""

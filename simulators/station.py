@@ -17,19 +17,12 @@ from simulators.client import Account, CallFailed, Payload, Reply, SocketWire, W
 from simulators.clock import Clock, ManualClock
 from simulators.configuration import Configuration
 from simulators.dialect import Dialect
-from simulators.dialect16 import Dialect16
-from simulators.dialect201 import Dialect201
 from simulators.gun import Gun, StopCause, Transaction, Verdict
 from simulators.misbehaviour import NO_QUIRKS, Misbehaviour, Quirks
 from simulators.outbox import Acknowledged, Outbox, OutboxOptions
 from simulators.requests import Requests
 from simulators.statistics import Statistics
 from simulators.uplink import Uplink, UplinkOptions
-
-DIALECTS: dict[str, type[Dialect16 | Dialect201]] = {
-    Dialect16.subprotocol: Dialect16,
-    Dialect201.subprotocol: Dialect201,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +46,7 @@ class SimulatedStation:
         identity: str,
         url: str,
         password: str | None,
-        version: str = Dialect16.subprotocol,
+        speak: Callable[[SimulatedStation], Dialect],
         *,
         clock: Clock,
         quirks: Quirks = NO_QUIRKS,
@@ -68,9 +61,9 @@ class SimulatedStation:
         self.acknowledged: list[Acknowledged] = []
         """Every message of ours that the hub answered, with the answer."""
         self.configuration = Configuration(quirks, sample_interval_s=options.sample_interval_s)
-        self.dialect: Dialect = DIALECTS[version](self)
+        self.dialect = speak(self)
         seed = f"{options.seed}:{identity}"
-        account = Account(url, identity, password, version)
+        account = Account(url, identity, password, self.dialect.subprotocol)
         wire = options.in_process(self) if options.in_process else self._socket(account, options)
         record = options.on_acknowledged or self.acknowledged.append
         self.uplink = Uplink(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.scenarios.speech import VERSIONS
+from tests.scenarios.speech import V2X, VERSIONS
 from tests.scenarios.stage import Stage, open_stage
 
 
@@ -27,5 +27,12 @@ async def stage(_open_stage: Stage) -> AsyncIterator[Stage]:
 
 @pytest.fixture(params=VERSIONS)
 def version(request: pytest.FixtureRequest) -> str:
+    chosen: str = request.param
+    return chosen
+
+
+@pytest.fixture(params=V2X)
+def version_2x(request: pytest.FixtureRequest) -> str:
+    """For what 1.6 does not have."""
     chosen: str = request.param
     return chosen

@@ -1,7 +1,7 @@
 """What a station says about one transaction, in the words of each version; no socket, no state.
 
 A scenario is written once in the words of `Speech`; the versions differ in how they render it.
-2.1 is to be a subclass of Speech201 and one more row of SPEECHES.
+What 2.1 says beyond 2.0.1 is `Speech21`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
+from simulators import dialects
 from simulators.clock import rfc3339
-from simulators.dialect16 import Dialect16
-from simulators.dialect201 import Dialect201
 
 Payload = dict[str, Any]
 
-V16 = Dialect16.subprotocol
-V201 = Dialect201.subprotocol
-VERSIONS = (V16, V201)
+V16, V201, V21 = dialects.V16, dialects.V201, dialects.V21
+VERSIONS = (V16, V201, V21)
+V2X = (V201, V21)
 
 ENERGY = "Energy.Active.Import.Register"
 
@@ -227,7 +226,24 @@ class Speech201:
         return {"idToken": token, "type": "ISO14443"}
 
 
-SPEECHES: dict[str, type[Speech16 | Speech201]] = {V16: Speech16, V201: Speech201}
+class Speech21(Speech201):
+    """With a word of its own in every event, so that nothing 2.0.1 does not know can trip us."""
+
+    version = V21
+
+    def event(self, session: Session, kind: str, at: float, **more: Any) -> Payload:
+        payload = super().event(session, kind, at, **more)
+        payload["evseSleep"] = False
+        payload["transactionInfo"]["operationMode"] = "ChargingOnly"
+        return payload
+
+    def _token(self, token: str) -> Payload:
+        # IdTokenType.type is free text in 2.1.
+        return {"idToken": token, "type": "VendorTag"}
+
+
+SPEECHES_2X: dict[str, type[Speech201]] = {V201: Speech201, V21: Speech21}
+SPEECHES: dict[str, type[Speech16 | Speech201]] = {V16: Speech16, **SPEECHES_2X}
 
 
 def moment(at: float) -> datetime:

@@ -33,6 +33,7 @@ from chargehub.transactions.remote import RemoteControl
 from chargehub.transactions.store import transaction_events, transactions
 from simulators.client import Account, Refusal, Reply, SocketWire, WireOptions
 from simulators.clock import ManualClock
+from simulators.dialects import DIALECTS
 from simulators.misbehaviour import Misbehaviour
 from simulators.outbox import OutboxOptions
 from simulators.station import SimulatedStation, StationOptions
@@ -235,7 +236,7 @@ class Stage:
             identity,
             self.addresses.ocpp_url,
             PASSWORD,
-            version,
+            DIALECTS[version],
             clock=self.clock,
             quirks=frozenset(quirks),
             options=StationOptions(

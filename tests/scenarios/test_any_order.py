@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chargehub.telemetry.readings import Flag
-from tests.scenarios.speech import V16, V201, Message, Session
+from tests.scenarios.speech import V16, Message, Session
 from tests.scenarios.stage import RawStation, Stage
 
 SEEN_LATE = Flag.STUB | Flag.UNKNOWN_TRANSACTION
@@ -138,10 +138,10 @@ async def test_any_order_gives_the_same_books(
     turns=st.lists(st.booleans(), min_size=10, max_size=10),
 )
 async def test_two_sessions_told_at_once_stay_apart(
-    stage: Stage, steps: list[int], other_steps: list[int], turns: list[bool]
+    stage: Stage, steps: list[int], other_steps: list[int], turns: list[bool], version_2x: str
 ) -> None:
     """Both guns' queues are replayed in one, in any order of each."""
-    station = await stage.raw(V201)
+    station = await stage.raw(version_2x)
     began = stage.clock.now()
     stage.pass_time(60)
     queues = []

@@ -15,7 +15,7 @@ from chargehub.telemetry.readings import Flag
 from chargehub.transactions.orphans import ORPHAN_DELAY, StationStillOnline
 from simulators.car import Car
 from simulators.misbehaviour import Misbehaviour
-from tests.scenarios.speech import V16, V201, Message, Session, Speech201, moment
+from tests.scenarios.speech import V16, Message, Session, Speech201, moment
 from tests.scenarios.stage import RawStation, Stage, flags_of
 
 CHECK_S = ORPHAN_DELAY.total_seconds()
@@ -198,9 +198,11 @@ async def test_79_the_stop_after_a_hard_reset_is_accepted(stage: Stage) -> None:
     assert (row.stopped_reason, flags_of(row)) == ("ImmediateReset", Flag.NONE)
 
 
-async def test_a_closed_transaction_that_goes_on_is_counted_on(stage: Stage) -> None:
+async def test_a_closed_transaction_that_goes_on_is_counted_on(
+    stage: Stage, version_2x: str
+) -> None:
     """Silent for long, it was alive: what it sends afterwards still counts."""
-    station, session = await run_until_forgotten(stage, V201, "boot")
+    station, session = await run_until_forgotten(stage, version_2x, "boot")
     stage.pass_time(CHECK_S + 60)
     await stage.work()
     await station.sample(session, 8_000)
@@ -253,9 +255,11 @@ async def test_a_decommissioned_station_keeps_no_card(stage: Stage, version: str
     assert (await elsewhere.authorize(session.token)).status == "Accepted"
 
 
-async def test_events_alone_show_a_transaction_alive_after_our_restart(stage: Stage) -> None:
+async def test_events_alone_show_a_transaction_alive_after_our_restart(
+    stage: Stage, version_2x: str
+) -> None:
     """2.x without samples: what was heard before the restart is not forgotten."""
-    station = await stage.raw(V201)
+    station = await stage.raw(version_2x)
     session = await station.begin(await stage.new_token(), 5_000)
     said = station.speech
     assert isinstance(said, Speech201)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chargehub.telemetry.readings import Flag
-from tests.scenarios.speech import V16, V201, Message, Payload, Session, Speech201, moment
+from tests.scenarios.speech import Message, Payload, SPEECHES_2X, Session, V16, moment
 from tests.scenarios.stage import RawStation, Stage, flags_of
 
 
@@ -88,7 +88,7 @@ async def test_46_what_refers_to_no_open_transaction_is_kept_and_closes_none(
         ended.payload.pop("transactionInfo", None)
     assert await station.say(ended) in ({}, {"idTokenInfo": {"status": "Accepted"}})
     by_id = {row.ref: row for row in await stage.transactions_of(station.identity)}
-    own = by_id[running.reference if version == V201 else str(running.number)]
+    own = by_id[running.reference if version != V16 else str(running.number)]
     if reference == "absent" and version == V16:
         # One transaction is open, and a stop without any number can only mean it.
         assert own.state == "Ended"
@@ -193,8 +193,8 @@ async def test_53_an_old_start_told_late_does_not_displace_the_running_one(
     assert (await stage.transactions_of(station.identity))[1].energy_wh == 700
 
 
-async def test_55_gaps_are_reported_and_filled_by_latecomers(stage: Stage) -> None:
-    station = await stage.raw(V201)
+async def test_55_gaps_are_reported_and_filled_by_latecomers(stage: Stage, version_2x: str) -> None:
+    station = await stage.raw(version_2x)
     session = Session(1, await stage.new_token(), events=7)  # The first seqNo need not be 0.
     began = station.now
     started = station.speech.started(session, began, 5_000)
@@ -234,9 +234,8 @@ async def with_a_gap(stage: Stage, station: RawStation) -> tuple[Session, Messag
 
 
 async def test_55_a_station_is_asked_for_what_is_missing_until_it_has_no_more(
-    stage: Stage,
-) -> None:
-    station = await stage.raw(V201)
+    stage: Stage, version_2x: str) -> None:
+    station = await stage.raw(version_2x)
     station.answers["GetTransactionStatus"] = {"ongoingIndicator": False, "messagesInQueue": True}
     session, missing = await with_a_gap(stage, station)
     await stage.settle()
@@ -261,9 +260,8 @@ async def test_55_a_station_is_asked_for_what_is_missing_until_it_has_no_more(
     ids=["no more", "cannot be asked"],
 )
 async def test_55_billing_need_not_wait_for_ever(
-    stage: Stage, answer: Payload | None, pending: bool | None
-) -> None:
-    station = await stage.raw(V201)
+    stage: Stage, answer: Payload | None, pending: bool | None, version_2x: str) -> None:
+    station = await stage.raw(version_2x)
     if answer is not None:
         station.answers["GetTransactionStatus"] = answer
     await with_a_gap(stage, station)
@@ -275,8 +273,8 @@ async def test_55_billing_need_not_wait_for_ever(
     assert [action for action, _ in station.asked].count("GetTransactionStatus") == 1
 
 
-async def test_55_a_station_that_is_gone_holds_up_a_bill_for_a_day(stage: Stage) -> None:
-    station = await stage.raw(V201)
+async def test_55_a_station_that_is_gone_holds_up_a_bill_for_a_day(stage: Stage, version_2x: str) -> None:
+    station = await stage.raw(version_2x)
     await with_a_gap(stage, station)
     await station.wire.close()
     await stage.settle()
@@ -287,9 +285,11 @@ async def test_55_a_station_that_is_gone_holds_up_a_bill_for_a_day(stage: Stage)
 
 
 @pytest.mark.parametrize("kind", ["Updated", "Ended"])
-async def test_56_an_event_without_its_start_makes_a_stub(stage: Stage, kind: str) -> None:
+async def test_56_an_event_without_its_start_makes_a_stub(
+    stage: Stage, kind: str, version_2x: str
+) -> None:
     token = await stage.new_token()
-    station = await stage.raw(V201)
+    station = await stage.raw(version_2x)
     session = Session(1, token)
     if kind == "Updated":
         await station.sample(session, 5_000)
@@ -321,14 +321,14 @@ async def test_57_what_happened_offline_is_booked_by_its_own_time(
     assert (row.started_at, row.ended_at) == (moment(began), moment(began + 600))
     assert row.received_at == moment(station.now)
     assert (row.offline, flags_of(row)) == (
-        (True, Flag.OFFLINE) if version == V201 else (False, Flag.NONE)
+        (True, Flag.OFFLINE) if version != V16 else (False, Flag.NONE)
     )
     # No live action follows: nothing was asked of the station but its inventory.
     assert {action for action, _ in station.asked} <= {"GetBaseReport", "GetConfiguration"}
 
 
-async def test_61_two_stations_may_use_one_id(stage: Stage) -> None:
-    stations: list[RawStation] = [await stage.raw(V201) for _ in range(2)]
+async def test_61_two_stations_may_use_one_id(stage: Stage, version_2x: str) -> None:
+    stations: list[RawStation] = [await stage.raw(version_2x) for _ in range(2)]
     sessions = []
     for station in stations:
         session = Session(1, await stage.new_token(), reference="the-same-on-both")
@@ -343,10 +343,12 @@ async def test_61_two_stations_may_use_one_id(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("when", ["Started", "Updated", "Ended", "after the end"])
-async def test_62_facts_are_linked_on_whichever_event_they_come(stage: Stage, when: str) -> None:
+async def test_62_facts_are_linked_on_whichever_event_they_come(
+    stage: Stage, when: str, version_2x: str
+) -> None:
     """E01.FR.13/16: evse, reservationId and token may come on any event."""
     token = await stage.new_token()
-    station = await stage.raw(V201)
+    station = await stage.raw(version_2x)
     session = Session(2, token)
     began = station.now
     speech = station.speech
@@ -428,8 +430,10 @@ async def test_samples_after_the_stop_are_kept_and_not_billed(stage: Stage, vers
     assert stored[7_700] is None
 
 
-async def test_56_a_stub_is_judged_by_its_gun_once_that_is_known(stage: Stage) -> None:
-    station = await stage.raw(V201)
+async def test_56_a_stub_is_judged_by_its_gun_once_that_is_known(
+    stage: Stage, version_2x: str
+) -> None:
+    station = await stage.raw(version_2x)
     before = await station.begin(await stage.new_token(), 1_000)
     stage.pass_time(60)
     await station.end(before, 2_000)
@@ -448,9 +452,9 @@ async def test_56_a_stub_is_judged_by_its_gun_once_that_is_known(stage: Stage) -
     assert (flags_of(old), new.previous_register_wh) == (Flag.SUSPECT, 2_000)
 
 
-async def test_an_old_charging_state_does_not_overwrite(stage: Stage) -> None:
+async def test_an_old_charging_state_does_not_overwrite(stage: Stage, version_2x: str) -> None:
     token = await stage.new_token()
-    station, speech = await stage.raw(V201), Speech201()
+    station, speech = await stage.raw(version_2x), SPEECHES_2X[version_2x]()
     session = Session(1, token)
     await station.say(speech.started(session, station.now, 5_000))
     states = [(10, "EVConnected"), (20, "Charging"), (30, "SuspendedEV")]

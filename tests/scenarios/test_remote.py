@@ -14,7 +14,7 @@ from chargehub.transactions.remote import IdTokenNotAccepted, StartAsked
 from simulators.car import Car
 from simulators.misbehaviour import Misbehaviour
 from simulators.station import SimulatedStation
-from tests.scenarios.speech import V16, V201, Session
+from tests.scenarios.speech import V16, Session
 from tests.scenarios.stage import RawStation, Stage, flags_of
 
 GIVE_UP_S = 185
@@ -150,10 +150,12 @@ async def test_what_follows_a_remote_start_may_come_before_its_answer(
     assert (ended.state, ended.stopped_reason) == ("Ended", "Remote")
 
 
-async def test_a_start_without_its_token_gets_the_one_we_asked_for(stage: Stage) -> None:
+async def test_a_start_without_its_token_gets_the_one_we_asked_for(
+    stage: Stage, version_2x: str
+) -> None:
     """D: Started has the remoteStartId but no idToken (quirk 8), and wants no idTokenInfo."""
     token = await stage.new_token()
-    station = await stage.simulated(V201, Misbehaviour.NO_STARTED_TOKEN)
+    station = await stage.simulated(version_2x, Misbehaviour.NO_STARTED_TOKEN)
     await station.plug_in(1, Car(soc=0.3))
     asked = await ask_start(stage, station, 1, token)
     begun = await wait_until_begun(stage, station)
@@ -161,21 +163,21 @@ async def test_a_start_without_its_token_gets_the_one_we_asked_for(stage: Stage)
     assert begun.remote_start_id == asked.remote_start_id
     started = [m for m in station.acknowledged if m.payload.get("eventType") == "Started"]
     assert [message.answer for message in started] == [{}]
-    elsewhere = await stage.raw(V201)
+    elsewhere = await stage.raw(version_2x)
     assert (await elsewhere.authorize(token)).status == "ConcurrentTx"
 
 
-async def test_a_local_start_without_token_gets_none(stage: Stage) -> None:
-    station = await stage.simulated(V201, Misbehaviour.NO_STARTED_TOKEN)
+async def test_a_local_start_without_token_gets_none(stage: Stage, version_2x: str) -> None:
+    station = await stage.simulated(version_2x, Misbehaviour.NO_STARTED_TOKEN)
     await station.plug_in(1, Car(soc=0.3))
     await station.present_token(1, await stage.new_token())
     assert (await stage.the_transaction(station.identity)).id_token is None
 
 
-async def test_a_token_may_come_back_as_another_type(stage: Stage) -> None:
+async def test_a_token_may_come_back_as_another_type(stage: Stage, version_2x: str) -> None:
     """F: ISO14443 although we sent Central."""
     token = await stage.new_token(kind="Central")
-    station = await stage.simulated(V201, Misbehaviour.OTHER_TOKEN_TYPE)
+    station = await stage.simulated(version_2x, Misbehaviour.OTHER_TOKEN_TYPE)
     await station.plug_in(1, Car(soc=0.3))
     asked = await ask_start(stage, station, 1, token)
     begun = await wait_until_begun(stage, station)
@@ -184,10 +186,12 @@ async def test_a_token_may_come_back_as_another_type(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("first_event", ["Updated", "Ended"])
-async def test_62_the_remote_start_id_may_come_on_any_event(stage: Stage, first_event: str) -> None:
+async def test_62_the_remote_start_id_may_come_on_any_event(
+    stage: Stage, first_event: str, version_2x: str
+) -> None:
     """A Started that comes after its Ended still tells whose remote start it was."""
     token = await stage.new_token()
-    station = await stage.raw(V201)
+    station = await stage.raw(version_2x)
     station.answers = ACCEPTED
     asked = await ask_start(stage, station, 1, token)
     session, speech = Session(1, token), station.speech

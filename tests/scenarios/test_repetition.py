@@ -8,7 +8,7 @@ from chargehub.telemetry.readings import Flag
 from simulators.car import Car
 from simulators.misbehaviour import Misbehaviour
 from simulators.station import SimulatedStation
-from tests.scenarios.speech import V16, V201, Message, Session
+from tests.scenarios.speech import V16, Message, Session
 from tests.scenarios.stage import RawStation, Stage, flags_of
 
 
@@ -181,10 +181,12 @@ async def test_44_a_second_other_stop_does_not_change_the_first(stage: Stage, ve
 
 
 @pytest.mark.parametrize("seq_no", [None, 0])
-async def test_54_a_replayed_event_is_billed_once(stage: Stage, seq_no: int | None) -> None:
+async def test_54_a_replayed_event_is_billed_once(
+    stage: Stage, seq_no: int | None, version_2x: str
+) -> None:
     """Some stations send seqNo 0 in every event (E): neither it nor the id tells them apart."""
     token = await stage.new_token()
-    station = await stage.raw(V201)
+    station = await stage.raw(version_2x)
     session = Session(1, token)
     more = {} if seq_no is None else {"seq_no": seq_no}
     began = station.now
@@ -263,10 +265,12 @@ async def test_ids_of_two_stations_may_be_the_same(stage: Stage, version: str) -
         assert row.energy_wh == pytest.approx(station.charging.delivered_wh, abs=1)
 
 
-async def test_an_id_that_begins_again_after_its_end_is_another_transaction(stage: Stage) -> None:
+async def test_an_id_that_begins_again_after_its_end_is_another_transaction(
+    stage: Stage, version_2x: str
+) -> None:
     """Station firmware that seeds its transactionIds by the clock repeats them after a boot."""
     first_token, second_token = await stage.new_token(), await stage.new_token()
-    station = await stage.raw(V201)
+    station = await stage.raw(version_2x)
     first = Session(1, first_token)
     await station.say(station.speech.started(first, station.now, 5_000))
     stage.pass_time(60)

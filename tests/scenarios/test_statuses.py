@@ -9,7 +9,7 @@ import pytest
 
 from simulators.car import Car
 from simulators.misbehaviour import Misbehaviour
-from tests.scenarios.speech import V16, V201, moment
+from tests.scenarios.speech import V16, moment
 from tests.scenarios.stage import RawStation, Stage
 
 
@@ -112,8 +112,8 @@ async def test_52_no_status_ends_a_transaction(stage: Stage, version: str) -> No
     assert (await stage.the_transaction(station.identity)).energy_wh == 200
 
 
-async def test_73_availability_may_come_as_an_event(stage: Stage) -> None:
-    station = await stage.raw(V201)
+async def test_73_availability_may_come_as_an_event(stage: Stage, version_2x: str) -> None:
+    station = await stage.raw(version_2x)
     session = await station.begin(await stage.new_token(), 5_000)
     stage.pass_time(5)
     said = station.speech.status(1, "Available", station.now)

@@ -10,7 +10,7 @@ import pytest
 
 from chargehub.telemetry.readings import Flag
 from simulators.clock import rfc3339
-from tests.scenarios.speech import V16, V201, Message, Session, Speech201, Verdict
+from tests.scenarios.speech import SPEECHES_2X, V16, Message, Session, Verdict
 from tests.scenarios.stage import Stage, flags_of
 
 
@@ -168,9 +168,11 @@ async def test_51_transaction_data_is_stored(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("kind", ["Started", "Updated", "Ended"])
-async def test_58_a_token_is_answered_and_its_absence_too(stage: Stage, kind: str) -> None:
+async def test_58_a_token_is_answered_and_its_absence_too(
+    stage: Stage, kind: str, version_2x: str
+) -> None:
     token = await stage.new_token()
-    station, speech = await stage.raw(V201), Speech201()
+    station, speech = await stage.raw(version_2x), SPEECHES_2X[version_2x]()
     session = Session(1, token)
     if kind != "Started":
         assert await station.say(speech.started(session, station.now, 5_000, token=None)) == {}
@@ -181,10 +183,10 @@ async def test_58_a_token_is_answered_and_its_absence_too(stage: Stage, kind: st
     assert answer == {"idTokenInfo": {"status": "Accepted"}}
 
 
-async def test_58_the_card_may_come_after_the_cable(stage: Stage) -> None:
+async def test_58_the_card_may_come_after_the_cable(stage: Stage, version_2x: str) -> None:
     """E03: Started by the cable without a token, Updated Authorized with one."""
     token = await stage.new_token()
-    station = await stage.raw(V201)
+    station = await stage.raw(version_2x)
     session = Session(1, token)
     assert await station.say(station.speech.started(session, station.now, 5_000, token=None)) == {}
     before = await stage.the_transaction(station.identity)
@@ -196,12 +198,12 @@ async def test_58_the_card_may_come_after_the_cable(stage: Stage) -> None:
     assert station.speech.verdict(await station.say(authorized)).status == "Accepted"
     after = await stage.the_transaction(station.identity)
     assert (after.id_token, after.authorization_status) == (token.lower(), "Accepted")
-    elsewhere = await stage.raw(V201)
+    elsewhere = await stage.raw(version_2x)
     assert (await elsewhere.authorize(token)).status == "ConcurrentTx"
 
 
-async def test_59_no_authorization_needs_no_card(stage: Stage) -> None:
-    station = await stage.raw(V201)
+async def test_59_no_authorization_needs_no_card(stage: Stage, version_2x: str) -> None:
+    station = await stage.raw(version_2x)
     session = Session(1, "")
     started = station.speech.started(session, station.now, 5_000)
     started.payload["idToken"] = {"idToken": "", "type": "NoAuthorization"}
@@ -211,10 +213,10 @@ async def test_59_no_authorization_needs_no_card(stage: Stage) -> None:
     assert row.authorization_status == "Accepted"
 
 
-async def test_59_a_group_is_of_type_central(stage: Stage) -> None:
+async def test_59_a_group_is_of_type_central(stage: Stage, version_2x: str) -> None:
     group = f"FLEET-{next(stage.numbers)}"
     token = await stage.new_token(group_token=group)
-    station = await stage.raw(V201)
+    station = await stage.raw(version_2x)
     answer = await station.say(station.speech.authorize(token))
     assert answer["idTokenInfo"]["groupIdToken"] == {"idToken": group, "type": "Central"}
 

@@ -16,6 +16,8 @@ from chargehub.telemetry.readings import Flag
 ENERGY = "Energy.Active.Import.Register"
 POWER = "Power.Active.Import"
 OFFERED = "Power.Offered"
+_OFFERED_TOO = "Power.Import.Offered"
+"""2.1 MeasurandEnumType names them synonymous."""
 VOLTAGE = "Voltage"
 CURRENT = "Current.Import"
 SOC = "SoC"
@@ -156,6 +158,8 @@ class Sheet:
         measurand = ENERGY
         if isinstance(sample, dict):
             measurand = sample.get("measurand") or ENERGY
+            if measurand == _OFFERED_TOO:
+                measurand = OFFERED
         if not isinstance(sample, dict) or not isinstance(measurand, str):
             self.flags |= _UNREADABLE
             return

@@ -10,6 +10,7 @@ import pytest
 
 from simulators.client import WireOptions
 from simulators.clock import ManualClock
+from simulators.dialects import DIALECTS
 from simulators.misbehaviour import Misbehaviour
 from simulators.outbox import OutboxOptions
 from simulators.station import SimulatedStation, StationOptions
@@ -37,7 +38,7 @@ async def make_station(hub: FakeHub) -> AsyncIterator[MakeStation]:
             given.get("identity", "QZ-001"),
             hub.url,
             given.get("password", "correct-horse-battery"),
-            version,
+            DIALECTS[version],
             clock=given.get("clock", ManualClock(START)),
             quirks=frozenset(quirks),
             options=StationOptions(

@@ -24,7 +24,10 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 Payload = dict[str, Any]
-V16, V201 = "ocpp1.6", "ocpp2.0.1"
+V16, V201, V21 = "ocpp1.6", "ocpp2.0.1", "ocpp2.1"
+VERSIONS = (V16, V201, V21)
+V2X = (V201, V21)
+FOLDERS = {V16: "v16", V201: "v201", V21: "v21"}
 NOW = "2026-11-23T04:00:00.000Z"
 
 
@@ -211,7 +214,7 @@ async def running_hub() -> AsyncIterator[FakeHub]:
         hub.handle,
         "127.0.0.1",
         0,
-        subprotocols=[Subprotocol(V16), Subprotocol(V201)],
+        subprotocols=[Subprotocol(version) for version in VERSIONS],
         process_request=hub.screen,
         close_timeout=1,
         max_size=4 * 2**20,
@@ -231,8 +234,8 @@ def _identity(path: str) -> str:
 
 @cache
 def _validator(version: str, action: str, answer: bool) -> jsonschema_rs.Draft4Validator | Any:
-    folder = resources.files("ocpp") / {V16: "v16", V201: "v201"}[version] / "schemas"
-    suffix = "Response" if answer else {V16: "", V201: "Request"}[version]
+    folder = resources.files("ocpp") / FOLDERS[version] / "schemas"
+    suffix = "Response" if answer else ("" if version == V16 else "Request")
     file = folder / f"{action}{suffix}.json"
     if not file.is_file():
         return None

@@ -7,20 +7,20 @@ import pytest
 from simulators.car import Car
 from simulators.misbehaviour import Misbehaviour
 from tests.unit.simulators.conftest import START
-from tests.unit.simulators.fake_hub import V16, V201
+from tests.unit.simulators.fake_hub import V2X, V16, VERSIONS
 from tests.unit.simulators.scene import REGISTER, Scene, case
 
 # Transactions.
 
 
-@case(Misbehaviour.SKIP_AUTHORIZE, V16, V201)
+@case(Misbehaviour.SKIP_AUTHORIZE, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge()
     assert "Authorize" not in scene.hub.actions()
     assert scene.stops() or scene.events()
 
 
-@case(Misbehaviour.REPEAT_START, V16, V201)
+@case(Misbehaviour.REPEAT_START, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge()
     starts = [e for e in scene.events() if e["eventType"] == "Started"]
@@ -29,7 +29,7 @@ async def _(scene: Scene) -> None:
     assert starts[0] == starts[1]
 
 
-@case(Misbehaviour.DUPLICATE_STOP, V16, V201)
+@case(Misbehaviour.DUPLICATE_STOP, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge()
     stops = scene.stops() or [e for e in scene.events() if e["eventType"] == "Ended"]
@@ -37,7 +37,7 @@ async def _(scene: Scene) -> None:
     assert stops[0] == stops[1]
 
 
-@case(Misbehaviour.LOSE_ENDED, V16, V201)
+@case(Misbehaviour.LOSE_ENDED, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge()
     assert scene.stops() == []
@@ -45,7 +45,7 @@ async def _(scene: Scene) -> None:
     assert scene.station.gun(1).transaction is None
 
 
-@case(Misbehaviour.SAMPLES_AFTER_STOP, V16, V201)
+@case(Misbehaviour.SAMPLES_AFTER_STOP, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge()
     actions = [a for a in scene.hub.actions() if a != "StatusNotification"]
@@ -55,7 +55,7 @@ async def _(scene: Scene) -> None:
         assert [e["eventType"] for e in scene.events()][-2:] == ["Ended", "Updated"]
 
 
-@case(Misbehaviour.NO_STOP_REASON, V16, V201)
+@case(Misbehaviour.NO_STOP_REASON, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge()
     end = (scene.stops() or scene.events())[-1]
@@ -63,7 +63,7 @@ async def _(scene: Scene) -> None:
     assert "stoppedReason" not in end.get("transactionInfo", {})
 
 
-@case(Misbehaviour.NO_STOP_TOKEN, V16, V201)
+@case(Misbehaviour.NO_STOP_TOKEN, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge()
     end = (scene.stops() or scene.events())[-1]
@@ -86,25 +86,25 @@ async def _(scene: Scene) -> None:
     assert numbers == {-1}
 
 
-@case(Misbehaviour.SEQ_NO_ZERO, V201)
+@case(Misbehaviour.SEQ_NO_ZERO, *V2X)
 async def _(scene: Scene) -> None:
     await scene.charge()
     assert {e["seqNo"] for e in scene.events()} == {0}
 
 
-@case(Misbehaviour.SEQ_NO_SKIPS, V201)
+@case(Misbehaviour.SEQ_NO_SKIPS, *V2X)
 async def _(scene: Scene) -> None:
     await scene.charge()
     assert [e["seqNo"] for e in scene.events()] == [0, 1, 2, 3, 5, 6, 7, 8]
 
 
-@case(Misbehaviour.NO_STARTED_TOKEN, V201)
+@case(Misbehaviour.NO_STARTED_TOKEN, *V2X)
 async def _(scene: Scene) -> None:
     await scene.charge()
     assert "idToken" not in scene.events()[0]
 
 
-@case(Misbehaviour.OTHER_TOKEN_TYPE, V201)
+@case(Misbehaviour.OTHER_TOKEN_TYPE, *V2X)
 async def _(scene: Scene) -> None:
     await scene.boot()
     await scene.station.plug_in(1, Car())
@@ -115,7 +115,7 @@ async def _(scene: Scene) -> None:
     assert scene.events()[0]["idToken"] == {"idToken": "APP-1", "type": "ISO14443"}
 
 
-@case(Misbehaviour.NO_OFFLINE_FLAG, V201)
+@case(Misbehaviour.NO_OFFLINE_FLAG, *V2X)
 async def _(scene: Scene) -> None:
     await scene.outage()
     assert scene.events()
@@ -133,7 +133,7 @@ async def _(scene: Scene) -> None:
     assert scene.station.gun(1).transaction is None
 
 
-@case(Misbehaviour.EXTRA_FIELDS, V16, V201)
+@case(Misbehaviour.EXTRA_FIELDS, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge()
     assert scene.hub.violations
@@ -142,7 +142,7 @@ async def _(scene: Scene) -> None:
 # Meters.
 
 
-@case(Misbehaviour.ZERO_BEGIN, V16, V201)
+@case(Misbehaviour.ZERO_BEGIN, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge()
     if scene.stops():
@@ -154,7 +154,7 @@ async def _(scene: Scene) -> None:
         assert min(value["value"] for value in later) > REGISTER
 
 
-@case(Misbehaviour.REGISTER_RESETS, V16, V201)
+@case(Misbehaviour.REGISTER_RESETS, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge()
     assert max(float(value["value"]) for value in scene.energies()) < 5_000
@@ -162,7 +162,7 @@ async def _(scene: Scene) -> None:
         assert scene.hub.payloads("StartTransaction")[0]["meterStart"] == 0
 
 
-@case(Misbehaviour.REGISTER_JUMPS_BACK, V16, V201)
+@case(Misbehaviour.REGISTER_JUMPS_BACK, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge()
     values = [float(value["value"]) for value in scene.energies()]
@@ -170,7 +170,7 @@ async def _(scene: Scene) -> None:
     assert values[-1] < 5_000
 
 
-@case(Misbehaviour.UNIT_KWH, V16, V201)
+@case(Misbehaviour.UNIT_KWH, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge()
     for value in scene.energies():
@@ -179,13 +179,13 @@ async def _(scene: Scene) -> None:
         assert REGISTER / 1000 <= float(value["value"]) < REGISTER / 1000 + 5
 
 
-@case(Misbehaviour.UNIT_ABSENT, V16, V201)
+@case(Misbehaviour.UNIT_ABSENT, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge()
     assert not any({"unit", "unitOfMeasure"} & value.keys() for value in scene.energies())
 
 
-@case(Misbehaviour.UNIT_WRONG, V201)
+@case(Misbehaviour.UNIT_WRONG, *V2X)
 async def _(scene: Scene) -> None:
     await scene.charge()
     value = scene.energies()[-1]
@@ -214,7 +214,7 @@ async def _(scene: Scene) -> None:
     assert any("." in value["value"] for value in scene.energies())
 
 
-@case(Misbehaviour.SIGNED_DATA, V16, V201)
+@case(Misbehaviour.SIGNED_DATA, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge()
     if scene.stops():
@@ -226,7 +226,7 @@ async def _(scene: Scene) -> None:
     assert scene.hub.violations == []
 
 
-@case(Misbehaviour.NEGATIVE_METER, V16, V201)
+@case(Misbehaviour.NEGATIVE_METER, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge()
     assert all(float(value["value"]) < 0 for value in scene.energies())
@@ -238,7 +238,7 @@ async def _(scene: Scene) -> None:
     assert {value["value"] for value in scene.energies()} == {"NaN"}
 
 
-@case(Misbehaviour.CONNECTOR_ZERO_SAMPLES, V16, V201)
+@case(Misbehaviour.CONNECTOR_ZERO_SAMPLES, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge()
     whole = [
@@ -251,7 +251,7 @@ async def _(scene: Scene) -> None:
 # Time.
 
 
-@case(Misbehaviour.CLOCK_SKEW, V16, V201)
+@case(Misbehaviour.CLOCK_SKEW, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge(0)
     times = {p["timestamp"] for p in scene.hub.payloads("StatusNotification")}
@@ -270,7 +270,7 @@ async def _(scene: Scene) -> None:
     assert scene.stops()[0]["timestamp"] == "2026-11-23T04:00:50.000"
 
 
-@case(Misbehaviour.LOCAL_TIME_ZONE, V201)
+@case(Misbehaviour.LOCAL_TIME_ZONE, *V2X)
 async def _(scene: Scene) -> None:
     await scene.charge()
     assert scene.events()[-1]["timestamp"] == "2026-11-23T12:00:50.000000000+08:00"

@@ -9,7 +9,7 @@ import pytest
 
 from simulators.car import Car
 from simulators.misbehaviour import Misbehaviour
-from tests.unit.simulators.fake_hub import V16, V201
+from tests.unit.simulators.fake_hub import V2X, V16, VERSIONS
 from tests.unit.simulators.scene import Scene, case
 
 # Frames.
@@ -21,7 +21,7 @@ async def _(scene: Scene) -> None:
     assert [r.message_id for r in scene.hub.received] == ["1", "2", "3", "4"]
 
 
-@case(Misbehaviour.CLOCK_SEEDED_IDS, V201)
+@case(Misbehaviour.CLOCK_SEEDED_IDS, *V2X)
 async def _(scene: Scene) -> None:
     await scene.boot()
     ids = {r.message_id for r in scene.hub.received}
@@ -29,7 +29,7 @@ async def _(scene: Scene) -> None:
     assert all(len(i) == 36 for i in ids)
 
 
-@case(Misbehaviour.LOSE_ANSWERS, V16, V201)
+@case(Misbehaviour.LOSE_ANSWERS, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.charge(10)
     action = "StartTransaction" if scene.stops() else "TransactionEvent"
@@ -70,7 +70,7 @@ async def _(scene: Scene) -> None:
     assert scene.hub.broken_frames.count("[" * 100_000) == 2
 
 
-@case(Misbehaviour.OVERSIZED_FRAMES, V201)
+@case(Misbehaviour.OVERSIZED_FRAMES, *V2X)
 async def _(scene: Scene) -> None:
     await scene.charge(0)
     assert max(len(str(p)) for p in scene.hub.payloads("DataTransfer")) > 2_000_000
@@ -83,7 +83,7 @@ async def _(scene: Scene) -> None:
     assert scene.hub.actions()[-2:] == ["StatusNotification", "CustomOperation"]
 
 
-@case(Misbehaviour.SILENT_TO_CALLS, V16, V201)
+@case(Misbehaviour.SILENT_TO_CALLS, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.boot()
     with pytest.raises(TimeoutError):
@@ -98,7 +98,7 @@ async def _(scene: Scene) -> None:
     assert frame[2:] == ["SomethingElse", "line one\nline two", "details"]
 
 
-@case(Misbehaviour.INVALID_ANSWERS, V16, V201)
+@case(Misbehaviour.INVALID_ANSWERS, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.boot()
     await scene.hub.call("QZ-001", "ClearCache", {})
@@ -146,27 +146,27 @@ async def _(scene: Scene) -> None:
 # Boot, status, reconnect.
 
 
-@case(Misbehaviour.BOOT_ON_RECONNECT, V16, V201)
+@case(Misbehaviour.BOOT_ON_RECONNECT, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.outage()
     assert scene.hub.actions()[0] == "BootNotification"
 
 
-@case(Misbehaviour.NO_STATUS_ON_RECONNECT, V16, V201)
+@case(Misbehaviour.NO_STATUS_ON_RECONNECT, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.outage()
     assert "StatusNotification" not in scene.hub.actions()
     assert scene.hub.received
 
 
-@case(Misbehaviour.QUEUE_BEFORE_STATUS, V16, V201)
+@case(Misbehaviour.QUEUE_BEFORE_STATUS, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.outage()
     assert scene.hub.actions()[-2:] == ["StatusNotification"] * 2
     assert scene.hub.actions()[0] in {"MeterValues", "TransactionEvent"}
 
 
-@case(Misbehaviour.FORGET_QUEUE, V16, V201)
+@case(Misbehaviour.FORGET_QUEUE, *VERSIONS)
 async def _(scene: Scene) -> None:
     await scene.outage()
     assert set(scene.hub.actions()) == {"StatusNotification"}

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,13 @@ from simulators.fleet import Fleet, FleetOptions, version_of
 from simulators.misbehaviour import Misbehaviour
 from simulators.progress import Progress
 from simulators.statistics import ReplyTimes
-from tests.unit.simulators.fake_hub import V16, V201, FakeHub
+from tests.unit.simulators.fake_hub import V16, V21, V201, FakeHub
 
 
-def test_a_third_of_the_stations_speaks_201() -> None:
+def test_the_fleet_speaks_three_versions() -> None:
     versions = [version_of(number) for number in range(1, 92)]
-    assert versions[:3] == [V16, V16, V201]
-    assert versions.count(V201) == 30
+    assert versions[:6] == [V16, V16, V201, V16, V16, V21]
+    assert Counter(versions) == {V16: 61, V201: 15, V21: 15}
 
 
 async def test_a_small_fleet_charges_at_speed_and_leaves_nothing_open(hub: FakeHub) -> None:

@@ -11,9 +11,18 @@ import pytest
 
 from simulators.car import Car
 from tests.unit.simulators.conftest import START, MakeStation, acknowledged_by, booted, until
-from tests.unit.simulators.fake_hub import V16, V201, Answer, CallError, FakeHub, Payload, Silence
+from tests.unit.simulators.fake_hub import (
+    V2X,
+    V16,
+    VERSIONS,
+    Answer,
+    CallError,
+    FakeHub,
+    Payload,
+    Silence,
+)
 
-BOTH = pytest.mark.parametrize("version", [V16, V201])
+EVERY = pytest.mark.parametrize("version", VERSIONS)
 
 
 def refused(_payload: Payload) -> Payload:
@@ -83,8 +92,11 @@ async def test_a_16_session_from_cable_to_cable(hub: FakeHub, make_station: Make
     assert hub.violations == []
 
 
-async def test_a_201_session_from_cable_to_cable(hub: FakeHub, make_station: MakeStation) -> None:
-    station = await booted(make_station(V201))
+@pytest.mark.parametrize("version", V2X)
+async def test_a_201_session_from_cable_to_cable(
+    hub: FakeHub, make_station: MakeStation, version: str
+) -> None:
+    station = await booted(make_station(version))
     assert described(hub) == ["BootNotification", "1:Available", "1:Available"]
     hub.forget()
     await station.plug_in(2, Car(soc=0.5, target_soc=0.9))
@@ -126,7 +138,7 @@ async def test_a_201_session_from_cable_to_cable(hub: FakeHub, make_station: Mak
     assert hub.violations == []
 
 
-@BOTH
+@EVERY
 async def test_a_car_stops_by_itself_when_it_has_enough(
     hub: FakeHub, make_station: MakeStation, version: str
 ) -> None:
@@ -143,7 +155,7 @@ async def test_a_car_stops_by_itself_when_it_has_enough(
     assert hub.violations == []
 
 
-@BOTH
+@EVERY
 async def test_samples_follow_the_hubs_clock_and_never_go_back(
     hub: FakeHub, make_station: MakeStation, version: str
 ) -> None:
@@ -178,7 +190,7 @@ async def test_a_late_step_sends_one_sample(hub: FakeHub, make_station: MakeStat
     assert station.charging.delivered_wh == pytest.approx(115_000 * 65 / 3600)
 
 
-@BOTH
+@EVERY
 async def test_a_refused_token_starts_nothing(
     hub: FakeHub, make_station: MakeStation, version: str
 ) -> None:
@@ -206,7 +218,7 @@ async def test_a_start_refused_by_the_hub_is_stopped(
     assert "Charging" not in hub.statuses(1)
 
 
-@BOTH
+@EVERY
 async def test_a_token_may_come_before_the_cable(
     hub: FakeHub, make_station: MakeStation, version: str
 ) -> None:
@@ -250,7 +262,7 @@ async def test_only_ones_own_token_or_group_stops(hub: FakeHub, make_station: Ma
     assert stop["idTag"] == "TAXI-0002"
 
 
-@BOTH
+@EVERY
 async def test_pulling_the_cable_ends_the_transaction(
     hub: FakeHub, make_station: MakeStation, version: str
 ) -> None:
@@ -267,7 +279,7 @@ async def test_pulling_the_cable_ends_the_transaction(
 # Outages.
 
 
-@BOTH
+@EVERY
 async def test_an_outage_is_replayed_in_order_with_the_original_times(
     hub: FakeHub, make_station: MakeStation, version: str
 ) -> None:
@@ -323,7 +335,7 @@ async def test_a_start_made_offline_gets_its_number_at_the_replay(
     assert hub.payloads("StopTransaction")[0]["transactionId"] == 101
 
 
-@BOTH
+@EVERY
 async def test_a_message_cut_off_by_the_connection_is_repeated(
     hub: FakeHub, make_station: MakeStation, version: str
 ) -> None:

@@ -11,12 +11,12 @@ from simulators.client import ConnectionRefusedByHub
 from simulators.clock import ManualClock
 from simulators.gun import StopCause
 from tests.unit.simulators.conftest import START, MakeStation, acknowledged_by, booted, until
-from tests.unit.simulators.fake_hub import V16, V201, FakeHub
+from tests.unit.simulators.fake_hub import V2X, V16, VERSIONS, FakeHub
 
-BOTH = pytest.mark.parametrize("version", [V16, V201])
+EVERY = pytest.mark.parametrize("version", VERSIONS)
 
 
-@BOTH
+@EVERY
 async def test_a_power_cut_ends_transactions_and_boots(
     hub: FakeHub, make_station: MakeStation, version: str
 ) -> None:
@@ -68,7 +68,7 @@ async def test_the_identity_is_percent_encoded(hub: FakeHub, make_station: MakeS
     assert hub.requests[-1].path == "/ocpp/RDAM%7C12%203%2F4"
 
 
-@BOTH
+@EVERY
 async def test_until_accepted_only_what_was_triggered_leaves(
     hub: FakeHub, make_station: MakeStation, version: str
 ) -> None:
@@ -135,12 +135,13 @@ def transaction_ids(hub: FakeHub) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize("version", V2X)
 async def test_a_restarted_201_station_repeats_no_transaction_id(
-    hub: FakeHub, make_station: MakeStation
+    hub: FakeHub, make_station: MakeStation, version: str
 ) -> None:
     # A hub files the events of a repeated id under the old transaction (E01.FR.08).
     for started_at in (START, START + 60, START + 60):
-        station = await booted(make_station(V201, clock=ManualClock(started_at)))
+        station = await booted(make_station(version, clock=ManualClock(started_at)))
         for _ in range(2):
             await station.plug_in(1, Car())
             await station.present_token(1, "TAXI-0001")
