@@ -228,8 +228,10 @@ class OcppSession:
         return CallReceived(message_id, action, payload, violation, signed)
 
     def _obstacle(self, action: str) -> Violation | None:
-        if action not in self._supported or action in self._dialect.sends:
-            return _NOT_SUPPORTED if action in self._schemas.actions else _NOT_IMPLEMENTED
+        if action not in self._schemas.actions:
+            return _NOT_IMPLEMENTED
+        if action not in self._supported:
+            return _NOT_SUPPORTED
         if not self.accepted and action not in self._unlocked:
             return _NOT_ACCEPTED
         # The host stops reading long before; this is the last line of defence.

@@ -35,8 +35,9 @@ RECOMPUTED = (
     | Flag.BEGIN_MISSING
     | Flag.END_BEFORE_BEGIN
     | Flag.GAP
+    | Flag.CLOCK_SKEW
 )
-"""What settling finds anew; all other flags stay as they were raised."""
+"""What settling finds anew, in the events or the readings; other flags stay as they were raised."""
 
 
 async def read_readings(connection: SqlConnection, transaction: Any) -> list[tuple[Any, Reading]]:

@@ -22,6 +22,7 @@ SUPPORTED = frozenset(
         "TransactionEvent",
         "NotifyReport",
         "DataTransfer",
+        "NotifyPeriodicEventStream",
     }
 )
 TOLERANT = frozenset(

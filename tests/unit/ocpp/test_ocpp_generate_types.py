@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from chargehub.ocpp import OcppVersion, schemas_for
+from chargehub.ocpp import DIALECTS, OcppVersion, schemas_for
 from chargehub.ocpp.generate_types import types_path, types_text
 
 
@@ -23,6 +23,7 @@ def test_every_message_has_its_types(version: OcppVersion) -> None:
     classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
     for action in schemas_for(version).actions:
         assert {f"{action}Request", f"{action}Response"} <= classes
+    assert classes >= DIALECTS[version].sends
 
 
 def test_required_and_optional_fields_are_told_apart() -> None:

@@ -32,7 +32,9 @@ STARTED: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(("version", "count"), [(OcppVersion.V16, 39), (OcppVersion.V201, 64)])
+@pytest.mark.parametrize(
+    ("version", "count"), [(OcppVersion.V16, 39), (OcppVersion.V201, 64), (OcppVersion.V21, 90)]
+)
 def test_every_action_of_the_version_is_known_and_compiles(
     version: OcppVersion, count: int
 ) -> None:

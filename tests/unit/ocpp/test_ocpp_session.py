@@ -29,8 +29,7 @@ from chargehub.ocpp import (
 from chargehub.ocpp.session import RECENT_CALLS_MAX
 
 V16 = OcppVersion.V16
-V201 = OcppVersion.V201
-BOTH = [V16, V201]
+EVERY = list(OcppVersion)
 
 OpenSession = Callable[..., OcppSession]
 NOW = 1000.0
@@ -129,7 +128,7 @@ def test_statement_21_a_late_answer_is_never_that_of_the_next_call(session: Open
     "text",
     ['[3,"x",{}]', '[4,"x","GenericError","",{}]', '[4,"-1","RpcFrameworkError","",{}]'],
 )
-@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("version", EVERY)
 def test_statement_21_an_unknown_id_is_ignored(
     session: OpenSession, version: OcppVersion, text: str
 ) -> None:

@@ -24,7 +24,8 @@ from chargehub.ocpp import (
 
 V16 = OcppVersion.V16
 V201 = OcppVersion.V201
-BOTH = [V16, V201]
+V21 = OcppVersion.V21
+EVERY = [V16, V201, V21]
 
 OpenSession = Callable[..., OcppSession]
 NOW = 1000.0
@@ -75,11 +76,11 @@ def test_statement_23_on_1_6_an_unreadable_frame_is_dropped(
 
 
 @pytest.mark.parametrize("text", UNREADABLE, ids=lambda text: str(text)[:20])
+@pytest.mark.parametrize("version", [V201, V21])
 def test_statement_23_on_2_x_an_unreadable_frame_is_answered_with_minus_one(
-    session: OpenSession,
-    text: str | bytes,
+    session: OpenSession, version: OcppVersion, text: str | bytes
 ) -> None:
-    ocpp = session(V201)
+    ocpp = session(version)
     assert isinstance(ocpp.receive(text, NOW), Ignored)
     (answer,) = ocpp.texts_to_send()
     kind, message_id, code, description, details = json.loads(answer)
@@ -95,7 +96,8 @@ def test_statement_23_on_2_x_an_unreadable_frame_is_answered_with_minus_one(
 
 
 @pytest.mark.parametrize(
-    ("version", "code"), [(V16, "FormationViolation"), (V201, "RpcFrameworkError")]
+    ("version", "code"),
+    [(V16, "FormationViolation"), (V201, "RpcFrameworkError"), (V21, "RpcFrameworkError")],
 )
 @pytest.mark.parametrize("text", ['[2,"1"]', '[2,"1","Heartbeat"]', '[2,"1",{},{}]'])
 def test_statement_23_a_broken_call_with_an_id_is_answered_under_it(
@@ -110,7 +112,7 @@ def test_statement_23_a_broken_call_with_an_id_is_answered_under_it(
 
 
 @pytest.mark.parametrize("text", ["[3]", "[3,7,{}]", "[4]", '[4,{},"X","",{}]'])
-@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("version", EVERY)
 def test_a_broken_answer_is_never_answered(
     session: OpenSession, version: OcppVersion, text: str
 ) -> None:
@@ -136,6 +138,9 @@ def test_a_broken_answer_is_never_answered(
             "[9,1]",
             ['[4,"-1","MessageTypeNotSupported","this message type is not supported",{}]'],
         ),
+        # 2.1 P4 4.1.3, 4.4: ignored again.
+        (V21, '[7,"1","X","",{}]', []),
+        (V21, "[9,1]", []),
     ],
 )
 def test_statement_24_an_unknown_message_type_is_ignored_or_refused(
@@ -167,6 +172,12 @@ def test_statement_24_an_unknown_message_type_is_ignored_or_refused(
         (V201, "CustomOperation-Signed", "NotImplemented"),
         (V201, "Reset", "NotSupported"),
         (V201, "NotifyEVChargingNeeds", "NotSupported"),
+        (V201, "BatterySwap", "NotImplemented"),
+        (V21, "CustomOperation", "NotImplemented"),
+        (V21, "BatterySwap", "NotSupported"),
+        (V21, "OpenPeriodicEventStream", "NotSupported"),
+        # It exists, but nobody may ask for it: it is a SEND.
+        (V21, "NotifyPeriodicEventStream", "NotImplemented"),
     ],
 )
 def test_statement_25_unknown_is_not_implemented_and_unserved_is_not_supported(
@@ -189,6 +200,8 @@ def test_statement_25_unknown_is_not_implemented_and_unserved_is_not_supported(
         (V201, '[2,"1","Heartbeat",{"x":1}]', "FormatViolation"),
         (V16, '[2,"1","Heartbeat",[]]', "FormationViolation"),
         (V201, '[2,"1","Heartbeat",[]]', "FormatViolation"),
+        (V21, '[2,"1","Authorize",{}]', "OccurrenceConstraintViolation"),
+        (V21, '[2,"1","Heartbeat",{"x":1}]', "FormatViolation"),
         (V16, '[2,"1","Authorize",{"idTag":5}]', "TypeConstraintViolation"),
         (V16, f'[2,"1","Authorize",{{"idTag":"{"x" * 21}"}}]', "PropertyConstraintViolation"),
         (V16, '[2,"1","Authorize",{"idTag":"\\u0000"}]', None),
@@ -214,7 +227,7 @@ def test_statement_26_a_violation_is_named_in_the_versions_own_spelling(
         ("VendorSpecificError", "VendorSpecificError"),
     ],
 )
-@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("version", EVERY)
 def test_statement_26_either_spelling_is_understood(
     session: OpenSession, version: OcppVersion, code: str, read: ErrorCode | str
 ) -> None:
@@ -232,7 +245,7 @@ def test_statement_26_either_spelling_is_understood(
     )
 
 
-@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("version", EVERY)
 def test_statement_27_every_callerror_has_five_elements(
     session: OpenSession, version: OcppVersion
 ) -> None:
@@ -284,6 +297,8 @@ BROKEN_BILLING_DATA = [
     (V201, "TransactionEvent", '{"eventType":"Ended","seqNo":1.5}'),
     (V201, "MeterValues", '{"evseId":1,"meterValue":[]}'),
     (V201, "StatusNotification", '{"connectorStatus":null}'),
+    (V21, "TransactionEvent", '{"eventType":"Ended","preconditioningStatus":"Maybe"}'),
+    (V21, "MeterValues", '{"evseId":1,"meterValue":[]}'),
 ]
 
 
@@ -322,7 +337,7 @@ def test_statement_29_good_billing_data_is_valid(session: OpenSession) -> None:
         ('"Accepted"', {}),
     ],
 )
-@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("version", [V16, V201])
 def test_statement_30_an_invalid_answer_is_handed_up_flagged_and_not_answered(
     session: OpenSession, version: OcppVersion, answer: str, payload: dict[str, Any]
 ) -> None:
@@ -344,10 +359,11 @@ def signed(payload: str) -> str:
     return json.dumps({"payload": sealed, "protected": "e30", "signature": "AA"})
 
 
+@pytest.mark.parametrize("version", [V201, V21])
 def test_statement_31_a_signed_call_is_unwrapped_and_answered_like_any_other(
-    session: OpenSession,
+    session: OpenSession, version: OcppVersion
 ) -> None:
-    ocpp = session(V201)
+    ocpp = session(version)
     inner = '{"reason":"PowerUp","chargingStation":{"model":"M","vendorName":"é"}}'
     event = ocpp.receive(f'[2,"1","BootNotification-Signed",{signed(inner)}]', NOW)
     assert event == CallReceived("1", "BootNotification", json.loads(inner), signed=True)
@@ -388,7 +404,7 @@ def test_statement_31_signed_billing_data_that_cannot_be_read_is_kept(session: O
 # 32: before acceptance --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("version", EVERY)
 def test_statement_32_before_acceptance_only_a_boot_is_heard(
     session: OpenSession, version: OcppVersion
 ) -> None:

@@ -28,13 +28,26 @@ from chargehub.ocpp import (
     CallRepeated,
     Event,
     Ignored,
+    IgnoredReason,
     OcppSession,
     OcppVersion,
+    ResultRefused,
+    SendReceived,
 )
 
-SUPPORTED = frozenset({"Heartbeat", "MeterValues", "DataTransfer"})
+STREAM = "NotifyPeriodicEventStream"
+SUPPORTED = frozenset({"Heartbeat", "MeterValues", "DataTransfer", STREAM})
 QUEUED_MAX = 4
-EVENTS = (CallReceived, CallRefused, CallRepeated, CallAnswered, CallFailed, Ignored)
+EVENTS = (
+    CallReceived,
+    CallRefused,
+    CallRepeated,
+    SendReceived,
+    ResultRefused,
+    CallAnswered,
+    CallFailed,
+    Ignored,
+)
 
 VERSIONS = st.sampled_from(list(OcppVersion))
 # Few ids, so that they repeat.
@@ -49,6 +62,7 @@ STATION_CALLS = st.sampled_from(
         ("Heartbeat", '{"wrong":1}'),
         ("Reset", "{}"),
         ("Nonsense", "{}"),
+        (STREAM, "{}"),
     ]
 )
 
@@ -61,6 +75,8 @@ def broken_frames() -> st.SearchStrategy[str]:
             "3",
             "4",
             "5",
+            "6",
+            '"NotifyPeriodicEventStream"',
             "-1",
             "1e400",
             "1" + "0" * 30,
@@ -88,6 +104,9 @@ def broken_frames() -> st.SearchStrategy[str]:
     return arrays | scalars | st.text(max_size=30)
 
 
+STREAMED = '{"id":1,"pending":0,"basetime":"2026-11-23T08:00:00Z","data":[{"t":0,"v":"230"}]}'
+
+
 class SessionMachine(RuleBasedStateMachine):
     """One connection, its host and its station."""
 
@@ -102,9 +121,13 @@ class SessionMachine(RuleBasedStateMachine):
         self.ours: list[str] = []
         self.on_the_wire: str | None = None
         self.ended: Counter[str] = Counter()
-        self.owed: deque[str] = deque()
+        self.owed: deque[tuple[str, str]] = deque()
         self.answers_due: Counter[str] = Counter()
         self.answers_sent: Counter[str] = Counter()
+        self.refusals_due: Counter[str] = Counter()
+        self.refusals_sent: Counter[str] = Counter()
+        self.refusable: dict[str, str] = {}
+        """Answers of ours that the station may still refuse, and what they answered."""
 
     def open_session(self) -> OcppSession:
         if self.session is None:
@@ -124,6 +147,8 @@ class SessionMachine(RuleBasedStateMachine):
             if kind == 2:
                 assert self.on_the_wire is None, "two calls of ours in flight"
                 self.on_the_wire = message_id
+            elif kind == 5:
+                self.refusals_sent[message_id] += 1
             else:
                 self.answers_sent[message_id] += 1
 
@@ -160,26 +185,61 @@ class SessionMachine(RuleBasedStateMachine):
         event = self.receive(f'[2,"{message_id}","{action}",{payload}]')
         match event:
             case CallReceived():
-                assert action in SUPPORTED
-                self.owed.append(message_id)
+                assert action in SUPPORTED - {STREAM}
+                self.owed.append((message_id, action))
+                self.refusable.pop(message_id, None)
             case CallRefused():
                 self.answers_due[message_id] += 1
             case CallRepeated(answered=True):
                 self.answers_due[message_id] += 1
             case CallRepeated(answered=False):
-                assert message_id in self.owed
+                assert message_id in {owed for owed, _ in self.owed}
             case _:
                 raise AssertionError(event)
 
     @precondition(lambda self: self.owed)
     @rule(error=st.booleans())
     def host_answers_the_oldest(self, *, error: bool) -> None:
-        message_id = self.owed.popleft()
+        message_id, action = self.owed.popleft()
+        # The newest CALL of an id is the one that is remembered.
+        remembered = message_id not in {owed for owed, _ in self.owed}
         if error:
             self.open_session().reply_error(message_id, "InternalError")
         else:
             self.open_session().reply(message_id, {})
+            if remembered:
+                self.refusable[message_id] = action
         self.answers_due[message_id] += 1
+
+    @rule(message_id=MESSAGE_IDS)
+    def station_refuses_an_answer(self, message_id: str) -> None:
+        event = self.receive(f'[5,"{message_id}","FormatViolation","what is that?",{{}}]')
+        if self.version is not OcppVersion.V21:
+            assert isinstance(event, Ignored)
+            if self.version is OcppVersion.V201:
+                self.answers_due[message_id] += 1
+            return
+        action = self.refusable.pop(message_id, None)
+        if action is None:
+            assert event == Ignored(IgnoredReason.UNMATCHED_ANSWER, message_id=message_id)
+        else:
+            assert isinstance(event, ResultRefused)
+            assert (event.message_id, event.action) == (message_id, action)
+
+    @rule(
+        message_id=MESSAGE_IDS,
+        action=st.sampled_from([STREAM, "Heartbeat", "Nonsense"]),
+        payload=st.sampled_from([STREAMED, "{}", "null", "7"]),
+    )
+    def station_sends(self, message_id: str, action: str, payload: str) -> None:
+        event = self.receive(f'[6,"{message_id}","{action}",{payload}]')
+        if self.version is OcppVersion.V201:
+            self.answers_due[message_id] += 1
+        if self.version is not OcppVersion.V21 or action != STREAM or payload == "7":
+            assert isinstance(event, Ignored)
+        else:
+            assert isinstance(event, SendReceived)
+            assert event.valid == (payload == STREAMED)
 
     @precondition(lambda self: self.on_the_wire is not None)
     @rule(
@@ -194,8 +254,12 @@ class SessionMachine(RuleBasedStateMachine):
         )
     )
     def station_answers(self, answer: str) -> None:
-        event = self.receive(answer.replace("ID", str(self.on_the_wire)))
+        message_id = str(self.on_the_wire)
+        event = self.receive(answer.replace("ID", message_id))
         assert isinstance(event, CallAnswered | CallFailed)
+        invalid = isinstance(event, CallAnswered) and not event.valid
+        if invalid and self.version is OcppVersion.V21:
+            self.refusals_due[message_id] += 1
 
     @precondition(lambda self: self.ended)
     @rule(data=st.data())
@@ -232,6 +296,7 @@ class SessionMachine(RuleBasedStateMachine):
     @invariant()
     def every_call_of_theirs_is_answered_once(self) -> None:
         assert self.answers_sent == self.answers_due
+        assert self.refusals_sent == self.refusals_due
         assert self.open_session().unanswered_count == len(self.owed)
 
     @invariant()
@@ -274,7 +339,8 @@ def test_no_text_breaks_a_session(
             session.reply(event.message_id, {})
     sent = [json.loads(text) for text in session.texts_to_send()]
     # Of all that was said, only CALLs got an answer, and the connection still works.
-    assert all(message[0] in (2, 3, 4) for message in sent)
+    types = {2, 3, 4, 5} if version is OcppVersion.V21 else {2, 3, 4}
+    assert {message[0] for message in sent} <= types
     session.accepted = True
     alive = session.receive('[2,"alive","Heartbeat",{}]', 0.0)
     assert isinstance(alive, CallReceived)

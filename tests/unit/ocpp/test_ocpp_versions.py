@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from chargehub.ocpp import DIALECTS, ErrorCode, OcppVersion, choose_version, read_error_code
+from chargehub.ocpp import (
+    DIALECTS,
+    ErrorCode,
+    OcppVersion,
+    choose_version,
+    read_error_code,
+    schemas_for,
+)
 
 
 @pytest.mark.parametrize(
@@ -16,6 +23,10 @@ from chargehub.ocpp import DIALECTS, ErrorCode, OcppVersion, choose_version, rea
         (["ocpp1.6", "ocpp2.0.1"], OcppVersion.V16),
         (["ocpp2.0.1", "ocpp1.6"], OcppVersion.V201),
         (["ocpp1.5", "ocpp2.0.1", "ocpp1.6"], OcppVersion.V201),
+        (["ocpp2.1"], OcppVersion.V21),
+        (["ocpp2.2", "ocpp2.1", "ocpp2.0.1"], OcppVersion.V21),
+        (["ocpp2.0.1", "ocpp2.1", "ocpp1.6"], OcppVersion.V201),
+        (["ocpp2.1.0", "ocpp1.6", "ocpp2.1"], OcppVersion.V16),
         ([" ocpp1.6 "], OcppVersion.V16),
         # Names are exact: 2.0 is another protocol than 2.0.1, and case matters (RFC 6455).
         (["ocpp2.0"], None),
@@ -52,6 +63,13 @@ def test_every_version_has_its_dialect() -> None:
             "OccurrenceConstraintViolation",
         ),
         (OcppVersion.V201, ErrorCode.RPC_FRAMEWORK_ERROR, "RpcFrameworkError"),
+        (OcppVersion.V21, ErrorCode.FORMAT_VIOLATION, "FormatViolation"),
+        (
+            OcppVersion.V21,
+            ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION,
+            "OccurrenceConstraintViolation",
+        ),
+        (OcppVersion.V21, ErrorCode.MESSAGE_TYPE_NOT_SUPPORTED, "MessageTypeNotSupported"),
         # The host may hand over either version's spelling.
         (OcppVersion.V16, "FormatViolation", "FormationViolation"),
         (OcppVersion.V201, "FormationViolation", "FormatViolation"),
@@ -62,6 +80,12 @@ def test_statement_26_each_version_has_its_own_spelling(
     version: OcppVersion, code: ErrorCode | str, spelling: str
 ) -> None:
     assert DIALECTS[version].spell(code) == spelling
+
+
+def test_what_only_a_station_may_ask_exists_in_its_version() -> None:
+    for version, dialect in DIALECTS.items():
+        assert dialect.station_requests <= schemas_for(version).actions
+        assert not dialect.sends & schemas_for(version).actions
 
 
 def test_statement_26_1_6_emits_only_codes_of_1_6() -> None:
