@@ -38,8 +38,9 @@ from chargehub.stations.store import charging_stations, connectors, evses, locat
 DEADLINE_S = 10.0
 PASSWORD = "a-password-of-24-letters"
 SECRET = SecretStr("K7q2mZ4xV9bT1nR8cW5yL3hJ6pD0sFgA")
-V16, V201 = "ocpp1.6", "ocpp2.0.1"
-VERSIONS = (V16, V201)
+V16, V201, V21 = "ocpp1.6", "ocpp2.0.1", "ocpp2.1"
+V2X = (V201, V21)
+VERSIONS = (V16, *V2X)
 TOKEN = "CARD-0001"
 
 Payload = dict[str, Any]
@@ -47,8 +48,19 @@ Frame = list[Any]
 
 BOOTS: Mapping[str, Payload] = {
     V16: {"chargePointVendor": "Made Up", "chargePointModel": "D120"},
-    V201: {"reason": "PowerUp", "chargingStation": {"vendorName": "Made Up", "model": "D120"}},
+    **{
+        version: {
+            "reason": "PowerUp",
+            "chargingStation": {"vendorName": "Made Up", "model": "D120"},
+        }
+        for version in V2X
+    },
 }
+
+
+def with_2_1(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Add to rows that begin with a version what holds for 2.1 as it does for 2.0.1."""
+    return [*rows, *((V21, *row[1:]) for row in rows if row[0] == V201)]
 
 
 def at(seconds_ago: float = 0.0) -> str:

@@ -141,7 +141,7 @@ async def _charge_through(
         TrustlessStation(
             f"K-{number:02}",
             f"password-of-{number:02}-kill",
-            "ocpp2.0.1" if number % 3 == 0 else "ocpp1.6",
+            ("ocpp2.0.1", "ocpp1.6", "ocpp2.1", "ocpp1.6")[number % 4],
             server.ocpp_url,
         )
         for number in range(STATIONS)

@@ -39,7 +39,17 @@ from chargehub.stations.commands import (
     UnsupportedByStation,
 )
 from tests.fakes.lossy import LossySource
-from tests.hub_fixtures import V16, V201, VERSIONS, Payload, RunningHub, Station, running_hub
+from tests.hub_fixtures import (
+    V2X,
+    V16,
+    V201,
+    VERSIONS,
+    Payload,
+    RunningHub,
+    Station,
+    running_hub,
+    with_2_1,
+)
 
 TRY_AGAIN_LATER = 1013
 
@@ -129,7 +139,7 @@ V16_COMMANDS: list[tuple[Command, str, Payload, Payload]] = [
     ),
 ]
 
-V201_COMMANDS: list[tuple[Command, str, Payload, Payload]] = [
+V2X_COMMANDS: list[tuple[Command, str, Payload, Payload]] = [
     (
         RequestStartTransaction("CARD", "ISO14443", 7, evse_no=2, group_id_token="FLEET"),
         "RequestStartTransaction",
@@ -222,7 +232,10 @@ V201_COMMANDS: list[tuple[Command, str, Payload, Payload]] = [
     ),
 ]
 
-COMMANDS = [(V16, *row) for row in V16_COMMANDS] + [(V201, *row) for row in V201_COMMANDS]
+COMMANDS = [
+    *((V16, *row) for row in V16_COMMANDS),
+    *((version, *row) for version in V2X for row in V2X_COMMANDS),
+]
 
 
 def official(version: str, action: str, *, answer: bool = False) -> Any:
@@ -284,7 +297,6 @@ INVALID: list[tuple[str, Command]] = [
     (V16, RawCommand("Reset", {})),
     (V16, RawCommand("UnlockConnector", {"connectorId": "1"})),
     (V16, RawCommand("ClearCache", {"deep": [[[[{}]]]], "more": 1})),
-    (V201, RequestStartTransaction("x" * 37, None, 1)),
     (V201, TriggerMessage("StatusNotification")),
     (V201, TriggerMessage("MakeCoffee")),
     (V201, RequestStopTransaction("x" * 37)),
@@ -319,8 +331,9 @@ INVALID: list[tuple[str, Command]] = [
 
 @pytest.mark.parametrize(
     ("version", "command", "error"),
-    [(version, command, UnsupportedByStation) for version, command in UNSUPPORTED]
-    + [(version, command, InvalidCommand) for version, command in INVALID],
+    [(version, command, UnsupportedByStation) for version, command in with_2_1(UNSUPPORTED)]
+    + [(version, command, InvalidCommand) for version, command in with_2_1(INVALID)]
+    + [(V201, RequestStartTransaction("x" * 37, None, 1), InvalidCommand)],
 )
 async def test_what_cannot_be_asked_never_leaves(
     hub: RunningHub, version: str, command: Command, error: type[ChargeHubError]

@@ -13,6 +13,7 @@ from chargehub.stations.commands import ClearCache
 from chargehub.stations.fence import lock_fence
 from tests.hub_fixtures import (
     V16,
+    V21,
     V201,
     VERSIONS,
     RunningHub,
@@ -60,7 +61,12 @@ async def test_a_flood_slows_the_station_that_sends_it_and_no_other(
 
 @pytest.mark.parametrize(
     ("version", "text", "answers"),
-    [(V201, "no JSON", FLOOD), (V201, '[2,"x","MakeCoffee",{}]', FLOOD), (V16, "no JSON", 0)],
+    [
+        (V201, "no JSON", FLOOD),
+        (V21, "no JSON", FLOOD),
+        (V201, '[2,"x","MakeCoffee",{}]', FLOOD),
+        (V16, "no JSON", 0),
+    ],
 )
 async def test_a_flood_of_nonsense_slows_no_other(
     hub: RunningHub, version: str, text: str, answers: int

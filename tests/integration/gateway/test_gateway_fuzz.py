@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.hub_fixtures import BOOTS, TOKEN, V16, V201, VERSIONS, RunningHub, Station, status
+from tests.hub_fixtures import BOOTS, TOKEN, V16, V21, V201, VERSIONS, RunningHub, Station, status
 
 LIMITS = {"messages_per_s": 1e9, "messages_burst": 10**9}
 STAMP = "2026-07-01T08:00:00Z"
@@ -69,7 +69,7 @@ V16_CALLS: list[tuple[str, dict[str, Any]]] = [
     ("DiagnosticsStatusNotification", {"status": "Idle"}),
     ("SecurityEventNotification", {"type": "Reboot", "timestamp": STAMP, "techInfo": "x"}),
 ]
-V201_EVENT: dict[str, Any] = {
+V2X_EVENT: dict[str, Any] = {
     "eventType": "Updated",
     "timestamp": STAMP,
     "triggerReason": "MeterValuePeriodic",
@@ -95,15 +95,15 @@ V201_EVENT: dict[str, Any] = {
         }
     ],
 }
-V201_CALLS: list[tuple[str, dict[str, Any]]] = [
+V2X_CALLS: list[tuple[str, dict[str, Any]]] = [
     ("BootNotification", BOOTS[V201]),
     ("Heartbeat", {}),
     ("Authorize", {"idToken": {"idToken": TOKEN, "type": "ISO14443"}}),
     ("StatusNotification", status(V201, when=STAMP)),
-    ("TransactionEvent", {**V201_EVENT, "eventType": "Started", "seqNo": 0}),
-    ("TransactionEvent", V201_EVENT),
-    ("TransactionEvent", {**V201_EVENT, "eventType": "Ended", "seqNo": 2}),
-    ("MeterValues", {"evseId": 1, "meterValue": V201_EVENT["meterValue"]}),
+    ("TransactionEvent", {**V2X_EVENT, "eventType": "Started", "seqNo": 0}),
+    ("TransactionEvent", V2X_EVENT),
+    ("TransactionEvent", {**V2X_EVENT, "eventType": "Ended", "seqNo": 2}),
+    ("MeterValues", {"evseId": 1, "meterValue": V2X_EVENT["meterValue"]}),
     (
         "NotifyEvent",
         {
@@ -148,7 +148,28 @@ V201_CALLS: list[tuple[str, dict[str, Any]]] = [
     ("LogStatusNotification", {"status": "Idle", "requestId": 1}),
     ("FirmwareStatusNotification", {"status": "Installed", "requestId": 1}),
 ]
-CALLS = {V16: V16_CALLS, V201: V201_CALLS}
+V21_EVENT: dict[str, Any] = {
+    **V2X_EVENT,
+    "preconditioningStatus": "Ready",
+    "evseSleep": False,
+    "costDetails": {
+        "totalCost": {"currency": "CNY", "typeOfCost": "NormalCost", "total": {"exclTax": 4.5}},
+        "totalUsage": {"energy": 3000.0, "chargingTime": 60, "idleTime": 0},
+    },
+    "transactionInfo": {
+        **V2X_EVENT["transactionInfo"],
+        "operationMode": "ChargingOnly",
+        "tariffId": "T1",
+        "transactionLimit": {"maxEnergy": 20000.0},
+    },
+}
+V21_CALLS: list[tuple[str, dict[str, Any]]] = [
+    *V2X_CALLS,
+    ("TransactionEvent", {**V21_EVENT, "eventType": "Started", "seqNo": 0}),
+    ("TransactionEvent", V21_EVENT),
+    ("TransactionEvent", {**V21_EVENT, "eventType": "Ended", "seqNo": 2}),
+]
+CALLS = {V16: V16_CALLS, V201: V2X_CALLS, V21: V21_CALLS}
 BILLING = frozenset(
     (
         "StartTransaction",

@@ -13,7 +13,16 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 
 from chargehub.kit.clock import wall_now
 from chargehub.stations.store import charging_stations
-from tests.hub_fixtures import DEADLINE_S, PASSWORD, V16, V201, RunningHub, running_hub
+from tests.hub_fixtures import (
+    DEADLINE_S,
+    PASSWORD,
+    V16,
+    V21,
+    V201,
+    VERSIONS,
+    RunningHub,
+    running_hub,
+)
 
 HEX_KEY = "00fF80C3289aBc41424344454647484950515253"  # Its bytes are no UTF-8.
 PROTOCOL_ERROR = 1002
@@ -98,7 +107,7 @@ async def test_statement_1_another_path_is_404(hub: RunningHub) -> None:
         hub.addresses = type(hub.addresses)(hub.addresses.api_url, outside)
 
 
-@pytest.mark.parametrize("offers", [["ocpp1.5"], ["ocpp2.1", "ocpp2.0"], ["mqtt", "OCPP1.6"]])
+@pytest.mark.parametrize("offers", [["ocpp1.5"], ["ocpp2.2", "ocpp2.0"], ["mqtt", "OCPP2.1"]])
 async def test_statement_2_only_unsupported_versions_are_101_and_closed(
     hub: RunningHub, offers: list[str]
 ) -> None:
@@ -119,7 +128,10 @@ async def test_statement_2_no_version_at_all_is_400(hub: RunningHub) -> None:
     [
         ([V16, V201], V16),
         ([V201, V16], V201),
-        (["ocpp2.1", "ocpp2.0", V16, V201], V16),
+        (["ocpp2.2", "ocpp2.0", V16, V201], V16),
+        ([V21], V21),
+        ([V201, V21, V16], V201),
+        (["ocpp2.2", V21, V201, V16], V21),
         (["ocpp1.5", V201], V201),
     ],
 )
@@ -132,9 +144,13 @@ async def test_statement_3_the_stations_first_version_that_we_speak_wins(
     await station.leave()
 
 
-async def test_statement_3_a_version_in_the_url_decides_nothing(hub: RunningHub) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_statement_3_a_version_in_the_url_decides_nothing(
+    hub: RunningHub, version: str
+) -> None:
     identity = await hub.new_station()
-    station = await hub.connect(identity, V201, path=f"{identity}?version=ocpp1.6")
+    station = await hub.connect(identity, version, path=f"{identity}?version=ocpp1.6")
+    assert station.socket.subprotocol == version
     assert (await station.boot())["status"] == "Accepted"
     await station.leave()
 

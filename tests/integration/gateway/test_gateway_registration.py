@@ -23,7 +23,20 @@ from chargehub.stations.commands import (
     UnlockConnector,
 )
 from chargehub.stations.store import charging_stations
-from tests.hub_fixtures import BOOTS, TOKEN, V16, V201, VERSIONS, RunningHub, Station, at, status
+from tests.hub_fixtures import (
+    BOOTS,
+    TOKEN,
+    V2X,
+    V16,
+    V21,
+    V201,
+    VERSIONS,
+    RunningHub,
+    Station,
+    at,
+    status,
+    with_2_1,
+)
 
 ACCEPTED = {"status": "Accepted"}
 
@@ -98,8 +111,9 @@ async def test_statement_32_what_we_triggered_is_heard(hub: RunningHub, version:
     await station.leave()
 
 
-async def test_statement_32_a_report_we_asked_for_is_heard(hub: RunningHub) -> None:
-    station = await unaccepted(hub, V201, "Pending")
+@pytest.mark.parametrize("version", V2X)
+async def test_statement_32_a_report_we_asked_for_is_heard(hub: RunningHub, version: str) -> None:
+    station = await unaccepted(hub, version, "Pending")
     report = {
         "requestId": 1,
         "generatedAt": at(),
@@ -195,7 +209,7 @@ ALLOWED_WHILE_PENDING: list[tuple[str, Command, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("version", "command", "answer"), ALLOWED_WHILE_PENDING)
+@pytest.mark.parametrize(("version", "command", "answer"), with_2_1(ALLOWED_WHILE_PENDING))
 async def test_statement_34_a_pending_station_may_be_asked_and_configured(
     hub: RunningHub, version: str, command: Command, answer: dict[str, Any]
 ) -> None:
@@ -242,7 +256,8 @@ async def test_statement_35_the_interval_is_a_heartbeats_or_a_retrys(
 
 
 @pytest.mark.parametrize(
-    ("version", "action"), [(V16, "GetConfiguration"), (V201, "GetBaseReport")]
+    ("version", "action"),
+    [(V16, "GetConfiguration"), (V201, "GetBaseReport"), (V21, "GetBaseReport")],
 )
 async def test_statement_37_the_inventory_is_asked_for_once_a_firmware(
     hub: RunningHub, version: str, action: str

@@ -46,7 +46,9 @@ def read(action: str, payload: Payload) -> list[Report]:
 
 
 def answer(action: str, *replies: object) -> Payload:
-    payload = TRANSLATOR.inbound[action].answer(replies, NOW)
+    build = TRANSLATOR.inbound[action].answer
+    assert build is not None
+    payload = build(replies, NOW)
     assert SCHEMAS.check_response(action, payload) is None
     return payload
 

@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 from chargehub.ocpp import ErrorCode, InvalidPayload, drop_absent
 from chargehub.ocpp.frames import (
     DEPTH_MAX,
+    RPC_TYPES_OF_2_1,
     Call,
     CallError,
     CallResult,
+    CallResultError,
     Frame,
     Malformed,
+    Send,
     UnknownType,
     encode_call,
     encode_call_error,
@@ -56,6 +59,28 @@ FRAMEWORK = ErrorCode.RPC_FRAMEWORK_ERROR
 )
 def test_a_frame_is_read(text: str, frame: Frame) -> None:
     assert parse(text) == frame
+
+
+@pytest.mark.parametrize(
+    ("text", "frame"),
+    [
+        (
+            '[5,"1","GenericError","why",{"a":1}]',
+            CallResultError("1", "GenericError", "why", {"a": 1}),
+        ),
+        ('[5,"1"]', CallResultError("1", "", "", {})),
+        ('[5,"1",7,[],"text"]', CallResultError("1", "", "", "text")),
+        ('[5,7,"GenericError","",{}]', Malformed("a CALLRESULTERROR without usable message id")),
+        ('[6,"1","X",{"a":1}]', Send("1", "X", {"a": 1})),
+        ('[6,"1","X",null]', Send("1", "X", {})),
+        ('[6,"1","X"]', Malformed("an unreadable SEND", "1")),
+        ('[6,"1","X",[]]', Malformed("an unreadable SEND", "1")),
+        ("[6]", Malformed("an unreadable SEND")),
+        ('[7,"1"]', UnknownType(7, "1")),
+    ],
+)
+def test_a_frame_of_2_1_is_read(text: str, frame: Frame) -> None:
+    assert parse(text, RPC_TYPES_OF_2_1) == frame
 
 
 def test_a_type_the_version_does_not_have_is_unknown() -> None:

@@ -1,15 +1,14 @@
-"""What we ask of an OCPP 2.0.1 station, and the tables a later version extends."""
+"""What we ask of an OCPP 2.x station, and the tables a later version extends."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
-from chargehub.gateway.translate_v201 import TRANSLATOR
+from chargehub.gateway import translate_v201
 from chargehub.gateway.translation import Context, InboundMessage, Report
-from chargehub.ocpp import OcppVersion, schemas_for
+from chargehub.ocpp import DIALECTS
 from chargehub.stations.commands import (
     CancelReservation,
     ChangeAvailability,
@@ -25,12 +24,9 @@ from chargehub.stations.commands import (
     TriggerMessage,
     UnlockConnector,
 )
+from tests.unit.gateway.words import Payload, Words
 
-SCHEMAS = schemas_for(OcppVersion.V201)
-NOW = datetime(2026, 11, 23, 8, 0, 0, 123456, tzinfo=UTC)
 EXPIRES = datetime(2026, 12, 1, tzinfo=UTC)
-
-Payload = dict[str, Any]
 
 
 TRANSACTION = "0123456789abcdef0123456789abcdef01"
@@ -119,11 +115,33 @@ TRANSACTION = "0123456789abcdef0123456789abcdef01"
         (GetTransactionStatus("t"), "GetTransactionStatus", {"transactionId": "t"}),
     ],
 )
-def test_commands_in_words_of_2_0_1(command: Command, action: str, payload: Payload) -> None:
-    request = TRANSLATOR.encode(command)
+def test_commands_in_words_of_2_x(
+    words: Words, command: Command, action: str, payload: Payload
+) -> None:
+    request = words.translator.encode(command)
     assert request is not None
     assert (request.action, request.payload) == (action, payload)
-    assert SCHEMAS.check_request(action, payload) is None
+    assert words.schemas.check_request(action, payload) is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        RequestStartTransaction("T" * 256, None, 5),
+        ReserveNow(9, EXPIRES, "TAXI", group_id_token="G" * 256),
+        TriggerMessage("StatusNotification"),
+    ],
+)
+def test_commands_that_2_x_cannot_carry_are_refused(words: Words, command: Command) -> None:
+    with pytest.raises(InvalidCommand):
+        words.translator.encode(command)
+
+
+def test_a_pending_station_is_asked_but_not_started_statement_34(words: Words) -> None:
+    allowed = words.translator.allowed_while_pending
+    assert {"GetVariables", "SetVariables", "GetBaseReport", "TriggerMessage"} <= allowed
+    assert not allowed & {"RequestStartTransaction", "RequestStopTransaction", "ReserveNow"}
+    assert allowed <= words.schemas.actions
 
 
 @pytest.mark.parametrize(
@@ -131,36 +149,29 @@ def test_commands_in_words_of_2_0_1(command: Command, action: str, payload: Payl
     [
         RequestStartTransaction("T" * 37, None, 5),
         ReserveNow(9, EXPIRES, "TAXI", group_id_token="G" * 37),
-        TriggerMessage("StatusNotification"),
     ],
 )
-def test_commands_that_2_0_1_cannot_carry_are_refused(command: Command) -> None:
+def test_2_0_1_takes_shorter_tokens_than_2_1(command: Command) -> None:
     with pytest.raises(InvalidCommand):
-        TRANSLATOR.encode(command)
+        translate_v201.TRANSLATOR.encode(command)
 
 
-def test_a_pending_station_is_asked_but_not_started_statement_34() -> None:
-    allowed = TRANSLATOR.allowed_while_pending
-    assert {"GetVariables", "SetVariables", "GetBaseReport", "TriggerMessage"} <= allowed
-    assert not allowed & {"RequestStartTransaction", "RequestStopTransaction", "ReserveNow"}
-    assert allowed <= SCHEMAS.actions
-
-
-def test_tables_name_only_actions_of_2_0_1_and_cover_billing_data() -> None:
-    assert set(TRANSLATOR.inbound) <= SCHEMAS.actions
-    tolerant = {action for action, message in TRANSLATOR.inbound.items() if message.tolerant}
+def test_tables_name_only_actions_of_the_version_and_cover_billing_data(words: Words) -> None:
+    known = words.schemas.actions | DIALECTS[words.version].sends
+    assert set(words.translator.inbound) <= known
+    tolerant = {action for action, message in words.translator.inbound.items() if message.tolerant}
     billing = {"MeterValues", "StatusNotification", "TransactionEvent"}
     assert tolerant == billing | {"BootNotification"}
-    for allowed in TRANSLATOR.trigger_answers.values():
-        assert allowed <= SCHEMAS.actions
+    for allowed in words.translator.trigger_answers.values():
+        assert allowed <= words.schemas.actions
 
 
-def test_a_later_version_is_this_table_extended() -> None:
+def test_a_later_version_is_this_table_extended(words: Words) -> None:
     def read_nothing(_payload: Payload, _context: Context) -> list[Report]:
         return []
 
     new = InboundMessage(read_nothing, lambda _replies, _now: {})
-    later = TRANSLATOR.extended(inbound={"BatterySwap": new})
+    later = words.translator.extended(inbound={"BatterySwap": new})
     assert later.inbound["BatterySwap"] is new
-    assert later.inbound["TransactionEvent"] is TRANSLATOR.inbound["TransactionEvent"]
-    assert "BatterySwap" not in TRANSLATOR.inbound
+    assert later.inbound["TransactionEvent"] is words.translator.inbound["TransactionEvent"]
+    assert "BatterySwap" not in words.translator.inbound

@@ -1,4 +1,4 @@
-"""OCPP 2.0.1 in version-free words: tokens, transactions, meter values."""
+"""OCPP 2.x in version-free words: tokens, transactions, meter values."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from chargehub.authorization.decision import Authorization, AuthorizationStatus
-from chargehub.gateway.translate_v201 import TRANSLATOR
-from chargehub.gateway.translation import Context, Report, Untranslatable
-from chargehub.ocpp import OcppVersion, schemas_for
+from chargehub.gateway.translation import Untranslatable
 from chargehub.stations.reports import (
     NoticeReported,
 )
@@ -23,32 +21,9 @@ from chargehub.transactions.reports import (
     TransactionReply,
     TransactionReported,
 )
+from tests.unit.gateway.words import AT, NOW, STAMP, Payload, Words
 
-SCHEMAS = schemas_for(OcppVersion.V201)
-NOW = datetime(2026, 11, 23, 8, 0, 0, 123456, tzinfo=UTC)
-AT = datetime(2026, 11, 23, 7, 59, 30, tzinfo=UTC)
-STAMP = "2026-11-23T07:59:30Z"
 EXPIRES = datetime(2026, 12, 1, tzinfo=UTC)
-
-Payload = dict[str, Any]
-
-
-def read(action: str, payload: Payload) -> list[Report]:
-    """Read as the gateway does: `valid` says what the official schema says."""
-    valid = SCHEMAS.check_request(action, payload) is None
-    return list(TRANSLATOR.inbound[action].read(payload, Context(7, NOW, valid)))
-
-
-def answer(action: str, *replies: object) -> Payload:
-    payload = TRANSLATOR.inbound[action].answer(replies, NOW)
-    assert SCHEMAS.check_response(action, payload) is None
-    return payload
-
-
-def event(payload: Payload) -> TransactionReported:
-    (report,) = read("TransactionEvent", payload)
-    assert isinstance(report, TransactionReported)
-    return report
 
 
 TRANSACTION = "0123456789abcdef0123456789abcdef01"
@@ -71,39 +46,43 @@ METER_VALUE: Payload = {
 # --- Authorize ------------------------------------------------------------------------------------
 
 
-def test_authorize_keeps_the_case_of_the_token_statement_42() -> None:
+def test_authorize_keeps_the_case_of_the_token_statement_42(words: Words) -> None:
     payload = {"idToken": {"idToken": "TaXi", "type": "ISO14443"}}
-    assert read("Authorize", payload) == [AuthorizeRequested(7, NOW, IdToken("TaXi", "ISO14443"))]
+    assert words.read("Authorize", payload) == [
+        AuthorizeRequested(7, NOW, IdToken("TaXi", "ISO14443"))
+    ]
 
 
-def test_no_authorization_token_statement_59() -> None:
+def test_no_authorization_token_statement_59(words: Words) -> None:
     payload = {"idToken": {"idToken": "", "type": "NoAuthorization"}}
-    assert read("Authorize", payload) == [
+    assert words.read("Authorize", payload) == [
         AuthorizeRequested(7, NOW, IdToken("", "NoAuthorization"))
     ]
 
 
 @pytest.mark.parametrize("status", AuthorizationStatus)
-def test_every_decision_has_its_word(status: AuthorizationStatus) -> None:
-    assert answer("Authorize", Authorization(status)) == {"idTokenInfo": {"status": status.value}}
+def test_every_decision_has_its_word(words: Words, status: AuthorizationStatus) -> None:
+    assert words.answer("Authorize", Authorization(status)) == {
+        "idTokenInfo": {"status": status.value}
+    }
 
 
-def test_group_is_returned_as_central_statement_59() -> None:
+def test_group_is_returned_as_central_statement_59(words: Words) -> None:
     decided = Authorization(AuthorizationStatus.ACCEPTED, "FLEET", EXPIRES)
     info = {
         "status": "Accepted",
         "cacheExpiryDateTime": "2026-12-01T00:00:00.000Z",
         "groupIdToken": {"idToken": "FLEET", "type": "Central"},
     }
-    assert answer("Authorize", decided) == {"idTokenInfo": info}
-    assert answer("TransactionEvent", TransactionReply(42, decided)) == {"idTokenInfo": info}
+    assert words.answer("Authorize", decided) == {"idTokenInfo": info}
+    assert words.answer("TransactionEvent", TransactionReply(42, decided)) == {"idTokenInfo": info}
 
 
 # --- TransactionEvent -----------------------------------------------------------------------------
 
 
-def test_started_event() -> None:
-    report = event(STARTED)
+def test_started_event(words: Words) -> None:
+    report = words.event(STARTED)
     assert report == TransactionReported(
         station_id=7,
         received_at=NOW,
@@ -121,25 +100,25 @@ def test_started_event() -> None:
     assert (report.assigns_ref, report.ref_is_ours, report.register_wh) == (False, False, None)
 
 
-def test_id_token_info_only_for_an_id_token_statement_58() -> None:
-    assert answer("TransactionEvent", TransactionReply(42)) == {}
+def test_id_token_info_only_for_an_id_token_statement_58(words: Words) -> None:
+    assert words.answer("TransactionEvent", TransactionReply(42)) == {}
     reply = TransactionReply(42, Authorization(AuthorizationStatus.ACCEPTED))
-    assert answer("TransactionEvent", reply) == {"idTokenInfo": {"status": "Accepted"}}
+    assert words.answer("TransactionEvent", reply) == {"idTokenInfo": {"status": "Accepted"}}
 
 
-def test_d_remote_started_event_without_token_statement_62() -> None:
+def test_d_remote_started_event_without_token_statement_62(words: Words) -> None:
     payload = STARTED | {
         "triggerReason": "RemoteStart",
         "reservationId": 9,
         "transactionInfo": {"transactionId": "t", "remoteStartId": 2**31 - 1},
     }
     del payload["idToken"]
-    report = event(payload)
+    report = words.event(payload)
     assert (report.id_token, report.remote_start_id) == (None, 2**31 - 1)
     assert (report.reservation_id, report.trigger) == (9, "RemoteStart")
 
 
-def test_begin_and_end_registers_come_as_readings() -> None:
+def test_begin_and_end_registers_come_as_readings(words: Words) -> None:
     payload = STARTED | {
         "meterValue": [
             {
@@ -154,11 +133,11 @@ def test_begin_and_end_registers_come_as_readings() -> None:
             }
         ]
     }
-    (reading,) = event(payload).readings
+    (reading,) = words.event(payload).readings
     assert (reading.context, reading.register_wh, reading.flags) == ("Transaction.Begin", 1500, 0)
 
 
-def test_a_ended_event_without_evse_and_reason() -> None:
+def test_a_ended_event_without_evse_and_reason(words: Words) -> None:
     payload = {
         "eventType": "Ended",
         "timestamp": STAMP,
@@ -166,13 +145,13 @@ def test_a_ended_event_without_evse_and_reason() -> None:
         "seqNo": 5,
         "transactionInfo": {"transactionId": TRANSACTION, "chargingState": "EVConnected"},
     }
-    report = event(payload)
+    report = words.event(payload)
     assert report.kind is EventKind.ENDED
     assert (report.evse_no, report.stopped_reason, report.id_token) == (None, None, None)
     assert (report.flags, report.raw) == (0, None)
 
 
-def test_e_ended_event_with_signed_value_and_seq_no_0() -> None:
+def test_e_ended_event_with_signed_value_and_seq_no_0(words: Words) -> None:
     signature = {
         "signedMeterData": "T0NNRg==",
         "signingMethod": "ECDSA",
@@ -197,22 +176,22 @@ def test_e_ended_event_with_signed_value_and_seq_no_0() -> None:
         ],
     }
     del payload["idToken"]
-    report = event(payload)
+    report = words.event(payload)
     (reading,) = report.readings
     assert (reading.register_wh, reading.flags) == (150050, Flag.SIGNED)
     assert reading.raw == payload["meterValue"][0]
     assert (report.seq_no, report.stopped_reason) == (0, "Local")
 
 
-def test_replay_marked_offline_has_the_same_content_statement_54() -> None:
-    first, replayed = event(STARTED), event(STARTED | {"offline": True})
+def test_replay_marked_offline_has_the_same_content_statement_54(words: Words) -> None:
+    first, replayed = words.event(STARTED), words.event(STARTED | {"offline": True})
     assert first.content_hash == replayed.content_hash
     assert (first.offline, replayed.offline) == (False, True)
 
 
-def test_e_events_of_equal_seq_no_differ_in_content_statement_54() -> None:
+def test_e_events_of_equal_seq_no_differ_in_content_statement_54(words: Words) -> None:
     updated = STARTED | {"eventType": "Updated", "timestamp": "2026-11-23T07:59:40Z"}
-    hashes = {event(payload).content_hash for payload in (STARTED, updated)}
+    hashes = {words.event(payload).content_hash for payload in (STARTED, updated)}
     assert len(hashes) == 2
 
 
@@ -245,47 +224,49 @@ def test_e_events_of_equal_seq_no_differ_in_content_statement_54() -> None:
     ],
 )
 def test_event_out_of_order_is_flagged_and_kept_raw_statement_29(
-    change: Payload, expected: dict[str, Any]
+    words: Words, change: Payload, expected: dict[str, Any]
 ) -> None:
     payload = STARTED | change
-    report = event(payload)
+    report = words.event(payload)
     expected = {"flags": Flag.INVALID_PAYLOAD, "raw": payload} | expected
     assert {name: getattr(report, name) for name in expected} == expected
 
 
-def test_event_of_an_absurd_clock_is_flagged() -> None:
-    report = event(STARTED | {"timestamp": "1970-01-01T00:00:12Z"})
+def test_event_of_an_absurd_clock_is_flagged(words: Words) -> None:
+    report = words.event(STARTED | {"timestamp": "1970-01-01T00:00:12Z"})
     assert (report.at, report.flags) == (NOW, Flag.CLOCK_SKEW)
     assert report.raw is not None
 
 
 @pytest.mark.parametrize("info", [None, {}, {"transactionId": ""}, {"transactionId": []}, "t-1"])
-def test_event_without_transaction_is_untranslatable_and_still_answered(info: object) -> None:
+def test_event_without_transaction_is_untranslatable_and_still_answered(
+    words: Words, info: object
+) -> None:
     with pytest.raises(Untranslatable):
-        read("TransactionEvent", STARTED | {"transactionInfo": info})
-    assert answer("TransactionEvent") == {}
+        words.read("TransactionEvent", STARTED | {"transactionInfo": info})
+    assert words.answer("TransactionEvent") == {}
 
 
 # --- MeterValues ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("evse_no", [0, 2])
-def test_meter_values_of_an_evse(evse_no: int) -> None:
-    (report,) = read("MeterValues", {"evseId": evse_no, "meterValue": [METER_VALUE]})
+def test_meter_values_of_an_evse(words: Words, evse_no: int) -> None:
+    (report,) = words.read("MeterValues", {"evseId": evse_no, "meterValue": [METER_VALUE]})
     assert isinstance(report, SamplesReported)
     assert (report.evse_no, report.transaction_ref) == (evse_no, None)
     assert [r.register_wh for r in report.readings] == [1600]
-    assert answer("MeterValues", None) == {}
+    assert words.answer("MeterValues", None) == {}
 
 
-def test_invalid_meter_values_are_read_flagged_and_kept_statement_29() -> None:
+def test_invalid_meter_values_are_read_flagged_and_kept_statement_29(words: Words) -> None:
     payload = {
         "evseId": 1,
         "meterValue": [
             {"timestamp": STAMP, "sampledValue": [{"value": "1600", "measurand": "Energy"}]}
         ],
     }
-    samples, kept = read("MeterValues", payload)
+    samples, kept = words.read("MeterValues", payload)
     assert isinstance(samples, SamplesReported)
     (reading,) = samples.readings
     assert (reading.extras, reading.flags) == ({"Energy": 1600.0}, Flag.INVALID_PAYLOAD)
@@ -293,7 +274,7 @@ def test_invalid_meter_values_are_read_flagged_and_kept_statement_29() -> None:
 
 
 @pytest.mark.parametrize("payload", [{}, {"evseId": 1}, {"meterValue": [METER_VALUE]}])
-def test_meter_values_of_nothing_are_untranslatable(payload: Payload) -> None:
+def test_meter_values_of_nothing_are_untranslatable(words: Words, payload: Payload) -> None:
     with pytest.raises(Untranslatable):
-        read("MeterValues", payload)
-    assert answer("MeterValues") == {}
+        words.read("MeterValues", payload)
+    assert words.answer("MeterValues") == {}

@@ -1,15 +1,10 @@
-"""OCPP 2.0.1 in version-free words: boot, status, events, reports, reservations."""
+"""OCPP 2.x in version-free words: boot, status, events, reports, reservations."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 import pytest
 
-from chargehub.gateway.translate_v201 import TRANSLATOR
-from chargehub.gateway.translation import Context, Report
-from chargehub.ocpp import OcppVersion, schemas_for
+from chargehub.gateway.translation import Context
 from chargehub.stations.reports import (
     BootReply,
     BootReported,
@@ -23,34 +18,14 @@ from chargehub.stations.reports import (
 from chargehub.transactions.reports import (
     ReservationStatusReported,
 )
-
-SCHEMAS = schemas_for(OcppVersion.V201)
-NOW = datetime(2026, 11, 23, 8, 0, 0, 123456, tzinfo=UTC)
-AT = datetime(2026, 11, 23, 7, 59, 30, tzinfo=UTC)
-STAMP = "2026-11-23T07:59:30Z"
-WIRE_NOW = "2026-11-23T08:00:00.123Z"
-
-Payload = dict[str, Any]
-
-
-def read(action: str, payload: Payload) -> list[Report]:
-    """Read as the gateway does: `valid` says what the official schema says."""
-    valid = SCHEMAS.check_request(action, payload) is None
-    return list(TRANSLATOR.inbound[action].read(payload, Context(7, NOW, valid)))
-
-
-def answer(action: str, *replies: object) -> Payload:
-    payload = TRANSLATOR.inbound[action].answer(replies, NOW)
-    assert SCHEMAS.check_response(action, payload) is None
-    return payload
-
+from tests.unit.gateway.words import AT, NOW, STAMP, WIRE_NOW, Payload, Words
 
 # --- Boot, heartbeat, notices ---------------------------------------------------------------------
 
 
-def test_boot_with_empty_texts_reads_as_absent() -> None:
+def test_boot_with_empty_texts_reads_as_absent(words: Words) -> None:
     """Field quirk: boot fields may be empty strings."""
-    (report,) = read(
+    (report,) = words.read(
         "BootNotification",
         {
             "reason": "PowerUp",
@@ -75,17 +50,17 @@ def test_boot_with_empty_texts_reads_as_absent() -> None:
 
 
 @pytest.mark.parametrize("status", RegistrationStatus)
-def test_boot_answer_statement_35_39(status: RegistrationStatus) -> None:
-    assert answer("BootNotification", BootReply(status, 60)) == {
+def test_boot_answer_statement_35_39(words: Words, status: RegistrationStatus) -> None:
+    assert words.answer("BootNotification", BootReply(status, 60)) == {
         "currentTime": WIRE_NOW,
         "interval": 60,
         "status": status.value,
     }
 
 
-def test_heartbeat_reports_nothing_and_tells_the_time() -> None:
-    assert read("Heartbeat", {}) == []
-    assert answer("Heartbeat") == {"currentTime": WIRE_NOW}
+def test_heartbeat_reports_nothing_and_tells_the_time(words: Words) -> None:
+    assert words.read("Heartbeat", {}) == []
+    assert words.answer("Heartbeat") == {"currentTime": WIRE_NOW}
 
 
 @pytest.mark.parametrize(
@@ -98,14 +73,14 @@ def test_heartbeat_reports_nothing_and_tells_the_time() -> None:
     ],
 )
 def test_notices_are_kept_whole_and_acknowledged_statements_95_101(
-    action: str, payload: Payload
+    words: Words, action: str, payload: Payload
 ) -> None:
-    (report,) = read(action, payload)
+    (report,) = words.read(action, payload)
     assert isinstance(report, NoticeReported)
     assert (report.kind, report.payload, report.flagged) == (action, payload, False)
     assert report.at == (AT if "timestamp" in payload else None)
     expected = {"status": "UnknownVendorId"} if action == "DataTransfer" else {}
-    assert answer(action, None) == expected
+    assert words.answer(action, None) == expected
 
 
 # --- Status ---------------------------------------------------------------------------------------
@@ -116,22 +91,22 @@ def test_notices_are_kept_whole_and_acknowledged_statements_95_101(
     [(1, 1), (2, 1), (1, 2), pytest.param(0, 0, id="D, F: the whole station")],
 )
 @pytest.mark.parametrize("word", ["Available", "Occupied", "Reserved", "Unavailable", "Faulted"])
-def test_status_of_a_connector(evse_no: int, connector_no: int, word: str) -> None:
+def test_status_of_a_connector(words: Words, evse_no: int, connector_no: int, word: str) -> None:
     payload = {
         "timestamp": STAMP,
         "connectorStatus": word,
         "evseId": evse_no,
         "connectorId": connector_no,
     }
-    assert read("StatusNotification", payload) == [
+    assert words.read("StatusNotification", payload) == [
         StatusReported(7, NOW, evse_no, connector_no, ConnectorStatus(word), at=AT)
     ]
-    assert answer("StatusNotification", None) == {}
+    assert words.answer("StatusNotification", None) == {}
 
 
-def test_unknown_status_word_is_shown_as_unknown_and_kept_statement_29() -> None:
+def test_unknown_status_word_is_shown_as_unknown_and_kept_statement_29(words: Words) -> None:
     payload = {"timestamp": STAMP, "connectorStatus": "Parked", "evseId": 1, "connectorId": 1}
-    status, kept = read("StatusNotification", payload)
+    status, kept = words.read("StatusNotification", payload)
     assert isinstance(status, StatusReported)
     assert status.status is ConnectorStatus.UNKNOWN
     assert kept == NoticeReported(7, NOW, "StatusNotification", payload, flagged=True)
@@ -162,21 +137,21 @@ def event_data(component: Payload, variable: str, value: str) -> Payload:
     ],
 )
 def test_availability_state_is_a_status_statement_73(
-    component: Payload, evse_no: int, connector_no: int
+    words: Words, component: Payload, evse_no: int, connector_no: int
 ) -> None:
     payload = notify_event(event_data(component, "AvailabilityState", "Reserved"))
-    assert read("NotifyEvent", payload) == [
+    assert words.read("NotifyEvent", payload) == [
         StatusReported(7, NOW, evse_no, connector_no, ConnectorStatus.RESERVED, at=AT)
     ]
-    assert answer("NotifyEvent", None) == {}  # Statement 99.
+    assert words.answer("NotifyEvent", None) == {}  # Statement 99.
 
 
-def test_other_events_are_kept_beside_the_status() -> None:
+def test_other_events_are_kept_beside_the_status(words: Words) -> None:
     payload = notify_event(
         event_data({"name": "EVSE", "evse": {"id": 1}}, "AvailabilityState", "Faulted"),
         event_data({"name": "FiscalMetering"}, "Problem", "true"),
     )
-    status, kept = read("NotifyEvent", payload)
+    status, kept = words.read("NotifyEvent", payload)
     assert isinstance(status, StatusReported)
     assert kept == NoticeReported(7, NOW, "NotifyEvent", payload, at=AT)
 
@@ -189,15 +164,19 @@ def test_other_events_are_kept_beside_the_status() -> None:
         ({"name": "Cable", "evse": {"id": 1}}, "Available"),
     ],
 )
-def test_availability_that_is_none_of_a_gun_stays_a_notice(component: Payload, value: str) -> None:
-    (kept,) = read("NotifyEvent", notify_event(event_data(component, "AvailabilityState", value)))
+def test_availability_that_is_none_of_a_gun_stays_a_notice(
+    words: Words, component: Payload, value: str
+) -> None:
+    (kept,) = words.read(
+        "NotifyEvent", notify_event(event_data(component, "AvailabilityState", value))
+    )
     assert isinstance(kept, NoticeReported)
 
 
 # --- Reports and reservations ---------------------------------------------------------------------
 
 
-def test_a_report_without_tbc_and_attribute_type() -> None:
+def test_a_report_without_tbc_and_attribute_type(words: Words) -> None:
     payload = {
         "requestId": 11,
         "generatedAt": STAMP,
@@ -218,7 +197,7 @@ def test_a_report_without_tbc_and_attribute_type() -> None:
             }
         ],
     }
-    (report,) = read("NotifyReport", payload)
+    (report,) = words.read("NotifyReport", payload)
     assert isinstance(report, VariablesReported)
     assert report.request_id == 11
     power = VariableReported(
@@ -238,15 +217,15 @@ def test_a_report_without_tbc_and_attribute_type() -> None:
     # Statement 98: an attribute without value is kept.
     assert (report.variables[1].attribute, report.variables[1].value) == ("MaxSet", None)
     assert report.variables[1].mutability == "ReadWrite"
-    assert answer("NotifyReport", None) == {}
+    assert words.answer("NotifyReport", None) == {}
 
 
-def test_empty_report_page() -> None:
-    (report,) = read("NotifyReport", {"requestId": 1, "generatedAt": STAMP, "seqNo": 0})
+def test_empty_report_page(words: Words) -> None:
+    (report,) = words.read("NotifyReport", {"requestId": 1, "generatedAt": STAMP, "seqNo": 0})
     assert report == VariablesReported(7, NOW, 1, ())
 
 
-def test_variables_read_from_our_own_question() -> None:
+def test_variables_read_from_our_own_question(words: Words) -> None:
     payload = {
         "getVariableResult": [
             {
@@ -262,8 +241,8 @@ def test_variables_read_from_our_own_question() -> None:
             },
         ]
     }
-    assert SCHEMAS.check_response("GetVariables", payload) is None
-    (report,) = TRANSLATOR.results["GetVariables"](payload, Context(7, NOW))
+    assert words.schemas.check_response("GetVariables", payload) is None
+    (report,) = words.translator.results["GetVariables"](payload, Context(7, NOW))
     assert isinstance(report, VariablesReported)
     assert [(v.component, v.variable, v.attribute, v.value) for v in report.variables] == [
         ("OCPPCommCtrlr", "HeartbeatInterval", "Actual", "300")
@@ -271,9 +250,9 @@ def test_variables_read_from_our_own_question() -> None:
 
 
 @pytest.mark.parametrize("status", ["Expired", "Removed"])
-def test_reservation_status_statement_68(status: str) -> None:
+def test_reservation_status_statement_68(words: Words, status: str) -> None:
     payload = {"reservationId": 9, "reservationUpdateStatus": status}
-    assert read("ReservationStatusUpdate", payload) == [
+    assert words.read("ReservationStatusUpdate", payload) == [
         ReservationStatusReported(7, NOW, 9, status)
     ]
-    assert answer("ReservationStatusUpdate", None) == {}
+    assert words.answer("ReservationStatusUpdate", None) == {}
