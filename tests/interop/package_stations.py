@@ -11,19 +11,38 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ocpp import v16, v201
+from ocpp import v16, v21, v201
 from ocpp.routing import on
 from websockets.exceptions import ConnectionClosed
 
-from tests.hub_fixtures import DEADLINE_S, V16, V201, RunningHub, Station
+from tests.hub_fixtures import DEADLINE_S, V2X, V16, V21, V201, RunningHub, Station
 
 Fields = dict[str, Any]
 """In the package's snake_case."""
 Order = tuple[str, Fields]
 
-PACKAGES: Mapping[str, Any] = {V16: v16, V201: v201}
+PACKAGES: Mapping[str, Any] = {V16: v16, V201: v201, V21: v21}
 ACCEPTED: Fields = {"status": "Accepted"}
 POWER: Fields = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"}}
+ANSWERS_OF_2_X: Mapping[str, Fields] = {
+    "RequestStartTransaction": ACCEPTED,
+    "RequestStopTransaction": ACCEPTED,
+    "Reset": {"status": "Scheduled"},
+    "ChangeAvailability": ACCEPTED,
+    "UnlockConnector": {"status": "Unlocked"},
+    "GetVariables": {
+        "get_variable_result": [
+            {"attribute_status": "Accepted", "attribute_value": "60000", **POWER}
+        ]
+    },
+    "SetVariables": {"set_variable_result": [{"attribute_status": "Accepted", **POWER}]},
+    "GetBaseReport": ACCEPTED,
+    "TriggerMessage": {"status": "NotImplemented"},
+    "ReserveNow": ACCEPTED,
+    "CancelReservation": ACCEPTED,
+    "ClearCache": {"status": "Rejected"},
+    "GetTransactionStatus": {"messages_in_queue": True, "ongoing_indicator": True},
+}
 ANSWERS: Mapping[str, Mapping[str, Fields]] = {
     V16: {
         "RemoteStartTransaction": ACCEPTED,
@@ -40,25 +59,7 @@ ANSWERS: Mapping[str, Mapping[str, Fields]] = {
         "CancelReservation": {"status": "Rejected"},
         "ClearCache": ACCEPTED,
     },
-    V201: {
-        "RequestStartTransaction": ACCEPTED,
-        "RequestStopTransaction": ACCEPTED,
-        "Reset": {"status": "Scheduled"},
-        "ChangeAvailability": ACCEPTED,
-        "UnlockConnector": {"status": "Unlocked"},
-        "GetVariables": {
-            "get_variable_result": [
-                {"attribute_status": "Accepted", "attribute_value": "60000", **POWER}
-            ]
-        },
-        "SetVariables": {"set_variable_result": [{"attribute_status": "Accepted", **POWER}]},
-        "GetBaseReport": ACCEPTED,
-        "TriggerMessage": {"status": "NotImplemented"},
-        "ReserveNow": ACCEPTED,
-        "CancelReservation": ACCEPTED,
-        "ClearCache": {"status": "Rejected"},
-        "GetTransactionStatus": {"messages_in_queue": True, "ongoing_indicator": True},
-    },
+    **dict.fromkeys(V2X, ANSWERS_OF_2_X),
 }
 
 

@@ -24,18 +24,18 @@ from chargehub.stations.commands import (
     TriggerMessage,
     UnlockConnector,
 )
-from tests.hub_fixtures import TOKEN, V16, V201, VERSIONS, RunningHub
+from tests.hub_fixtures import TOKEN, V2X, V16, V201, VERSIONS, RunningHub, with_2_1
 from tests.interop.package_stations import ANSWERS, POWER, connected
 
 IN_AN_HOUR = wall_now() + timedelta(hours=1)
 COMMANDS: list[tuple[Command, dict[str, str]]] = [
     (
         RequestStartTransaction(TOKEN, "ISO14443", 7, 1, "FLEET"),
-        {V16: "RemoteStartTransaction", V201: "RequestStartTransaction"},
+        {V16: "RemoteStartTransaction", **dict.fromkeys(V2X, "RequestStartTransaction")},
     ),
     (
         RequestStopTransaction("7"),
-        {V16: "RemoteStopTransaction", V201: "RequestStopTransaction"},
+        {V16: "RemoteStopTransaction", **dict.fromkeys(V2X, "RequestStopTransaction")},
     ),
     (ResetStation(ResetKind.ON_IDLE), dict.fromkeys(VERSIONS, "Reset")),
     (ChangeAvailability(operative=True, evse_no=1), dict.fromkeys(VERSIONS, "ChangeAvailability")),
@@ -47,8 +47,8 @@ COMMANDS: list[tuple[Command, dict[str, str]]] = [
     (CancelReservation(3), dict.fromkeys(VERSIONS, "CancelReservation")),
     (ClearCache(), dict.fromkeys(VERSIONS, "ClearCache")),
     (TriggerMessage("StatusNotification", 1), dict.fromkeys(VERSIONS, "TriggerMessage")),
-    (ReportInventory(5), {V16: "GetConfiguration", V201: "GetBaseReport"}),
-    (GetTransactionStatus("tx"), {V201: "GetTransactionStatus"}),
+    (ReportInventory(5), {V16: "GetConfiguration", **dict.fromkeys(V2X, "GetBaseReport")}),
+    (GetTransactionStatus("tx"), dict.fromkeys(V2X, "GetTransactionStatus")),
 ]
 
 
@@ -80,7 +80,7 @@ RAW: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("version", "action", "payload"), RAW)
+@pytest.mark.parametrize(("version", "action", "payload"), with_2_1(RAW))
 async def test_an_operator_configures_a_station_over_rest(
     hub: RunningHub,
     operator: httpx.AsyncClient,

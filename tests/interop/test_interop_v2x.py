@@ -1,4 +1,9 @@
-"""Whole transactions of a 2.0.1 station that is made of the `ocpp` package."""
+"""Whole transactions of a 2.0.1 and a 2.1 station that is made of the `ocpp` package.
+
+Of 2.1 it can say what has the same names in 2.0.1. Its case conversion spoils 43 other field names
+(`limit_L2`, `receiptUrl` and the like), and message types 5 and 6 it neither sends nor hears: these
+are `tests/integration/gateway/test_gateway_v21.py`, on a bare socket.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +18,12 @@ from ocpp.exceptions import NotSupportedError
 
 from chargehub.kit.clock import wall_now
 from chargehub.kit.jobs import due_actions
-from tests.hub_fixtures import TOKEN, V201, RunningHub, at
+from tests.hub_fixtures import TOKEN, V2X, RunningHub, at
 from tests.interop.package_stations import PackageStation, connected
 
 
-async def new_station(hub: RunningHub) -> PackageStation:
-    station = await connected(hub, await hub.new_station(), V201)
+async def new_station(hub: RunningHub, version: str) -> PackageStation:
+    station = await connected(hub, await hub.new_station(), version)
     answer = await station.say(
         "BootNotification",
         reason="PowerUp",
@@ -133,10 +138,11 @@ async def assert_whole(hub: RunningHub, row: Any) -> None:
     assert [tuple(sample) for sample in samples] == [(r, 60_000, 44) for r in registers]
 
 
+@pytest.mark.parametrize("version", V2X)
 async def test_a_day_at_the_hub_with_a_remote_start_and_stop(
-    hub: RunningHub, operator: httpx.AsyncClient
+    hub: RunningHub, operator: httpx.AsyncClient, version: str
 ) -> None:
-    station = await new_station(hub)
+    station = await new_station(hub, version)
     assert (await station.say("Heartbeat")).current_time
     for evse_id in (1, 2):
         await tell_status(station, "Available", evse_id)
@@ -190,14 +196,15 @@ async def test_a_day_at_the_hub_with_a_remote_start_and_stop(
     await station.leave()
 
 
+@pytest.mark.parametrize("version", V2X)
 async def test_a_transaction_of_an_offline_hour_is_replayed_and_a_lost_answer_repeated(
-    hub: RunningHub,
+    hub: RunningHub, version: str
 ) -> None:
-    station = await new_station(hub)
+    station = await new_station(hub, version)
     await hub.new_token("OFFLINE-201")
     await station.vanish()
     events = Transaction("tx-offline", 3_600, "OFFLINE-201", offline=True).whole()
-    station = await connected(hub, station.identity, V201)
+    station = await connected(hub, station.identity, version)
     for event in events[:-1]:
         await station.say("TransactionEvent", **event)
     lost = asyncio.create_task(station.say("TransactionEvent", **events[-1]))
@@ -209,7 +216,7 @@ async def test_a_transaction_of_an_offline_hour_is_replayed_and_a_lost_answer_re
     await station.vanish()
     lost.cancel()
     await asyncio.gather(lost, return_exceptions=True)
-    station = await connected(hub, station.identity, V201)
+    station = await connected(hub, station.identity, version)
     for event in events:
         await station.say("TransactionEvent", **event)
     row = await stored(hub, station)
@@ -218,8 +225,11 @@ async def test_a_transaction_of_an_offline_hour_is_replayed_and_a_lost_answer_re
     await station.leave()
 
 
-async def test_a_replay_in_another_order_is_the_same_transaction(hub: RunningHub) -> None:
-    station = await new_station(hub)
+@pytest.mark.parametrize("version", V2X)
+async def test_a_replay_in_another_order_is_the_same_transaction(
+    hub: RunningHub, version: str
+) -> None:
+    station = await new_station(hub, version)
     await hub.new_token("SHUFFLED")
     started, *updates, ended = Transaction("tx-shuffled", 3_600, "SHUFFLED", offline=True).whole()
     for event in (updates[1], started, updates[0], ended, updates[2]):
@@ -227,8 +237,9 @@ async def test_a_replay_in_another_order_is_the_same_transaction(hub: RunningHub
     # The late begin counts once the transaction is settled, which the worker does when it is due.
     async with hub.database.write() as connection:
         await connection.execute(due_actions.update().values(due_at=wall_now()))
-    settled = "SELECT settled_at IS NOT NULL FROM transactions WHERE ref = 'tx-shuffled'"
-    await hub.until(settled, True)
+    row = await stored(hub, station)
+    settled = "SELECT settled_at IS NOT NULL FROM transactions WHERE id = :id"
+    await hub.until(settled, True, id=row.id)
     row = await stored(hub, station)
     assert (row.state, row.begin_register_wh, row.end_register_wh) == ("Ended", 50_000, 54_000)
     assert row.energy_wh == 4_000
@@ -238,9 +249,12 @@ async def test_a_replay_in_another_order_is_the_same_transaction(hub: RunningHub
     await station.leave()
 
 
-async def test_the_inventory_of_a_station_is_reported_and_kept(hub: RunningHub) -> None:
+@pytest.mark.parametrize("version", V2X)
+async def test_the_inventory_of_a_station_is_reported_and_kept(
+    hub: RunningHub, version: str
+) -> None:
     identity = await hub.new_station(inventoried=False)
-    station = await connected(hub, identity, V201)
+    station = await connected(hub, identity, version)
     await station.say(
         "BootNotification",
         reason="PowerUp",
@@ -278,10 +292,11 @@ async def test_the_inventory_of_a_station_is_reported_and_kept(hub: RunningHub) 
     await station.leave()
 
 
+@pytest.mark.parametrize("version", V2X)
 async def test_an_unsupported_action_is_an_error_that_the_package_understands(
-    hub: RunningHub,
+    hub: RunningHub, version: str
 ) -> None:
-    station = await new_station(hub)
+    station = await new_station(hub, version)
     with pytest.raises(NotSupportedError):
         await station.say("PublishFirmwareStatusNotification", status="Idle")
     assert (await station.say("Heartbeat")).current_time
