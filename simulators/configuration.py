@@ -1,4 +1,4 @@
-"""A station's settings under both of their names: 1.6 keys and 2.0.1 component variables."""
+"""A station's settings under both of their names: 1.6 keys and 2.x component variables."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chargehub.telemetry.readings import Flag
-from tests.scenarios.speech import Message, Payload, SPEECHES_2X, Session, V16, moment
+from tests.scenarios.speech import SPEECHES_2X, V16, Message, Payload, Session, moment
 from tests.scenarios.stage import RawStation, Stage, flags_of
 
 
@@ -234,7 +234,8 @@ async def with_a_gap(stage: Stage, station: RawStation) -> tuple[Session, Messag
 
 
 async def test_55_a_station_is_asked_for_what_is_missing_until_it_has_no_more(
-    stage: Stage, version_2x: str) -> None:
+    stage: Stage, version_2x: str
+) -> None:
     station = await stage.raw(version_2x)
     station.answers["GetTransactionStatus"] = {"ongoingIndicator": False, "messagesInQueue": True}
     session, missing = await with_a_gap(stage, station)
@@ -260,7 +261,8 @@ async def test_55_a_station_is_asked_for_what_is_missing_until_it_has_no_more(
     ids=["no more", "cannot be asked"],
 )
 async def test_55_billing_need_not_wait_for_ever(
-    stage: Stage, answer: Payload | None, pending: bool | None, version_2x: str) -> None:
+    stage: Stage, answer: Payload | None, pending: bool | None, version_2x: str
+) -> None:
     station = await stage.raw(version_2x)
     if answer is not None:
         station.answers["GetTransactionStatus"] = answer
@@ -273,7 +275,9 @@ async def test_55_billing_need_not_wait_for_ever(
     assert [action for action, _ in station.asked].count("GetTransactionStatus") == 1
 
 
-async def test_55_a_station_that_is_gone_holds_up_a_bill_for_a_day(stage: Stage, version_2x: str) -> None:
+async def test_55_a_station_that_is_gone_holds_up_a_bill_for_a_day(
+    stage: Stage, version_2x: str
+) -> None:
     station = await stage.raw(version_2x)
     await with_a_gap(stage, station)
     await station.wire.close()

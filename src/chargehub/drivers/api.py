@@ -37,8 +37,9 @@ from chargehub.stations.commissioning import UnknownLocation
 
 router = APIRouter(prefix=f"{API_PREFIX}/id-tokens", tags=["idTokens"])
 
-# identifierString of 2.x, which holds every 1.6 idTag seen in the field.
-ID_TEXT_PATTERN = r"^[A-Za-z0-9*\-_=:+|@.]{1,36}$"
+# identifierString as long as in 2.1, which holds every 1.6 idTag seen in the field. A station
+# whose protocol has less room cannot be asked to start with a longer one.
+ID_TEXT_PATTERN = r"^[A-Za-z0-9*\-_=:+|@.]{1,255}$"
 
 Db = Annotated[Database, Depends(provided(Database))]
 Clock = Annotated[HubClock, Depends(provided(HubClock))]
@@ -59,7 +60,7 @@ class IdTokenKind(StrEnum):
 
 
 class IdTokenQuery(PageQuery):
-    group: CleanText | None = Field(None, max_length=36, examples=["FLEET-7"])
+    group: CleanText | None = Field(None, max_length=255, examples=["FLEET-7"])
     status: Literal["Accepted", "Blocked"] | None = None
     holder: CleanText | None = Field(None, min_length=1, max_length=100, description="A part.")
 

@@ -83,7 +83,7 @@ def refused(response: httpx.Response) -> None:
         "/audit?subject=%00",
         "/operators/not-a-uuid/password",
         "/id-tokens/%00",
-        "/id-tokens/" + "x" * 37,
+        "/id-tokens/" + "x" * 256,
         "/id-tokens?holder=%00",
         "/nothing/of/the/kind",
     ],

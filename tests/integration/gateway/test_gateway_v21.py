@@ -193,6 +193,27 @@ async def test_what_only_2_1_tells_is_kept_with_its_event(hub: RunningHub) -> No
         assert sample.extras == {"Display.PresentSOC/Upstream": 55.0}
 
 
+async def test_statement_10_a_signed_value_of_32768_characters_is_one_like_any_other(
+    hub: RunningHub,
+) -> None:
+    told = event("Started", 0)
+    told["meterValue"][0]["sampledValue"][0]["signedMeterValue"] = {
+        "signedMeterData": "A" * 32_768,
+        "encodingMethod": "OCMF",
+    }
+    async with hub.station(V21) as station:
+        assert await station.call("TransactionEvent", told) == {}
+        station_id = hub.station_ids[station.identity]
+        (row,) = await hub.rows(
+            "SELECT e.flags, s.register_wh, s.raw FROM transaction_events e"
+            " JOIN transactions t ON t.id = e.transaction_id"
+            " JOIN samples s ON s.transaction_id = t.id WHERE t.station_id = :station",
+            station=station_id,
+        )
+        assert (row.flags, row.register_wh) == (0, 5_000)
+        assert row.raw == told["meterValue"][0]  # The signature is kept, opaque.
+
+
 # Long idTokens ----------------------------------------------------------------------------------
 
 
