@@ -161,7 +161,10 @@ def answer_authorize(
     return {"idTokenInfo": _id_token_info(replies[0], id_token_limit)}
 
 
-def read_transaction(payload: Payload, context: Context) -> Sequence[TransactionReported]:
+def read_transaction(
+    payload: Payload, context: Context, kept: Payload | None = None
+) -> Sequence[TransactionReported]:
+    """Read an event; `kept` is what of it is stored as it came, when nothing is wrong with it."""
     fields = Fields(payload)
     transaction = fields.child("transactionInfo")
     evse = fields.child("evse")
@@ -204,7 +207,7 @@ def read_transaction(payload: Payload, context: Context) -> Sequence[Transaction
             remote_start_id=remote_start_id,
             reservation_id=reservation_id,
             flags=flags,
-            raw=clean_json(payload) if flags else None,
+            raw=clean_json(payload) if flags else kept,
             content_hash=_event_hash(payload),
         ),
     )

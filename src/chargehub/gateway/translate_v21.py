@@ -6,7 +6,6 @@ What is not here is read and worded as in `translate_v201`; the schemas are 2.1'
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 from chargehub.gateway.encode_v201 import encode_reserve, encode_start
@@ -21,27 +20,26 @@ from chargehub.gateway.translate_v201 import (
 from chargehub.gateway.translation import Context, InboundMessage, Payload, Report
 from chargehub.kit.clean import clean_json
 from chargehub.stations.commands import RequestStartTransaction, ReserveNow
-from chargehub.transactions.reports import TransactionReported
 
 ID_TOKEN_LIMIT = 255
 """IdTokenType of 2.1; 36 before. Its type is free text now, of 20 characters as before."""
 
-_MORE_OF_THE_EVENT = frozenset(("costDetails", "evseSleep", "preconditioningStatus"))
-_MORE_OF_THE_TRANSACTION = frozenset(("operationMode", "tariffId", "transactionLimit"))
+_MORE_OF_THE_EVENT = ("costDetails", "evseSleep", "preconditioningStatus")
+_MORE_OF_THE_TRANSACTION = ("operationMode", "tariffId", "transactionLimit")
 
 
-def _read_transaction(payload: Payload, context: Context) -> Sequence[TransactionReported]:
-    """Keep the event as it is where it tells what only 2.1 knows; nothing is decided by it yet.
+def _read_transaction(payload: Payload, context: Context) -> Sequence[Report]:
+    """Keep what only 2.1 tells, as it came; nothing is decided by it yet.
 
     So the cost that a station reckoned (I12), its tariff and its limits (E16) can be looked up.
     """
-    reports = read_transaction(payload, context)
+    more = {name: payload[name] for name in _MORE_OF_THE_EVENT if name in payload}
     info = payload.get("transactionInfo")
-    if _MORE_OF_THE_EVENT.isdisjoint(payload) and (
-        not isinstance(info, dict) or _MORE_OF_THE_TRANSACTION.isdisjoint(info)
-    ):
-        return reports
-    return [replace(report, raw=clean_json(payload)) for report in reports]
+    if isinstance(info, dict):
+        of_transaction = {name: info[name] for name in _MORE_OF_THE_TRANSACTION if name in info}
+        if of_transaction:
+            more["transactionInfo"] = of_transaction
+    return read_transaction(payload, context, clean_json(more) if more else None)
 
 
 def _read_event_stream(payload: Payload, context: Context) -> Sequence[Report]:

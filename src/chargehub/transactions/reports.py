@@ -54,7 +54,7 @@ class TransactionReported:
     reservation_id: int | None = None
     flags: int = 0
     raw: dict[str, Any] | None = None
-    """The payload as received, kept when flags are set or when it tells what no field here does."""
+    """The payload as received, kept when flags are set; else what of it no field here tells."""
     assigns_ref: bool = False
     """True when the reply must name the transaction (1.6 StartTransaction)."""
     ref_is_ours: bool = False

@@ -90,7 +90,7 @@ transaction_events = Table(
     Column("charging_state", Text),
     Column("offline", Boolean, nullable=False),
     Column("flags", Integer, nullable=False),
-    Column("raw", JSONB),  # kept when flags are set, or when it tells what no column holds
+    Column("raw", JSONB),  # whole when flags are set; else what no column holds
     Column("content_hash", BigInteger, nullable=False),
     UniqueConstraint("transaction_id", "content_hash"),
 )

@@ -81,7 +81,7 @@ class TransactionEventView(BaseModel):
     offline: bool
     flags: list[str]
     raw: dict[str, Any] | None = Field(
-        description="The message, kept when it is flagged or tells more than these fields."
+        description="The message, kept when a flag is set; else what of it has no field."
     )
 
 

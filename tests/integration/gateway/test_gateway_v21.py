@@ -155,10 +155,11 @@ async def test_what_only_2_1_tells_is_kept_with_its_event(hub: RunningHub) -> No
     token = {"idToken": TOKEN, "type": "DirectPayment"}
     begun = event("Started", 0, idToken=token, info={"tariffId": "T1"})
     plain = event("Updated", 1)
+    mode = {"transactionLimit": {"maxCost": 50.5}, "operationMode": "ChargingOnly"}
     ended = event(
         "Ended",
         2,
-        info={"transactionLimit": {"maxCost": 50.5}, "operationMode": "ChargingOnly"},
+        info=mode,
         costDetails=COST,
         preconditioningStatus="NotReady",
     )
@@ -176,9 +177,13 @@ async def test_what_only_2_1_tells_is_kept_with_its_event(hub: RunningHub) -> No
             station=hub.station_ids[station.identity],
         )
         assert [(row.seq_no, row.raw, row.flags) for row in rows] == [
-            (0, begun, 0),
+            (0, {"transactionInfo": {"tariffId": "T1"}}, 0),
             (1, None, 0),
-            (2, ended, 0),
+            (
+                2,
+                {"transactionInfo": mode, "costDetails": COST, "preconditioningStatus": "NotReady"},
+                0,
+            ),
         ]
         (row,) = await hub.rows(
             "SELECT state, energy_wh, id_token_kind FROM transactions WHERE station_id = :station",
