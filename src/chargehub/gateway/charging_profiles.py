@@ -75,10 +75,12 @@ def read_schedule(fields: Fields) -> ChargingSchedule | None:
     periods = []
     for item in fields.children("chargingSchedulePeriod"):
         start_s, limit = item.whole("startPeriod"), _number(item.raw("limit"))
-        if start_s is None or limit is None:
+        # 2.1 leaves the limit out where a setpoint or a curve rules (ChargingSchedulePeriodType).
+        if start_s is None or (limit is None and item.has("limit")):
             return None
         phases = item.whole("numberPhases", low=1, high=3)
-        periods.append(SchedulePeriod(start_s, None if limit < 0 else limit, phases))
+        at_most = None if limit is None or limit < 0 else limit
+        periods.append(SchedulePeriod(start_s, at_most, phases))
     if unit is None or not periods:
         return None
     return ChargingSchedule(

@@ -300,6 +300,6 @@ async def test_a_field_too_many_or_too_long_keeps_no_station_from_booting(
     kept = {"kind": "BootNotification", "flagged": True}
     assert await hub.count("station_notices", station.identity, **kept) == 1
     # Who does not even say what it is, is turned away in words that it understands.
-    place.pop("model" if version == V201 else "chargePointModel")
+    place.pop("chargePointModel" if version == V16 else "model")
     assert (await station.call("BootNotification", boot))["status"] == "Rejected"
     await station.leave()

@@ -10,6 +10,7 @@ import pytest
 
 from chargehub.gateway import translate_v16, translate_v201
 from chargehub.gateway.translation import Context, Translator
+from chargehub.gateway.translators import TRANSLATORS
 from chargehub.ocpp import OcppVersion, schemas_for
 from chargehub.smart_charging.reports import (
     EvNeedsReported,
@@ -43,7 +44,7 @@ from chargehub.stations.profiles import (
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 CONTEXT = Context(1, NOW)
 V16, V201 = translate_v16.TRANSLATOR, translate_v201.TRANSLATOR
-VERSIONS = {OcppVersion.V16: V16, OcppVersion.V201: V201}
+V2X = (OcppVersion.V201, OcppVersion.V21)
 FULL = ChargingProfile(
     id=17,
     stack_level=2,
@@ -91,10 +92,12 @@ WIRE201 = {
 
 
 def encoded(version: OcppVersion, command: Command) -> tuple[str, dict[str, Any]]:
-    """Encode, and hold the payload against the version's schema."""
-    request = VERSIONS[version].encode(command)
+    """Encode, and hold the payload against the version's schema; 2.1 says it as 2.0.1 does."""
+    request = TRANSLATORS[version].encode(command)
     assert request is not None
     assert schemas_for(version).check_request(request.action, request.payload) is None
+    if version is OcppVersion.V201:
+        assert encoded(OcppVersion.V21, command) == (request.action, request.payload)
     return request.action, request.payload
 
 
@@ -120,7 +123,7 @@ def test_80_the_stations_maximum_has_two_names() -> None:
     assert payload["chargingProfilePurpose"] == "ChargingStationMaxProfile"
 
 
-@pytest.mark.parametrize("translator", [V16, V201])
+@pytest.mark.parametrize("translator", TRANSLATORS.values(), ids=TRANSLATORS)
 def test_80_limits_of_others_are_never_set(translator: Translator) -> None:
     external = replace(FULL, purpose=ProfilePurpose.EXTERNAL)
     with pytest.raises(InvalidCommand):
@@ -137,7 +140,7 @@ def test_what_the_older_protocol_cannot_say_is_refused() -> None:
     assert V16.encode(GetChargingProfiles(1)) is None
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", TRANSLATORS)
 def test_74_a_start_carries_its_profile_without_transaction(version: OcppVersion) -> None:
     profile = replace(FULL, transaction_ref=None)
     command = RequestStartTransaction("TAXI-1", None, 5, evse_no=1, charging_profile=profile)
@@ -183,7 +186,7 @@ def test_85_a_clear_without_criteria() -> None:
     assert encoded(OcppVersion.V16, ClearChargingProfile())[1] == {}
     with pytest.raises(InvalidCommand):  # K10.FR.02
         V201.encode(ClearChargingProfile())
-    for translator in VERSIONS.values():
+    for translator in TRANSLATORS.values():
         with pytest.raises(InvalidCommand):  # K10.FR.06
             translator.encode(ClearChargingProfile(purpose=ProfilePurpose.EXTERNAL))
 
@@ -240,10 +243,10 @@ def composite(version: OcppVersion, **fields: Any) -> Any:
         payload |= {"scheduleStart": "2026-11-23T08:00:00Z", "chargingSchedule": schedule}
     else:
         payload["schedule"] = {"scheduleStart": "2026-11-23T08:00:00Z", **schedule}
-    return VERSIONS[version].told[GetCompositeSchedule](payload, CONTEXT)
+    return TRANSLATORS[version].told[GetCompositeSchedule](payload, CONTEXT)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", TRANSLATORS)
 def test_composite_schedules_are_read(version: OcppVersion) -> None:
     told = composite(version)
     assert told == ReportedSchedule(
@@ -251,7 +254,7 @@ def test_composite_schedules_are_read(version: OcppVersion) -> None:
     )
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", TRANSLATORS)
 def test_a_limit_of_minus_one_is_none(version: OcppVersion) -> None:
     """A answers limit -1 and numberPhases -1."""
     period = {"startPeriod": 0, "limit": -1.0, "numberPhases": -1}
@@ -259,7 +262,7 @@ def test_a_limit_of_minus_one_is_none(version: OcppVersion) -> None:
     assert told.schedule.periods == (SchedulePeriod(0, None, None),)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", TRANSLATORS)
 @pytest.mark.parametrize(
     "fields",
     [
@@ -273,21 +276,37 @@ def test_a_schedule_that_says_nothing_is_none(version: OcppVersion, fields: dict
     assert composite(version, **fields) is None
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", TRANSLATORS)
 @pytest.mark.parametrize("payload", [{"status": "Accepted"}, {"schedule": 5}, {}])
 def test_accepted_without_a_schedule_is_none(version: OcppVersion, payload: Any) -> None:
     """E answers so."""
-    assert VERSIONS[version].told[GetCompositeSchedule](payload, CONTEXT) is None
+    assert TRANSLATORS[version].told[GetCompositeSchedule](payload, CONTEXT) is None
 
 
 # --- Inbound --------------------------------------------------------------------------------------
 
 
 def read(action: str, payload: dict[str, Any]) -> Any:
-    """Read a message that its schema allows; return its one report."""
-    assert schemas_for(OcppVersion.V201).check_request(action, payload) is None
-    (report,) = V201.inbound[action].read(payload, CONTEXT)
+    """Read a message that the schemas allow; return its one report, the same in 2.0.1 and 2.1."""
+    reports: list[Any] = []
+    for version in V2X:
+        assert schemas_for(version).check_request(action, payload) is None
+        reports += TRANSLATORS[version].inbound[action].read(payload, CONTEXT)
+    report, same = reports
+    assert report == same
     return report
+
+
+def answered(action: str, *replies: object) -> Any:
+    answers = []
+    for version in V2X:
+        build = TRANSLATORS[version].inbound[action].answer
+        assert build is not None
+        answers.append(build(replies, NOW))
+        assert schemas_for(version).check_response(action, answers[-1]) is None
+    answer, same = answers
+    assert answer == same
+    return answer
 
 
 def test_85_reports_of_profiles() -> None:
@@ -325,10 +344,7 @@ def test_86_needs_of_cars(status: NeedsStatus) -> None:
     payload = {"evseId": 1, "maxScheduleTuples": 12, "chargingNeeds": needs}
     report = read("NotifyEVChargingNeeds", payload)
     assert report == EvNeedsReported(1, NOW, 1, 12, needs, NOW.replace(hour=10))
-    answer = V201.inbound["NotifyEVChargingNeeds"].answer([status], NOW)
-    assert answer == {"status": status.value}
-    schemas = schemas_for(OcppVersion.V201)
-    assert schemas.check_response("NotifyEVChargingNeeds", answer) is None
+    assert answered("NotifyEVChargingNeeds", status) == {"status": status.value}
 
 
 @pytest.mark.parametrize("within", [True, False])
@@ -340,10 +356,10 @@ def test_86_schedules_of_cars(within: bool) -> None:
     }
     report = read("NotifyEVChargingSchedule", payload)
     assert report == EvScheduleReported(1, NOW, 1, NOW.replace(hour=9), FULL.schedules[0])
-    answer = V201.inbound["NotifyEVChargingSchedule"].answer([within], NOW)
+    answer = answered("NotifyEVChargingSchedule", within)
     assert answer == {"status": "Accepted" if within else "Rejected"}
 
 
 @pytest.mark.parametrize("action", ["NotifyEVChargingNeeds", "NotifyEVChargingSchedule"])
 def test_what_could_not_be_read_is_answered_rejected(action: str) -> None:
-    assert V201.inbound[action].answer([], NOW) == {"status": "Rejected"}
+    assert answered(action) == {"status": "Rejected"}

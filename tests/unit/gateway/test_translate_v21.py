@@ -11,12 +11,14 @@ from chargehub.authorization.decision import Authorization, AuthorizationStatus
 from chargehub.gateway import translate_v21, translate_v201
 from chargehub.gateway.translation import Context, Untranslatable
 from chargehub.ocpp import OcppVersion
+from chargehub.smart_charging.reports import EvScheduleReported
 from chargehub.stations.commands import (
     Command,
     InvalidCommand,
     RequestStartTransaction,
     ReserveNow,
 )
+from chargehub.stations.profiles import SchedulePeriod
 from chargehub.stations.reports import ConnectorStatus, NoticeReported, StatusReported
 from chargehub.telemetry.readings import Flag
 from chargehub.transactions.reports import (
@@ -239,6 +241,17 @@ def test_a_reservation_without_transaction_statement_68(words: Words) -> None:
     assert words.read("ReservationStatusUpdate", payload) == [
         ReservationStatusReported(7, NOW, 4, "NoTransaction")
     ]
+
+
+def test_a_period_of_a_schedule_may_have_no_limit(words: Words) -> None:
+    """Where a setpoint rules; what it sets is not read yet."""
+    period = {"startPeriod": 0, "operationMode": "CentralSetpoint", "setpoint": 5_000.0}
+    schedule = {"id": 1, "chargingRateUnit": "W", "chargingSchedulePeriod": [period]}
+    payload = {"timeBase": STAMP, "evseId": 2, "chargingSchedule": schedule}
+    assert words.schemas.check_request("NotifyEVChargingSchedule", payload) is None
+    (report,) = words.read("NotifyEVChargingSchedule", payload)
+    assert isinstance(report, EvScheduleReported)
+    assert report.schedule.periods == (SchedulePeriod(0, None),)
 
 
 def test_an_availability_event_may_have_a_severity_statement_73(words: Words) -> None:

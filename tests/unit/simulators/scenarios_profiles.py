@@ -6,7 +6,7 @@ import pytest
 
 from simulators.car import Car
 from simulators.misbehaviour import Misbehaviour
-from tests.unit.simulators.fake_hub import V16, V201, HubCallRefused, Payload
+from tests.unit.simulators.fake_hub import V16, VERSIONS, HubCallRefused, Payload
 from tests.unit.simulators.scene import Scene, case
 
 
@@ -30,30 +30,31 @@ def set_call(version: str, limit: float, unit: str = "W") -> tuple[str, Payload]
 async def charging_under(scene: Scene, limit: float, unit: str = "W") -> tuple[str, float]:
     """Set a limit while a car charges; return the answer and the power that then flows."""
     station = scene.station
-    version = V16 if station.dialect.subprotocol == V16 else V201
     await scene.boot()
     await station.plug_in(1, Car(soc=0.2))
     await station.present_token(1, "TAXI-0001")
-    answer = await scene.hub.call(station.identity, *set_call(version, limit, unit))
+    answer = await scene.hub.call(
+        station.identity, *set_call(station.dialect.subprotocol, limit, unit)
+    )
     await station.advance(20)
     return answer["status"], station.gun(1).outlet.power_w
 
 
-@case(Misbehaviour.IGNORE_PROFILES, V16, V201)
+@case(Misbehaviour.IGNORE_PROFILES, *VERSIONS)
 async def _(scene: Scene) -> None:
     status, power_w = await charging_under(scene, 30_000)
     assert status == "Accepted"
     assert power_w > 100_000
 
 
-@case(Misbehaviour.WATTS_ONLY, V16, V201)
+@case(Misbehaviour.WATTS_ONLY, *VERSIONS)
 async def _(scene: Scene) -> None:
     status, power_w = await charging_under(scene, 32, "A")
     assert status == "Rejected"
     assert power_w > 100_000
 
 
-@case(Misbehaviour.NO_SMART_CHARGING, V16, V201)
+@case(Misbehaviour.NO_SMART_CHARGING, *VERSIONS)
 async def _(scene: Scene) -> None:
     with pytest.raises(HubCallRefused) as refused:
         await charging_under(scene, 30_000)

@@ -11,10 +11,10 @@ from simulators.car import Car
 from simulators.gun import Gun, GunState
 from simulators.profiles import Profiles, parse_profile
 from tests.unit.simulators.conftest import START, MakeStation, booted
-from tests.unit.simulators.fake_hub import V16, V201, FakeHub
+from tests.unit.simulators.fake_hub import V16, VERSIONS, FakeHub
 from tests.unit.simulators.scenarios_profiles import set_call
 
-BOTH = pytest.mark.parametrize("version", [V16, V201])
+EVERY = pytest.mark.parametrize("version", VERSIONS)
 
 
 def told(purpose: str, *limits: float, level: int = 0, number: int = 1, **more: Any) -> Any:
@@ -74,7 +74,7 @@ def test_a_daily_profile_recurs() -> None:
     ]
 
 
-@BOTH
+@EVERY
 async def test_the_stations_limit_is_shared_and_cleared(
     hub: FakeHub, make_station: MakeStation, version: str
 ) -> None:
@@ -112,7 +112,7 @@ async def test_a_limit_of_nothing_suspends_the_gun(hub: FakeHub, make_station: M
     assert hub.payloads("StatusNotification")[-1]["status"] == "Charging"
 
 
-@BOTH
+@EVERY
 async def test_a_station_rejects_what_it_reports_it_cannot_take(
     hub: FakeHub, make_station: MakeStation, version: str
 ) -> None:
