@@ -92,6 +92,8 @@ class Wire(Protocol):
 @dataclass(frozen=True, slots=True)
 class WireOptions:
     call_timeout_s: float = 30.0
+    lost_answer_timeout_s: float | None = None
+    """For calls whose answer is lost on purpose; None is the same."""
     open_timeout_s: float = 20.0
     ping_interval_s: float | None = 30.0
 
@@ -188,13 +190,16 @@ class SocketWire:
             message_id = self._next_id()
             result: asyncio.Future[Payload] = asyncio.get_running_loop().create_future()
             # Under another key the answer finds nobody, yet a lost connection ends the wait.
-            key = f"deaf to {message_id}" if lose_answer else message_id
+            key, timeout_s = message_id, self.options.call_timeout_s
+            if lose_answer:
+                key = f"deaf to {message_id}"
+                timeout_s = self.options.lost_answer_timeout_s or timeout_s
             self._open_calls[key] = result
             began = time.perf_counter()
             try:
                 await socket.send(orjson.dumps([2, message_id, action, payload]), text=True)
                 self._statistics.messages_sent += 1
-                async with asyncio.timeout(self.options.call_timeout_s):
+                async with asyncio.timeout(timeout_s):
                     answer = await result
             except TimeoutError:
                 if not lose_answer:

@@ -208,7 +208,8 @@ class Fleet:
                     return found
                 self._stir.clear()
                 try:
-                    delay_s = min(self.clock.wall_delay(until), 60.0)
+                    # Nothing stirs when a station comes online: look again within a second.
+                    delay_s = min(self.clock.wall_delay(until), 1.0)
                     await asyncio.wait_for(self._stir.wait(), delay_s + 0.001)
                 except TimeoutError:
                     continue

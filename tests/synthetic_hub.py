@@ -111,6 +111,8 @@ class SyntheticHub:
     max_viewers: int = 100
     flush_s: float = 0.2
     stall_s: float = 30.0
+    kernel_stall_s: float = 30.0
+    join: int = 25
     bus: EventBus = field(default_factory=EventBus)
     password: str = PASSWORD
     logged_out: set[str] = field(default_factory=set)
@@ -118,7 +120,7 @@ class SyntheticHub:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.clock = HubClock(ClockPair(time.time(), START.timestamp(), self.rate))
-        self.board = Board(FrameRing(self.epoch), self.clock.now, self.rate)
+        self.board = Board(FrameRing(self.epoch, join=self.join), self.clock.now, self.rate)
         self.feed = LiveFeed(
             self.board,
             self._load,
@@ -292,7 +294,7 @@ async def serving(hub: SyntheticHub, port: int = 0) -> AsyncIterator[str]:
     """Serve the hub on 127.0.0.1; yields its base URL."""
     await hub.feed.start()
     listener = socket.create_server(("127.0.0.1", port), backlog=512)
-    prepare_listening_socket(listener, hub.stall_s)
+    prepare_listening_socket(listener, hub.kernel_stall_s)
     config = uvicorn.Config(
         hub.api(), log_level="warning", lifespan="off", timeout_graceful_shutdown=2
     )

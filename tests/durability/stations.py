@@ -33,6 +33,10 @@ class Acknowledged:
     statuses: list[tuple[str, datetime]] = field(default_factory=list)
     samples: list[tuple[str, datetime, int]] = field(default_factory=list)
 
+    @property
+    def count(self) -> int:
+        return len(self.starts) + len(self.stops) + len(self.statuses) + len(self.samples)
+
 
 @dataclass
 class TrustlessStation:

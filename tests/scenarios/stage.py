@@ -6,8 +6,10 @@ asserts on are the rows; this module reads them and decides nothing.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -46,8 +48,10 @@ START = 1_795_406_400.0
 SECRET = "K7q2mZ4xV9bT1nR8cW5yL3hJ6pD0sFgA"
 PASSWORD = "a-password-of-24-letters"
 MAX_POWER_W = 120_000
-CALL_TIMEOUT_S = 1.0
-"""Wall time; only stations that never answer take it."""
+CALL_TIMEOUT_S = 60.0
+"""Wall time; nobody waits so long: a scenario with silent stations says for how long it does."""
+PATIENCE_S = 30.0
+"""Wall time that a station gives the hub."""
 
 
 class StageClock(ManualClock):
@@ -73,11 +77,13 @@ class StagedHub(Hub):
     ) -> Worker:
         self.worker = super()._start_worker(clock, desk, remote, orphans)
         self.book, self.remote, self.orphans = remote.book, remote, orphans
+        # Before its tasks get further than their first wait: nothing due at once is done unasked.
+        self._rests = asyncio.create_task(self.worker.stop())
         return self.worker
 
     async def start(self) -> Addresses:
         addresses = await super().start()
-        await self.worker.stop()
+        await self._rests
         return addresses
 
 
@@ -170,6 +176,16 @@ class Stage:
         while await self.hub.worker.run_once():
             pass
 
+    @contextmanager
+    def patience(self, seconds: float) -> Iterator[None]:
+        """Give stations so long, in wall time, to answer what they are asked meanwhile."""
+        connections = self.hub.connections
+        usual, connections.call_timeout_s = connections.call_timeout_s, seconds
+        try:
+            yield
+        finally:
+            connections.call_timeout_s = usual
+
     async def settle(self) -> None:
         """Let the time pass after which late messages no longer wait, and settle."""
         self.pass_time(61)
@@ -220,7 +236,7 @@ class Stage:
         async def settled() -> None:
             """A raw station does nothing by itself."""
 
-        options = WireOptions(call_timeout_s=10)
+        options = WireOptions(call_timeout_s=PATIENCE_S)
         station.wire = SocketWire(account, answer=station.reply, settled=settled, options=options)
         self.wires.append(station.wire)
         await station.wire.open()
@@ -228,7 +244,7 @@ class Stage:
         return station
 
     async def simulated(
-        self, version: str, *quirks: Misbehaviour, call_timeout_s: float = 10.0
+        self, version: str, *quirks: Misbehaviour, lost_answer_timeout_s: float | None = None
     ) -> SimulatedStation:
         """A booted simulated station with two guns."""
         identity, _ = await self.new_station()
@@ -240,7 +256,9 @@ class Stage:
             clock=self.clock,
             quirks=frozenset(quirks),
             options=StationOptions(
-                wire=WireOptions(call_timeout_s=call_timeout_s),
+                wire=WireOptions(
+                    call_timeout_s=PATIENCE_S, lost_answer_timeout_s=lost_answer_timeout_s
+                ),
                 outbox=OutboxOptions(retry_s=0.01),
                 uplink=UplinkOptions(reboot_s=0.01, reconnect_min_s=0.01),
                 register_wh=12_345_678.0,

@@ -15,9 +15,13 @@ from simulators.car import Car
 from simulators.misbehaviour import Misbehaviour
 from simulators.station import SimulatedStation
 from tests.scenarios.speech import V16, Session
-from tests.scenarios.stage import RawStation, Stage, flags_of
+from tests.scenarios.stage import CALL_TIMEOUT_S, RawStation, Stage, flags_of
 
-GIVE_UP_S = 185
+GIVE_UP_S = CALL_TIMEOUT_S + 185
+SILENCE_S = 0.1
+"""Wall time after which a station that never answers is given up."""
+DEADLOCK_S = CALL_TIMEOUT_S / 2
+"""Wall time after which hub and station wait for each other."""
 ACCEPTED = {
     "RemoteStartTransaction": {"status": "Accepted"},
     "RequestStartTransaction": {"status": "Accepted"},
@@ -78,10 +82,11 @@ async def test_75_a_server_that_dies_before_the_answer_forgets_no_start(
     """The due row is there before the command leaves; what nobody saw answered is closed by it."""
     token = await stage.new_token()
     station = await stage.simulated(version, Misbehaviour.SILENT_TO_CALLS)
-    await stage.work()  # Its inventory was asked for in vain.
+    with stage.patience(SILENCE_S):
+        await stage.work()  # Its inventory was asked for in vain.
     asking = asyncio.create_task(ask_start(stage, station, 1, token))
     query = "SELECT * FROM station_commands WHERE id_token = :token"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLOCK_S):
         while not await stage.rows(query, token=token.lower()):  # noqa: ASYNC110  A row says it.
             await asyncio.sleep(0.01)
     stage.pass_time(GIVE_UP_S)
@@ -137,12 +142,12 @@ async def test_what_follows_a_remote_start_may_come_before_its_answer(
         assert setting is not None
         setting.value = "true"
     await station.plug_in(1, Car(soc=0.3))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLOCK_S):
         asked = await ask_start(stage, station, 1, token)
     begun = await wait_until_begun(stage, station)
     row = await command(stage, asked)
     assert (row.status, row.transaction_id) == ("Accepted", begun.id)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLOCK_S):
         _, answer = await stage.hub.remote.request_stop(begun.id, "a scenario")
     assert answer.status == "Accepted"
     await station.settled()
@@ -297,7 +302,8 @@ async def test_a_start_that_failed_hinders_no_local_one(
     token = await stage.new_token()
     station = await stage.simulated(version, quirk)
     await station.plug_in(1, Car(soc=0.3))
-    with pytest.raises(error):
+    patience_s = SILENCE_S if error is StationTimeout else CALL_TIMEOUT_S
+    with stage.patience(patience_s), pytest.raises(error):
         await ask_start(stage, station, 1, token)
     (asked,) = await stage.rows(
         "SELECT * FROM station_commands WHERE id_token = :token", token=token.lower()

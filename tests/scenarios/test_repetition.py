@@ -232,7 +232,8 @@ async def test_an_answer_lost_makes_no_second_anything(
 ) -> None:
     """A repeats what we did not answer with a new id and the same content."""
     token = await stage.new_token()
-    station = await stage.simulated(version, Misbehaviour.LOSE_ANSWERS, *ids, call_timeout_s=0.1)
+    quirks = (Misbehaviour.LOSE_ANSWERS, *ids)
+    station = await stage.simulated(version, *quirks, lost_answer_timeout_s=0.1)
     await station.plug_in(1, Car(soc=0.3))
     assert await station.present_token(1, token)
     await station.advance(60)

@@ -39,6 +39,7 @@ from chargehub.stations.commands import (
 )
 from tests.fakes.lossy import LossySource
 from tests.hub_fixtures import (
+    DEADLINE_S,
     V2X,
     V16,
     V201,
@@ -332,7 +333,7 @@ async def test_a_command_whose_station_goes_away_fails_at_once(hub: RunningHub, 
     commands = [hub.send(station.identity, ClearCache()) for _ in range(2)]
     await station.asked()
     await getattr(station, end)()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         outcomes = await asyncio.gather(*commands, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [StationOffline] * 2
 
@@ -364,7 +365,7 @@ async def test_a_station_that_reads_nothing_is_a_timeout_too(hub: RunningHub) ->
         station.socket.transport.pause_reading()
         # Until every buffer between us is full, and beyond.
         large = RawCommand("DataTransfer", {"vendorId": "made-up", "data": "x" * 2_000_000})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             for _ in range(6):
                 with hub.patience(0.05), pytest.raises(StationTimeout):
                     await hub.send(station.identity, large)

@@ -17,6 +17,7 @@ from chargehub.stations.inbound import DisconnectHandler
 from chargehub.stations.reports import Disconnected
 from tests.hub_fixtures import (
     BOOTS,
+    DEADLINE_S,
     TOKEN,
     V16,
     V201,
@@ -68,7 +69,7 @@ async def test_statement_6_a_call_pending_on_the_old_socket_fails_at_once(
         old.socket.transport.pause_reading()
     new = await hub.connect(identity)
     # The call time-out of this hub is longer than any deadline here.
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         outcomes = await asyncio.gather(*commands, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [StationOffline] * 3
     # Only the first had left: about the others nobody need wonder.

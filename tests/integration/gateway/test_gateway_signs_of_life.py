@@ -1,17 +1,17 @@
-"""Who is alive: statements 8 and 9, on a hub that loses its patience within half a second."""
+"""Who is alive: statements 8 and 9, on a hub that loses its patience within seconds."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import pytest
 from websockets.frames import Frame, Opcode
 
-from tests.hub_fixtures import V16, V201, RunningHub, Station, eventually, status
+from tests.hub_fixtures import DEADLINE_S, V16, V201, RunningHub, Station, eventually, status
 
-LIMITS = {"ping_interval_s": 0.1, "ping_timeout_s": 0.4}
-PATIENCE_S = 0.5 + 2 * 0.05  # And two looks of the watchdog.
+# Hub and stations share this process: it may stand still for two seconds and nobody is given up.
+LIMITS = {"ping_interval_s": 0.1, "ping_timeout_s": 2.0}
+PATIENCE_S = 2.1 + 2 * 0.05  # And two looks of the watchdog.
 GOING_AWAY = 1001
 
 
@@ -44,7 +44,7 @@ class Ears:
 
 
 async def test_statement_8_a_stations_ping_is_answered(hub: RunningHub) -> None:
-    async with hub.station(boots=False) as station, asyncio.timeout(5):
+    async with hub.station(boots=False) as station, asyncio.timeout(DEADLINE_S):
         await (await station.socket.ping())
 
 
@@ -89,23 +89,30 @@ async def ping_only(station: Station) -> None:
     await station.socket.ping()
 
 
-@pytest.mark.parametrize(
-    ("version", "sign"),
-    [
-        (V16, say_heartbeat),
-        (V201, say_status),
-        (V16, say_nonsense),
-        (V201, answer_nobody),
-        (V16, ping_only),
-    ],
+SIGNS: tuple[tuple[str, Callable[[Station], Awaitable[None]]], ...] = (
+    (V16, say_heartbeat),
+    (V201, say_status),
+    (V16, say_nonsense),
+    (V201, answer_nobody),
+    (V16, ping_only),
 )
+
+
 async def test_statement_9_whatever_it_sends_a_station_that_ignores_our_pings_stays(
-    hub: RunningHub, version: str, sign: Callable[[Station], Awaitable[None]]
+    hub: RunningHub,
 ) -> None:
-    async with hub.station(version) as station:
-        ears = Ears(station, answering=False)
-        while ears.listened_s < PATIENCE_S:
-            await ears.next_ping()
-            await sign(station)
-        assert station.socket.close_code is None
-        assert hub.is_online(station.identity)
+    async def outlives_our_patience(
+        version: str, sign: Callable[[Station], Awaitable[None]]
+    ) -> str | None:
+        """Return the sign when it kept the station connected."""
+        async with hub.station(version) as station:
+            ears = Ears(station, answering=False)
+            while ears.listened_s < PATIENCE_S and station.socket.close_code is None:
+                await ears.next_ping()
+                await sign(station)
+            stays = station.socket.close_code is None and hub.is_online(station.identity)
+            return sign.__name__ if stays else None
+
+    # At once, because each takes as long as the patience.
+    stayed = await asyncio.gather(*(outlives_our_patience(*sign) for sign in SIGNS))
+    assert stayed == [sign.__name__ for _, sign in SIGNS]

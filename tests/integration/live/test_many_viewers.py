@@ -61,7 +61,8 @@ class Crowd:
 
 
 async def _run(steady: int, restless: int, resumes: int, stalled: int, seconds: float) -> Crowd:
-    hub = SyntheticHub(stations=91, max_viewers=200)
+    # No viewer that reads falls so far behind that it needs a snapshot, were it for two minutes.
+    hub = SyntheticHub(stations=91, max_viewers=200, join=600)
     async with serving(hub) as url:
         hub.open_up()
         source = asyncio.create_task(hub.run(events_per_s=20))

@@ -20,7 +20,7 @@ from tests.live_client import EventReader, StreamEvent, Viewer, open_raw, view_o
 from tests.synthetic_hub import COOKIE, START, SyntheticHub, hub_facts, serving
 
 BOTH: Topics = frozenset({"board", "power"})
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ async def test_stopping_the_feed_ends_every_stream(
 
 
 async def test_a_viewer_that_reads_nothing_is_let_go_and_its_connection_dropped() -> None:
-    hub = SyntheticHub(stations=91, flush_s=0.005, stall_s=0.5)
+    hub = SyntheticHub(stations=91, flush_s=0.005, stall_s=0.5, kernel_stall_s=4)
     before = _stalled_viewers()
     async with serving(hub) as base, asyncio.timeout(DEADLINE_S):
         hub.open_up()
@@ -214,7 +214,7 @@ async def test_a_viewer_that_reads_nothing_is_let_go_and_its_connection_dropped(
                 hub.step()
             await asyncio.sleep(0.002)
         assert _stalled_viewers() == before + 1
-        # Still nothing is read; yet the kernel does not wait for that for ever.
+        # Still nothing is read; yet the kernel, later than we, does not wait for that for ever.
         while hub.connections:  # noqa: ASYNC110 - nothing tells when the last has gone.
             await asyncio.sleep(0.02)
         await stalled.close()

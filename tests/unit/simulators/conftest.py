@@ -15,7 +15,7 @@ from simulators.misbehaviour import Misbehaviour
 from simulators.outbox import OutboxOptions
 from simulators.station import SimulatedStation, StationOptions
 from simulators.uplink import UplinkOptions
-from tests.unit.simulators.fake_hub import V16, FakeHub, Payload, running_hub
+from tests.unit.simulators.fake_hub import DEADLINE_S, V16, FakeHub, Payload, running_hub
 
 START = 1_795_406_400.0
 """2026-11-23T04:00:00Z, noon in Quzhou."""
@@ -42,7 +42,7 @@ async def make_station(hub: FakeHub) -> AsyncIterator[MakeStation]:
             clock=given.get("clock", ManualClock(START)),
             quirks=frozenset(quirks),
             options=StationOptions(
-                wire=WireOptions(call_timeout_s=given.get("call_timeout_s", 5.0)),
+                wire=WireOptions(call_timeout_s=DEADLINE_S, lost_answer_timeout_s=0.05),
                 outbox=OutboxOptions(retry_s=0.01),
                 uplink=UplinkOptions(reboot_s=0.01, reconnect_min_s=0.01),
                 register_wh=12_345_678.0,
@@ -67,6 +67,6 @@ def acknowledged_by(station: Any) -> list[tuple[str, Payload, Payload]]:
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         while not condition():
             await asyncio.sleep(0.005)

@@ -28,6 +28,7 @@ V16, V201, V21 = "ocpp1.6", "ocpp2.0.1", "ocpp2.1"
 VERSIONS = (V16, V201, V21)
 V2X = (V201, V21)
 FOLDERS = {V16: "v16", V201: "v201", V21: "v21"}
+DEADLINE_S = 30.0
 NOW = "2026-11-23T04:00:00.000Z"
 
 
@@ -108,7 +109,7 @@ class FakeHub:
         future = asyncio.get_running_loop().create_future()
         self._calls[message_id] = future
         await self._sockets[identity].send(json.dumps([2, message_id, action, payload]))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             frame: list[Any] = await future
         return frame
 

@@ -9,7 +9,7 @@ import pytest
 
 from simulators.car import Car
 from simulators.misbehaviour import Misbehaviour
-from tests.unit.simulators.fake_hub import V2X, V16, VERSIONS
+from tests.unit.simulators.fake_hub import DEADLINE_S, V2X, V16, VERSIONS
 from tests.unit.simulators.scene import Scene, case
 
 # Frames.
@@ -48,7 +48,7 @@ async def _(scene: Scene) -> None:
     scene.hub.held = asyncio.Event()
     start = {"connectorId": 1, "idTag": "TAXI-0001"}
     await scene.hub.call("QZ-001", "RemoteStartTransaction", start)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         while scene.hub.outstanding < 2:
             await asyncio.sleep(0.005)
     scene.hub.held.set()
@@ -202,7 +202,7 @@ async def _(scene: Scene) -> None:
 @case(Misbehaviour.HEARTBEAT_FLOOD, V16)
 async def _(scene: Scene) -> None:
     running = asyncio.create_task(scene.station.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         while not scene.station.online:
             await asyncio.sleep(0.005)
         change = {"key": "HeartbeatInterval", "value": "abc"}

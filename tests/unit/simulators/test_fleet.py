@@ -34,7 +34,13 @@ async def test_a_small_fleet_charges_at_speed_and_leaves_nothing_open(hub: FakeH
     passwords = {f"QZ-{n:03d}": f"password-of-{n}" for n in range(1, 7)}
     hub.passwords = {identity: text.encode() for identity, text in passwords.items()}
     options = FleetOptions(
-        url=hub.url, stations=6, credentials=passwords, initial=6, spread_s=0.2, seed=4
+        url=hub.url,
+        stations=6,
+        credentials=passwords,
+        initial=6,
+        spread_s=0.2,
+        seed=4,
+        farewell_s=30,
     )
     fleet = Fleet(clock, options)
     stop = asyncio.Event()
@@ -65,7 +71,7 @@ async def test_a_remote_start_brings_a_car(hub: FakeHub) -> None:
     fleet = Fleet(clock, options)
     stop = asyncio.Event()
     running = asyncio.create_task(fleet.run(stop))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not fleet.online:
             await asyncio.sleep(0.01)
         start = {"connectorId": 2, "idTag": "APP-1"}
@@ -81,7 +87,8 @@ async def test_the_command_runs_until_it_is_told_to_stop(hub: FakeHub, tmp_path:
     credentials = tmp_path / "stations.csv"
     credentials.write_text("identity,password\nQZ-001,correct-horse-battery\n")
     hub.passwords["QZ-001"] = b"correct-horse-battery"
-    pair = ClockPair.from_now(300)
+    # Slow enough: what charges now still does, minutes later, when the signal comes.
+    pair = ClockPair.from_now(10)
     clock = f"{pair.wall_epoch},{pair.hub_epoch},{pair.rate}"
     arguments = [
         *("-m", "simulators", "fleet", "--url", hub.url, "--stations", "2", "--initial", "2"),
@@ -102,12 +109,12 @@ async def test_the_command_runs_until_it_is_told_to_stop(hub: FakeHub, tmp_path:
     assert process.returncode == 0
     summary = json.loads(rest.splitlines()[-1])
     assert summary["type"] == "summary"
-    # On a busy machine a session may end, and another begin, before the signal comes.
+    # A third driver may come meanwhile.
     assert summary["transactions_completed"] == summary["transactions_started"] >= 2
     assert summary["errors"] == 0
     stops = [stop["reason"] for stop in hub.payloads("StopTransaction")]
     assert len(stops) == summary["transactions_completed"]
-    assert "Reboot" in stops
+    assert set(stops) == {"Reboot"}
 
 
 async def _read_until(process: asyncio.subprocess.Process, wanted: Any) -> list[dict[str, Any]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from simulators.car import Car
+from simulators.client import SocketWire
 from tests.unit.simulators.conftest import START, MakeStation, acknowledged_by, booted, until
 from tests.unit.simulators.fake_hub import (
     V2X,
@@ -364,11 +365,20 @@ async def test_a_message_cut_off_by_the_connection_is_repeated(
 async def test_a_time_out_repeats_with_a_new_message_id(
     hub: FakeHub, make_station: MakeStation
 ) -> None:
-    station = await booted(make_station(call_timeout_s=0.05))
-    accepted = {"transactionId": 7, "idTagInfo": {"status": "Accepted"}}
-    answers: Iterator[Answer] = iter([Silence(), accepted])
-    hub.answers["StartTransaction"] = lambda _: next(answers)
+    station = await booted(make_station())
+    wire = station.uplink.wire
+    assert isinstance(wire, SocketWire)
+    patient = wire.options
+
+    def answer(_payload: Payload) -> Answer:
+        if wire.options is patient:
+            return {"transactionId": 7, "idTagInfo": {"status": "Accepted"}}
+        wire.options = patient
+        return Silence()
+
+    hub.answers["StartTransaction"] = answer
     await station.plug_in(1, Car())
+    wire.options = replace(patient, call_timeout_s=0.05)
     await station.present_token(1, "TAXI-0001")
     first, second = (r for r in hub.received if r.action == "StartTransaction")
     assert first.payload == second.payload

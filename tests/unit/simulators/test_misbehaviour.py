@@ -35,6 +35,6 @@ async def test_the_switch_does_what_it_says(
         hub.forget()
         hub.violations.clear()
         hub.most_outstanding = 0
-        station = make_station(version, quirk, call_timeout_s=0.2, password="ABCDEF0123456789")
+        station = make_station(version, quirk, password="ABCDEF0123456789")
         await scenario(Scene(hub, station))
         await station.close()
