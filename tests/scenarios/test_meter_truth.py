@@ -343,3 +343,21 @@ async def test_signed_data_is_kept_as_it_came(stage: Stage, version: str) -> Non
     (signed,) = [s for s in await stage.samples_of(row.id) if Flag(s.flags) & Flag.SIGNED]
     assert "signedMeterData" in str(signed.raw)
     assert len(str(signed.raw)) > 1_000
+
+
+@pytest.mark.parametrize(("started_s", "stopped_s"), [(-3_000, -3_100), (600, -2_820)])
+async def test_a_wrong_time_of_start_or_stop_in_a_replay_costs_no_energy(
+    stage: Stage, started_s: int, stopped_s: int
+) -> None:
+    """1.6 cannot say that it was offline: all comes at once, one timestamp is wrong."""
+    station = await stage.raw(V16)
+    now, speech = station.now, station.speech
+    session = Session(1, await stage.new_token())
+    started = speech.started(session, now + started_s, 100_000)
+    speech.learn(session, await station.say(started))
+    for at_s, register_wh in ((-2_940, 101_000), (-2_880, 102_000)):
+        await station.say(speech.sampled(session, now + at_s, [speech.value(register_wh)]))
+    await station.say(speech.ended(session, now + stopped_s, 103_000))
+    await stage.settle()
+    row = await stage.the_transaction(station.identity)
+    assert (row.energy_wh, flags_of(row)) == (3_000, Flag.CLOCK_SKEW)

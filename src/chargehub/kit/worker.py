@@ -36,7 +36,7 @@ IDLE_S = 0.5
 RETRY_AFTER = (timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=1))
 
 RUN = Counter("chargehub_worker_runs_total", "Due rows and outbox rows acted on", ["kind", "end"])
-OVERDUE = Gauge("chargehub_worker_overdue", "Due rows whose time has passed, at the last look")
+OVERDUE = Gauge("chargehub_worker_overdue", "All due rows whose time has passed, at the last look")
 
 
 @dataclass(slots=True)
@@ -102,7 +102,13 @@ class Worker:
                     .limit(BATCH)
                 )
             ).all()
-        OVERDUE.set(len(rows))
+            overdue = len(rows)
+            if overdue == BATCH:
+                overdue = (
+                    await connection.scalar(select(func.count()).where(due_actions.c.due_at <= now))
+                    or overdue
+                )
+        OVERDUE.set(overdue)
         for row in rows:
             error = await self._act(self.due, row.kind, row.subject, row.payload)
             # Scheduled anew while it ran: the row has another time and stays.
@@ -142,10 +148,22 @@ class Worker:
         await self._mark_handled([row.seq for row in rows if row.topic not in self.topics])
         for row in rows:
             if row.topic in self.topics:
-                await self._turns.acquire()
+                closed += await self._wait_for_turn()
                 task = asyncio.create_task(self._take_turn(row), name=f"outbox-{row.seq}")
                 self._under_way[row.seq] = task
         return closed + len(rows)
+
+    async def _wait_for_turn(self) -> int:
+        """Wait until one may begin, marking meanwhile what is done; return how many were marked."""
+        closed = 0
+        while True:
+            try:
+                async with asyncio.timeout(IDLE_S):
+                    await self._turns.acquire()
+            except TimeoutError:
+                closed += await self._close_events()
+            else:
+                return closed
 
     async def _take_turn(self, row: Any) -> None:
         acted = False

@@ -2,7 +2,8 @@
 
 Pure. The station's own times are believed as long as the registers agree with them. Where they do
 not, and the order and time of receipt explain the registers, those are taken and CLOCK_SKEW says
-so. Registers are never ordered by themselves: a meter that lies stays `meter`'s matter.
+so; of a replay, where receipt tells the order only, single wrong times are left out (`retiming`).
+Registers are never ordered by themselves: a meter that lies stays `meter`'s matter.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from itertools import pairwise
 
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.transactions.meter import ROUNDING_WH, MeterTrack, MeterTruth, find_truth
+from chargehub.transactions.retiming import fit_times
 
 TROUBLE = (
     Flag.UNIT_SUSPECT
@@ -53,7 +55,15 @@ def find_truth_by_either_clock(
         return replace(heard, flags=heard.flags | Flag.CLOCK_SKEW)
     if heard.flags & Flag.ZERO_BEGIN:
         return told
-    return _by_total(begin, readings, stamped, last, received) or told
+    fitted = fit_times(begin, readings, stamped, end, received.end_at)
+    if fitted is not None and not fitted.flags & TROUBLE:
+        return fitted
+    total = _by_total(begin, readings, stamped, last, received)
+    if total is not None:
+        return total
+    # What is left out for one wrong time must not take well-timed energy with it.
+    lost = fitted is not None and (fitted.energy_wh or 0) > (told.energy_wh or 0)
+    return fitted if fitted is not None and lost else told
 
 
 def _without_what_followed(readings: Sequence[Reading], end: Reading | None) -> Sequence[Reading]:

@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit import jobs
 from chargehub.kit.clock import ClockPair, HubClock
 from chargehub.kit.db import Database
-from chargehub.kit.worker import CONCURRENT, RETRY_AFTER, Worker
+from chargehub.kit.worker import BATCH, CONCURRENT, RETRY_AFTER, Worker
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 DEADLINE_S = 10.0
@@ -277,3 +278,36 @@ async def test_daily_actions_have_one_row_each(database: Database) -> None:
             await jobs.schedule_daily(connection, ("sweep", "mop"), due_at)
     rows = await due_rows(database)
     assert [(row.kind, row.due_at) for row in rows] == [("sweep", NOW), ("mop", NOW)]
+
+
+async def test_what_is_done_is_marked_while_others_wait_for_a_turn(database: Database) -> None:
+    free = asyncio.Event()
+
+    async def wait(_subject: str, _payload: dict[str, Any]) -> None:
+        await free.wait()
+
+    await post(database, "quick", "first")
+    for number in range(CONCURRENT + 1):
+        await post(database, "slow", str(number))
+    started = worker(database, topics={"quick": Notebook().note, "slow": wait})
+    started.start()
+    marked = select(jobs.outbox.c.subject).where(jobs.outbox.c.handled_at.is_not(None))
+    try:
+        async with asyncio.timeout(DEADLINE_S), database.read() as connection:
+            while (await connection.scalars(marked)).all() != ["first"]:  # noqa: ASYNC110  Rows have no event.
+                await asyncio.sleep(0.02)
+    finally:
+        free.set()
+        await started.stop()
+
+
+async def test_the_metric_counts_all_that_is_overdue(database: Database) -> None:
+    rows = [{"kind": "note", "subject": str(number), "due_at": NOW} for number in range(BATCH + 5)]
+    async with database.write() as connection:
+        await connection.execute(jobs.due_actions.insert(), rows)
+    notebook = Notebook()
+    working = worker(database, {"note": notebook.note})
+    for overdue in (BATCH + 5, 5, 0):
+        await working.run_once()
+        assert REGISTRY.get_sample_value("chargehub_worker_overdue") == overdue
+    assert len(notebook.acts) == BATCH + 5

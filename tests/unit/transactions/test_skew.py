@@ -121,3 +121,57 @@ def test_an_honest_meter_is_billed_under_any_timestamps(
     energy_wh, flags = bill((begin_told, 0, begin_wh), said[:-1], said[-1])
     assert energy_wh == register - begin_wh
     assert flags in (Flag.NONE, Flag.CLOCK_SKEW)
+
+
+def test_a_wrong_time_of_the_stop_in_a_replay_costs_no_energy() -> None:
+    """All kept back and told at once, by a protocol that cannot say so."""
+    samples = [(-2940.0, 1.0, 101_000), (-2880.0, 2.0, 102_000)]
+    billed = bill((-3000, 0, 100_000), samples, (-3100, 3, 103_000))
+    assert billed == (3_000, Flag.CLOCK_SKEW)
+
+
+def test_a_wrong_time_of_the_start_in_a_replay_costs_no_energy() -> None:
+    samples = [(-2940.0, 1.0, 101_000), (-2880.0, 2.0, 102_000)]
+    billed = bill((600, 0, 100_000), samples, (-2820, 3, 103_000))
+    assert billed == (3_000, Flag.CLOCK_SKEW)
+
+
+def test_a_register_that_no_time_explains_is_not_billed() -> None:
+    """The end's time is as wrong as its register: what the samples show is billed all the same."""
+    samples = [(-2940.0, 1.0, 101_000), (-2880.0, 2.0, 102_000)]
+    energy, flags = bill((-3000, 0, 100_000), samples, (-3100, 3, 903_000))
+    assert (energy, flags) == (2_000, Flag.CLOCK_SKEW | Flag.IMPLAUSIBLE)
+    # In its own time, right after the last sample, it is the register that is wrong.
+    energy, flags = bill((-3000, 0, 100_000), samples, (-2870, 3, 104_000))
+    assert (energy, flags) == (2_000, Flag.IMPLAUSIBLE)
+
+
+@given(
+    st.lists(st.tuples(st.integers(30, 300), st.integers(0, 120)), min_size=3, max_size=12),
+    st.lists(st.tuples(st.integers(0, 12), st.integers(-20_000, 20_000)), min_size=1, max_size=2),
+    st.booleans(),
+    st.integers(0, 3_000_000),
+)
+def test_wrong_times_never_cost_what_well_timed_samples_show(
+    steps: list[tuple[int, int]], wrong: list[tuple[int, int]], offline: bool, first: int
+) -> None:
+    """A replay of begin, samples and end; each step is seconds and kW, an honest meter's."""
+    begin_wh = 5_000 + first
+    points: list[tuple[float, int]] = [(0.0, begin_wh)]
+    for seconds, kilowatt in steps:
+        at_s, register = points[-1]
+        points.append((at_s + seconds, register + kilowatt * 1000 * seconds // 3600))
+    told = [at_s for at_s, _ in points]
+    for index, off_s in wrong:
+        told[index % len(points)] = points[index % len(points)][0] + off_s
+    spoiled = {index % len(points) for index, _ in wrong}
+    replayed_at = points[-1][0] + 3_000
+    series = [
+        (told[index], replayed_at + index * 0.1, register)
+        for index, (_, register) in enumerate(points)
+    ]
+    energy, _ = bill(series[0], series[1:-1], series[-1], offline=offline)
+    well = [points[index][1] for index in range(1, len(points) - 1) if index not in spoiled]
+    assert energy is not None
+    assert energy >= (max(well) - min(well) if well else 0)
+    assert energy <= points[-1][1] - begin_wh
