@@ -12,6 +12,7 @@ from sqlalchemy import NullPool, create_engine, text
 
 import chargehub
 from chargehub.kit import db, jobs
+from chargehub.kit.partitions import partitioned_tables
 from chargehub.kit.tables import metadata
 
 LOCK_TIMEOUT = "4s"
@@ -26,9 +27,10 @@ for store in sorted(Path(chargehub.__file__).parent.glob("*/store.py")):
 def include_object(
     thing: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
 ) -> bool:
-    """Leave partitions out: they come and go with the months (telemetry/partitions.py)."""
+    """Leave partitions out: they come and go with time (kit/partitions.py)."""
     del thing, compare_to
-    is_partition = kind == "table" and reflected and (name or "").startswith("samples_")
+    prefixes = tuple(f"{table.name}_" for table in partitioned_tables())
+    is_partition = kind == "table" and reflected and (name or "").startswith(prefixes)
     return not is_partition
 
 
@@ -42,8 +44,9 @@ def add_sequences(_context: Any, _revision: Any, directives: list[Any]) -> None:
         create = f"CREATE SEQUENCE {sequence.name} {options}"
         script.upgrade_ops.ops.insert(0, ops.ExecuteSQLOp(create))
         script.downgrade_ops.ops.append(ops.ExecuteSQLOp(f"DROP SEQUENCE {sequence.name}"))
-    default = "CREATE TABLE samples_default PARTITION OF samples DEFAULT"
-    script.upgrade_ops.ops.append(ops.ExecuteSQLOp(default))
+    for table in partitioned_tables():
+        default = f"CREATE TABLE {table.name}_default PARTITION OF {table.name} DEFAULT"
+        script.upgrade_ops.ops.append(ops.ExecuteSQLOp(default))
 
 
 def run() -> None:

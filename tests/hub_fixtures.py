@@ -350,7 +350,7 @@ class RunningHub:
 
 @asynccontextmanager
 async def running_hub(
-    database_url: str, *, demo: bool = False, **limits: Any
+    database_url: str, *, demo: bool = False, frame_log: bool = True, **limits: Any
 ) -> AsyncIterator[RunningHub]:
     # No .env file and free ports: where a test runs decides nothing.
     settings = Settings(
@@ -359,6 +359,7 @@ async def running_hub(
         ocpp_port=0,
         secret_key=SECRET,
         demo=demo,
+        frame_log=frame_log,
         limits=Limits(**limits),
     )
     running = await RunningHub.started(settings, database_url)

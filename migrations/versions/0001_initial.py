@@ -49,6 +49,25 @@ def upgrade() -> None:
     )
     op.create_index("ix_due_actions_due_at", "due_actions", ["due_at"], unique=False)
     op.create_table(
+        "frames",
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("station_id", sa.BigInteger(), nullable=False),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("message_type", sa.SmallInteger(), nullable=True),
+        sa.Column("cut_from", sa.Integer(), nullable=True),
+        sa.Column("direction", sa.Text(), nullable=False),
+        sa.Column("protocol", sa.Text(), nullable=False),
+        sa.Column("message_id", sa.Text(collation="C"), nullable=True),
+        sa.Column("action", sa.Text(), nullable=True),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("station_id", "at", "epoch", "number", name=op.f("pk_frames")),
+        postgresql_partition_by="RANGE (at)",
+    )
+    op.create_index(
+        "ix_frames_station_id_message_id", "frames", ["station_id", "message_id"], unique=False
+    )
+    op.create_table(
         "hub_clock",
         sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("wall_epoch", sa.Double(), nullable=False),
@@ -613,6 +632,7 @@ def upgrade() -> None:
             name=op.f("uq_transaction_events_transaction_id_content_hash"),
         ),
     )
+    op.execute("CREATE TABLE frames_default PARTITION OF frames DEFAULT")
     op.execute("CREATE TABLE samples_default PARTITION OF samples DEFAULT")
     # ### end Alembic commands ###
 
@@ -678,6 +698,8 @@ def downgrade() -> None:
     op.drop_index("ix_id_tokens_group_token", table_name="id_tokens")
     op.drop_table("id_tokens")
     op.drop_table("hub_clock")
+    op.drop_index("ix_frames_station_id_message_id", table_name="frames")
+    op.drop_table("frames")
     op.drop_index("ix_due_actions_due_at", table_name="due_actions")
     op.drop_table("due_actions")
     op.drop_index("ix_audit_entries_at", table_name="audit_entries")

@@ -31,7 +31,11 @@ from chargehub.access.principal import viewer
 from chargehub.access.service import AccessService
 from chargehub.access.store import audit_entries
 from chargehub.drivers import api as drivers_api
+from chargehub.frame_log import api as frame_log_api
+from chargehub.frame_log.log import FrameLog
+from chargehub.frame_log.store import DAYS, DAYS_AHEAD
 from chargehub.gateway.connections import Connections
+from chargehub.gateway.handlers import report_handlers
 from chargehub.gateway.intake import Intake
 from chargehub.gateway.listener import Listener, ListenerLimits
 from chargehub.gateway.translators import TRANSLATORS
@@ -40,7 +44,7 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.commit_probe import CommitProbe
 from chargehub.kit.db import ClockKeeper, Database, continue_clock
 from chargehub.kit.events import EventBus
-from chargehub.kit.group_commit import BatchHandler, GroupCommitter
+from chargehub.kit.group_commit import GroupCommitter
 from chargehub.kit.health import health_router, measure_loop_lag
 from chargehub.kit.http import create_api, provide
 from chargehub.kit.worker import DueAction, Worker
@@ -54,7 +58,6 @@ from chargehub.live.store import load_hub
 from chargehub.live.stream import prepare_listening_socket
 from chargehub.settings import Settings
 from chargehub.smart_charging import api as smart_charging_api
-from chargehub.smart_charging import inbound as smart_charging_inbound
 from chargehub.smart_charging.api import SmartChargingParts
 from chargehub.smart_charging.composite import Supply
 from chargehub.smart_charging.ledger import close_ended, close_unanswered
@@ -68,23 +71,7 @@ from chargehub.stations.control import StationControl
 from chargehub.stations.dispatch import CommandDesk, close_pending_as_unknown
 from chargehub.stations.events import BOOTED, RETIRED
 from chargehub.stations.fence import ConnectionFence
-from chargehub.stations.inbound import (
-    BootHandler,
-    ConnectHandler,
-    DisconnectHandler,
-    NoticeHandler,
-    StatusHandler,
-    VariablesHandler,
-)
 from chargehub.stations.inventory import Inventory
-from chargehub.stations.reports import (
-    BootReported,
-    Connected,
-    Disconnected,
-    NoticeReported,
-    StatusReported,
-    VariablesReported,
-)
 from chargehub.stations.store import (
     connector_status_events,
     station_commands,
@@ -94,30 +81,17 @@ from chargehub.telemetry import api as telemetry_api
 from chargehub.telemetry.partitions import ensure_partitions
 from chargehub.transactions import api as transactions_api
 from chargehub.transactions.book import Book
-from chargehub.transactions.inbound import (
-    AuthorizeHandler,
-    ReservationStatusHandler,
-    TransactionHandler,
-)
 from chargehub.transactions.missing import ASK_MISSING, MissingMessages
 from chargehub.transactions.orphans import (
     ORPHAN_CHECK,
     SWEEP,
     CloseHandler,
     OrphanPolicy,
-    OrphanWatch,
 )
 from chargehub.transactions.queries import read_charges
 from chargehub.transactions.recall import load_book
 from chargehub.transactions.remote import START_TIMEOUT, RemoteControl
-from chargehub.transactions.reports import (
-    AuthorizeRequested,
-    ReservationStatusReported,
-    SamplesReported,
-    TransactionReported,
-)
 from chargehub.transactions.rows import SETTLE
-from chargehub.transactions.samples import SamplesHandler
 from chargehub.transactions.settlement import Settlement
 
 log = structlog.get_logger(__name__)
@@ -154,6 +128,7 @@ def build_api(checks: dict[str, Callable[[], Awaitable[bool]]], max_body_bytes: 
         transactions_api.router,
         smart_charging_api.router,
         telemetry_api.router,
+        frame_log_api.router,
         live_api.router,
     ):
         api.include_router(router)
@@ -184,11 +159,17 @@ class Hub:
         self._wall = wall
         self.database = Database(database_url, pool_size=limits.database_connections)
         self.bus = EventBus()
+        self.frame_log: FrameLog | None = None
+        if settings.frame_log:
+            self.frame_log = FrameLog(
+                text_max=limits.frame_log_text, waiting_max_bytes=limits.frame_log_waiting_bytes
+            )
         self.committer = GroupCommitter(
             self.database,
             ConnectionFence(),
             max_batch=limits.commit_batch,
             max_waiting=limits.commit_waiting,
+            side_rows=self.frame_log,
         )
         self.connections = Connections(limits.call_timeout_s)
         self.supply = Supply(settings.supply_voltage_v)
@@ -214,6 +195,9 @@ class Hub:
         clock, book = await self._take_over()
         self.committer.start()
         self._stack.push_async_callback(self.committer.stop)
+        if self.frame_log is not None:
+            self.frame_log.start(self.committer)
+            self._stack.push_async_callback(self.frame_log.stop)
         desk = CommandDesk(self.database, self.connections, clock)
         self._stack.push_async_callback(desk.stop)
         remote = RemoteControl(self.database, clock, desk, book, settings.limits.call_timeout_s)
@@ -259,6 +243,7 @@ class Hub:
             unknown = await close_pending_as_unknown(connection, now)
             await close_unanswered(connection, now)
             await ensure_partitions(connection, now)
+            await DAYS.ensure(connection, now, DAYS_AHEAD)
             await jobs.schedule_daily(connection, (*DAILY_ACTIONS, SWEEP), now)
             book = await load_book(connection)
         if unknown:
@@ -287,7 +272,10 @@ class Hub:
             settings.ocpp_port,
             settings.ocpp_path_prefix,
             admission,
-            Intake(self.committer, self._handlers(book)),
+            Intake(
+                self.committer,
+                report_handlers(book, self.bus, self.supply, settings.heartbeat_interval_s),
+            ),
             self.connections,
             clock,
             TRANSLATORS,
@@ -303,28 +291,11 @@ class Hub:
                 ping_interval_s=limits.ping_interval_s,
                 ping_timeout_s=limits.ping_timeout_s,
             ),
+            self.frame_log,
         )
         await listener.start()
         self._stack.push_async_callback(listener.stop)
         return listener
-
-    def _handlers(self, book: Book) -> dict[type, BatchHandler[Any, Any, Any]]:
-        watch = OrphanWatch(book)
-        return {
-            Connected: ConnectHandler(self.bus),
-            Disconnected: DisconnectHandler(self.bus),
-            BootReported: BootHandler(
-                self.settings.heartbeat_interval_s, 60, (watch.station_booted,)
-            ),
-            StatusReported: StatusHandler(self.bus, (watch.status_reported,)),
-            NoticeReported: NoticeHandler(),
-            VariablesReported: VariablesHandler(),
-            AuthorizeRequested: AuthorizeHandler(book),
-            TransactionReported: TransactionHandler(book, self.bus),
-            SamplesReported: SamplesHandler(book, self.bus),
-            ReservationStatusReported: ReservationStatusHandler(),
-            **smart_charging_inbound.handlers(book, self.supply),
-        }
 
     def _start_worker(
         self, clock: HubClock, desk: CommandDesk, remote: RemoteControl, orphans: OrphanPolicy
@@ -362,6 +333,7 @@ class Hub:
     async def _ensure_partitions(self, now: datetime) -> None:
         async with self.database.write() as connection:
             await ensure_partitions(connection, now)
+            await DAYS.ensure(connection, now, DAYS_AHEAD)
 
     async def _prune_outbox(self, now: datetime) -> None:
         keep = timedelta(days=self.settings.limits.outbox_days)
@@ -384,6 +356,12 @@ class Hub:
             deleted = await jobs.prune(self.database, column, now - timedelta(days=days))
             if deleted:
                 log.info("history_pruned", table=str(column.table), rows=deleted, kept_days=days)
+        async with self.database.write() as connection:
+            dropped = await DAYS.drop_before(
+                connection, now - timedelta(days=limits.frame_log_days)
+            )
+        if dropped:
+            log.info("frames_pruned", partitions=dropped, kept_days=limits.frame_log_days)
 
     def _parts(
         self,

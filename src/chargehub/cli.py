@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -15,7 +16,7 @@ from typing import Any, ParamSpec
 import click
 import uvloop
 
-from chargehub import app, doctor, settings
+from chargehub import app, doctor, replay, settings
 from chargehub.access.passwords import Passwords
 from chargehub.access.rules import Role, check_password
 from chargehub.access.service import create_operator
@@ -144,6 +145,49 @@ def check_health() -> None:
         click.echo(f"{'ok  ' if finding.good else 'FAIL'}  {finding.subject}: {finding.detail}")
     if not all(finding.good for finding in findings):
         sys.exit(1)
+
+
+@main.command(name="replay-frames")
+@click.argument("stations", nargs=-1, metavar="[STATION]...")
+@click.option("--from", "begin", type=click.DateTime(), help="In UTC; else as the log begins.")
+@click.option("--to", "end", type=click.DateTime(), help="In UTC; else now.")
+@plain_errors
+def replay_frames(stations: tuple[str, ...], begin: datetime | None, end: datetime | None) -> None:
+    """Rebuild the stations' transactions from the frame log, and compare.
+
+    All stations when none is named. It works in a scratch database beside the live one, which it
+    only reads; exit 1 when a transaction comes out differently.
+    """
+    with _database_url(_tool_settings()) as url:
+        outcome = asyncio.run(_replay_frames(url, stations, _utc(begin), _utc(end)))
+    for line in replay.report(outcome):
+        click.echo(line)
+    if outcome.differences:
+        sys.exit(1)
+
+
+async def _replay_frames(
+    url: str, stations: tuple[str, ...], begin: datetime | None, end: datetime | None
+) -> replay.Outcome:
+    live = Database(url)
+    try:
+        async with live.read() as connection:
+            pair = await read_clock(connection)
+        now = wall_now() if pair is None else HubClock(pair).now()
+        async with replay.scratch_database(url) as scratch_url:
+            await asyncio.to_thread(migrate.upgrade, scratch_url)
+            scratch = Database(scratch_url)
+            try:
+                until = min(end or now, now - replay.ARRIVAL)
+                return await replay.replay(live, scratch, stations, begin, until)
+            finally:
+                await scratch.close()
+    finally:
+        await live.close()
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return None if at is None else at.replace(tzinfo=UTC)
 
 
 @main.group()

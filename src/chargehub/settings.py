@@ -76,6 +76,17 @@ class Limits(BaseModel):
     shutdown_timeout_s: float = Field(
         15.0, gt=0, description="Wall seconds that API requests under way have to finish at a stop."
     )
+    frame_log_days: int = Field(
+        14, ge=1, le=3_650, description="Hub days that frames stay in the frame log."
+    )
+    frame_log_text: int = Field(
+        65_536, ge=256, description="Characters that the frame log keeps of a frame."
+    )
+    frame_log_waiting_bytes: int = Field(
+        67_108_864,
+        ge=1_048_576,
+        description="Frames that may wait to be written; more are lost, and counted.",
+    )
     request_body_bytes: int = Field(
         2_097_152, ge=1_024, description="Largest body the API takes (a CSV import)."
     )
@@ -166,6 +177,11 @@ class Settings(BaseSettings):
     )
     heartbeat_interval_s: int = Field(
         300, ge=10, le=86_400, description="Heartbeat interval that stations are given at boot."
+    )
+    frame_log: bool = Field(
+        default=True,
+        description="Keep every frame to and from stations, without secrets, for operators to "
+        "search.",
     )
     limits: Limits = Field(default_factory=Limits, description="Limits.")
     log: LogSettings = Field(default_factory=LogSettings, description="Logging.")

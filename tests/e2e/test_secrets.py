@@ -46,6 +46,14 @@ PROFILE: dict[str, Any] = {
 }
 
 
+FRAMED = (
+    *("ChangeConfiguration", "GetConfiguration", "UpdateFirmware", "GetDiagnostics"),
+    *("NotifyReport", "NotifyEvent", "SetVariables", "GetVariables", "GetLog"),
+    *("SetNetworkProfile", "RequestStartTransaction", "DataTransfer", "Authorize", "MeterValues"),
+)
+"""Actions with a secret in them that the frame log has."""
+
+
 @dataclass
 class World:
     client: httpx.AsyncClient
@@ -185,8 +193,30 @@ async def speaking_16(world: World) -> list[str]:
         await world.command(station, "GetDiagnostics", {"location": URL}, {"fileName": URL}),
     ]
     await station.call("StatusNotification", status(V16))
+    await badly_said(station)
     await station.leave()
     return said
+
+
+async def badly_said(station: Station) -> None:
+    """Secrets in frames that nobody can use; the frame log keeps those too."""
+    keys = [{"value": MARK, "key": "AuthorizationKey"}]
+    pem = f"-----BEGIN PRIVATE KEY-----\n{MARK}\n-----END PRIVATE KEY-----"
+    for frame in (
+        f'[2,"torn","ChangeConfiguration",{{"value":"{MARK}","key":"Authorization',
+        f'{{"password":"{MARK}"}}',
+        [3, "nobody-asked", {"configurationKey": keys}],
+        [9, "no-such-type", {"password": MARK}],
+        [2, "refused", "ChangeConfiguration", keys[0]],
+        [2, "wrong", "Authorize", {"idToken": {"idToken": MARK, "type": "KeyCode"}}],
+        [2, "tolerated", "MeterValues", {"connectorId": "one", "password": MARK}],
+        [2, "a-key", "DataTransfer", {"vendorId": "v", "data": pem}],
+        f'[2,"binary","X",{{"password":"{MARK}"}}]'.encode(),
+    ):
+        await station.send(frame)
+    await station.send([2, "last", "Heartbeat", {}])
+    while (await station.frame())[1] != "last":
+        pass
 
 
 async def speaking_201(world: World) -> list[str]:
@@ -267,6 +297,9 @@ async def test_no_secret_stays(database: Database, database_url: str, tmp_path: 
         trail = (await world.client.get("/audit")).text
     rows, lines = await rows_of(database), text_of(log)
     # All of it has left its traces,
+    frames = [line for line in rows.splitlines() if line.startswith("frames_")]
+    for action in FRAMED:
+        assert any(f'"action":"{action}"' in line for line in frames), action
     for kept in ("AuthorizationKey", "BasicAuthPassword", "NotifyEvent", "SetNetworkProfile"):
         assert kept in rows
     assert rows.count("(redacted)") > 10

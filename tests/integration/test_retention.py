@@ -9,6 +9,7 @@ from sqlalchemy import insert, update
 
 from chargehub.access.store import audit_entries
 from chargehub.app import PRUNE_HISTORY
+from chargehub.frame_log.store import DAYS, INBOUND, frames
 from chargehub.kit.clock import wall_now
 from chargehub.kit.jobs import due_actions
 from chargehub.stations.store import (
@@ -59,17 +60,45 @@ async def grow_old(hub: RunningHub, station_id: int) -> None:
             )
 
 
+async def log_a_frame(hub: RunningHub, identity: str, days: int, *, own_day: bool = True) -> str:
+    """Put a frame of so many days ago into the log; return its day's partition."""
+    at = wall_now() - timedelta(days=days)
+    async with hub.database.write() as connection:
+        if own_day:
+            await DAYS.ensure(connection, at, 0)
+        await connection.execute(
+            insert(frames).values(
+                at=at,
+                station_id=hub.station_ids[identity],
+                epoch=1,
+                number=days,
+                direction=INBOUND,
+                protocol="x",
+                text="x",
+            )
+        )
+    return DAYS.name(at)
+
+
 async def test_history_is_kept_for_its_time(database_url: str) -> None:
     async with running_hub(database_url) as hub:
         waits = "SELECT count(*) FROM due_actions WHERE kind = :kind AND due_at > :now"
         await hub.until(waits, 1, kind=PRUNE_HISTORY, now=wall_now())
         identity = await hub.new_station()
         await grow_old(hub, hub.station_ids[identity])
+        old_day, kept_day = [await log_a_frame(hub, identity, days) for days in (16, 13)]
+        await log_a_frame(hub, identity, 15, own_day=False)
+        await log_a_frame(hub, identity, 12, own_day=False)
         async with hub.database.write() as connection:
             prune = due_actions.c.kind == PRUNE_HISTORY
             await connection.execute(update(due_actions).where(prune).values(due_at=wall_now()))
         # It falls due again tomorrow.
         await hub.until(waits, 1, kind=PRUNE_HISTORY, now=wall_now())
+        days = "SELECT count(*) FROM frames WHERE station_id = :station"
+        # The default partition's rows go one by one, a day's rows with their day.
+        await hub.until(days, 2, station=hub.station_ids[identity])
+        assert await hub.value("SELECT to_regclass(:name)::text", name=old_day) is None
+        assert await hub.value("SELECT to_regclass(:name)::text", name=kept_day) == kept_day
         for table in ("connector_status_events", "station_notices", "station_commands"):
             assert await hub.count(table, identity) == 2, table
         kept = await hub.value("SELECT count(*) FROM audit_entries WHERE actor = 'a test'")

@@ -334,11 +334,16 @@ class Stage:
             return (await connection.execute(query)).all()
 
 
-async def open_stage(database_url: str) -> Stage:
+async def open_stage(database_url: str, *, frame_log: bool = True) -> Stage:
     clock = StageClock(START)
     limits = Limits(call_timeout_s=CALL_TIMEOUT_S)
     settings = Settings(
-        _env_file=None, api_port=0, ocpp_port=0, secret_key=SecretStr(SECRET), limits=limits
+        _env_file=None,
+        api_port=0,
+        ocpp_port=0,
+        secret_key=SecretStr(SECRET),
+        frame_log=frame_log,
+        limits=limits,
     )
     database = Database(database_url)
     async with database.write() as connection:

@@ -22,6 +22,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 
+from chargehub.gateway.frame_recorder import FrameRecorder
 from chargehub.gateway.intake import Intake
 from chargehub.gateway.messages import refused_answer
 from chargehub.gateway.rate_limit import LogQuota, RateLimit
@@ -62,7 +63,7 @@ from chargehub.stations.commands import (
     StationTimeout,
     UnsupportedByStation,
 )
-from chargehub.stations.reports import BootReply, NoticeReported, RegistrationStatus
+from chargehub.stations.reports import BootReply, RegistrationStatus
 
 log = structlog.get_logger(__name__)
 
@@ -158,7 +159,9 @@ class StationConnection:
     log_quota: LogQuota = field(default_factory=LogQuota)
     waiting_max: int = 64
     """Calls of the station that may wait for their turn; then its socket is read no more."""
-    _waiting: deque[tuple[CallReceived | SendReceived | ResultRefused, float]] = field(
+    recorder: FrameRecorder | None = None
+    """Logs every frame, unless the frame log is off."""
+    _waiting: deque[tuple[CallReceived | SendReceived | ResultRefused, datetime, float]] = field(
         default_factory=deque
     )
     _current: _Exchange | None = None
@@ -245,11 +248,15 @@ class StationConnection:
 
     def _receive(self, text: str | bytes, now: float) -> None:
         event = self.session.receive(text, now)
+        received_at = self.clock.now()
+        if self.recorder is not None:
+            # Before it is worked on, so that the COMMIT of what it causes finds it in the log.
+            self.recorder.received(text, event, received_at)
         match event:
             case CallReceived() | SendReceived() | ResultRefused():
                 if not isinstance(event, CallReceived):
                     _NEVER_ANSWERED.inc()
-                self._waiting.append((event, now))
+                self._waiting.append((event, received_at, now))
                 if self._current is None:
                     self._work()
                 if self._current is not None:
@@ -300,28 +307,20 @@ class StationConnection:
             if exchange.answer is not None:
                 self._reply(exchange, exchange.answer)
 
-    def _open(self, call: CallReceived | SendReceived | ResultRefused, began: float) -> _Exchange:
-        now = self.clock.now()
+    def _open(
+        self, call: CallReceived | SendReceived | ResultRefused, received_at: datetime, began: float
+    ) -> _Exchange:
         if isinstance(call, ResultRefused):
             # The station has not heard what we decided: kept, for people to see.
-            notice = refused_answer(call, Context(self.station_id, now, valid=False))
-            return _Exchange(call.message_id, None, now, began, (notice,))
+            notice = refused_answer(call, Context(self.station_id, received_at, valid=False))
+            return _Exchange(call.message_id, None, received_at, began, (notice,))
         message = self.translator.inbound[call.action]
-        context = Context(self.station_id, now, call.valid)
-        exchange = _Exchange(call.message_id, message.answer, now, began)
+        context = Context(self.station_id, received_at, call.valid)
+        exchange = _Exchange(call.message_id, message.answer, received_at, began)
         try:
-            exchange.reports = message.read(call.payload, context)
-        except Untranslatable as error:
-            # Kept as it is; the answer is the one that needs to know nothing.
-            notice = NoticeReported(
-                self.station_id,
-                context.received_at,
-                call.action,
-                {"untranslatable": str(error), "payload": call.payload},
-                flagged=True,
+            exchange.reports, exchange.readable = message.reports_of(
+                call.action, call.payload, context
             )
-            exchange.reports = (notice,)
-            exchange.readable = False
         except Exception:
             log.exception("call_unreadable", station_id=self.identity, action=call.action)
             exchange.failed = True
@@ -374,16 +373,18 @@ class StationConnection:
 
     def _flush(self) -> None:
         """Send what the session wants sent, without waiting where the socket takes it at once."""
-        texts = self.session.texts_to_send()
-        if not texts:
+        frames = self.session.frames_to_send()
+        if not frames:
             return
+        if self.recorder is not None:
+            self.recorder.sent(frames, self.clock.now())
         if self._unsent or self.socket.paused:
-            self._unsent.extend(texts)
+            self._unsent.extend(frame.text for frame in frames)
             if self._writer is None:
                 self._writer = self.spawn(self._write())
             return
-        for text in texts:
-            broadcast((self.socket,), text)
+        for frame in frames:
+            broadcast((self.socket,), frame.text)
 
     async def _write(self) -> None:
         """Send to a socket whose buffer is full, as fast as it drains."""

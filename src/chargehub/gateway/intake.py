@@ -1,6 +1,6 @@
 """The port to the domain: a version-free report goes in, its reply comes out after COMMIT.
 
-Any protocol's connections use it. Which feature handles which report is wired in app.py.
+Any protocol's connections use it. Which feature handles which report is in `handlers`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Intake:
     committer: GroupCommitter
     handlers: Mapping[type, BatchHandler[Any, Any, Any]]
 
-    def submit(self, station_id: int, epoch: int, report: Any) -> asyncio.Future[Any]:
-        """Hand in a report of the connection `epoch`; await the reply.
+    def submit(self, station_id: int, epoch: int | None, report: Any) -> asyncio.Future[Any]:
+        """Hand in a report of the connection `epoch`, or of none; await the reply.
 
         Raises what GroupCommitter.submit says.
         """

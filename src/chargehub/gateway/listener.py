@@ -24,8 +24,10 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from chargehub.frame_log.log import FrameLog
 from chargehub.gateway.connection import StationConnection, StationSocket
 from chargehub.gateway.connections import Connections
+from chargehub.gateway.frame_recorder import FrameRecorder
 from chargehub.gateway.intake import Intake
 from chargehub.gateway.rate_limit import RateLimit
 from chargehub.gateway.translation import Translator
@@ -76,6 +78,8 @@ class Listener:
     clock: HubClock
     translators: Mapping[OcppVersion, Translator]
     limits: ListenerLimits
+    frame_log: FrameLog | None = None
+    """None: frames are not logged."""
     _tolerant: dict[OcppVersion, frozenset[str]] = field(init=False)
     _handshakes: int = 0
     """How many are under way."""
@@ -226,6 +230,11 @@ class Listener:
             # The connection stops reading at half of that; see there.
             unanswered_max=2 * self.limits.inbound_waiting,
         )
+        recorder = None
+        if self.frame_log is not None:
+            recorder = FrameRecorder(
+                self.frame_log, candidate.station_id, granted.epoch, session.version
+            )
         connection = StationConnection(
             socket=socket,
             station_id=candidate.station_id,
@@ -238,6 +247,7 @@ class Listener:
             rate_limit=RateLimit(self.limits.messages_per_s, self.limits.messages_burst),
             registration=granted.registration,
             waiting_max=self.limits.inbound_waiting,
+            recorder=recorder,
         )
         if not self.connections.take_over(connection):
             await socket.close(CloseCode.POLICY_VIOLATION, "superseded")

@@ -82,6 +82,23 @@ class InboundMessage:
     answer: Answer | None
     tolerant: bool = False
 
+    def reports_of(
+        self, action: str, payload: Payload, context: Context
+    ) -> tuple[Sequence[Report], bool]:
+        """Return the reports to submit, and whether `answer` may be told of their replies.
+
+        What cannot be translated is kept as it is; the answer is then the one that needs to know
+        nothing.
+        """
+        try:
+            return self.read(payload, context), True
+        except Untranslatable as error:
+            what = {"untranslatable": str(error), "payload": payload}
+            notice = NoticeReported(
+                context.station_id, context.received_at, action, what, flagged=True
+            )
+            return (notice,), False
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -1,9 +1,15 @@
-"""OCPP date-times: RFC 3339 with milliseconds and Z in what we write, tolerant in what we read."""
+"""Date-times as text and as numbers.
+
+RFC 3339 with milliseconds and Z in what we write, tolerant in what we read.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class ReadDatetime(NamedTuple):
@@ -11,6 +17,11 @@ class ReadDatetime(NamedTuple):
     """Aware, in UTC."""
     had_zone: bool
     """False when the station named no zone, and UTC was assumed."""
+
+
+def microseconds(at: datetime) -> int:
+    """Return the microseconds since 1970: what a batch's arrays hold of a time, exactly."""
+    return (at - _EPOCH) // _MICROSECOND
 
 
 def format_datetime(at: datetime) -> str:

@@ -76,6 +76,9 @@ class Writes:
         else:
             rows.append(row)
 
+    def add_all(self, statement: BatchStatement, rows: list[Row]) -> None:
+        self._rows.setdefault(statement, []).extend(rows)
+
     def statements(self) -> Iterable[tuple[BatchStatement, list[Row]]]:
         return sorted(self._rows.items(), key=lambda pair: pair[0].order)
 
@@ -124,6 +127,28 @@ class Fence(Protocol):
         """Return the keys whose fence value is out of date; hold it true until COMMIT."""
 
 
+class SideRows(Protocol):
+    """Rows that nobody waits for, such as a log's: whatever batch commits next takes them along.
+
+    They fail no report: where a batch fails they are committed apart from it. A row may be handed
+    in twice, after an unknown outcome of COMMIT, so its statement must absorb it.
+    """
+
+    statement: BatchStatement
+
+    def take(self) -> list[Row]:
+        """Hand over what waits."""
+
+    def committed(self, rows: Sequence[Row]) -> None:
+        """These are durable."""
+
+    def give_back(self, rows: Sequence[Row]) -> None:
+        """These are not, or perhaps not: hand them over again."""
+
+    def refused(self, row: Row, error: Exception) -> None:
+        """The database takes this row in no company."""
+
+
 class ConnectionSource(Protocol):
     async def open(self) -> AsyncConnection[Row]:
         """Open a psycopg connection (autocommit off) for the committer alone."""
@@ -137,11 +162,13 @@ class GroupCommitter:
     fence: Fence
     max_batch: int = 1000
     max_waiting: int = 20_000
+    side_rows: SideRows | None = None
     _waiting: deque[Item[Any]] = field(default_factory=deque)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _connection: AsyncConnection[Row] | None = None
     _task: asyncio.Task[None] | None = None
     _stopping: bool = False
+    _flushing: bool = False
 
     def submit(
         self,
@@ -186,13 +213,18 @@ class GroupCommitter:
         self._waiting.append(Item(key, fence, handler, report, decided))
         self._wake.set()
 
+    def flush(self) -> None:
+        """Commit the side rows that wait, though no report asks for a batch."""
+        self._flushing = True
+        self._wake.set()
+
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="group-commit")
 
     async def stop(self) -> None:
         """Commit what waits, then stop."""
         if self._task is not None:
-            self._stopping = True
+            self._stopping = self._flushing = True
             self._wake.set()
             await asyncio.gather(self._task, return_exceptions=True)
         if self._connection is not None:
@@ -208,12 +240,14 @@ class GroupCommitter:
             # One turn of the loop lets every socket that is ready add its message to this batch.
             await asyncio.sleep(0)
             batch = self._take_batch()
-            if not batch:
+            if not batch and not self._flushing:
                 if self._stopping:
                     return
                 self._wake.clear()
                 continue
-            await self._commit_or_split(batch)
+            self._flushing = False
+            rows = self.side_rows.take() if self.side_rows is not None else []
+            await self._commit_or_split(batch, rows)
 
     def _take_batch(self) -> list[Item[Any]]:
         """Take items in arrival order, at most one a key: a station's next waits for its last."""
@@ -230,33 +264,63 @@ class GroupCommitter:
         self._waiting.extendleft(reversed(held))
         return batch
 
-    async def _commit_or_split(self, batch: list[Item[Any]]) -> None:
-        BATCH_SIZE.observe(len(batch))
+    async def _commit_or_split(self, batch: list[Item[Any]], rows: list[Row]) -> None:
+        """Commit a batch and the side rows; where they fail together, each of them by itself."""
+        if batch:
+            BATCH_SIZE.observe(len(batch))
         try:
-            await self._commit(batch)
+            if batch or rows:
+                await self._commit(batch, rows)
         except CommitOutcomeUnknown:
             COMMIT_FAILURES.labels("outcome-unknown").inc()
             await self._drop_connection()
-            _fail(batch, CommitOutcomeUnknown())
+            self._give_up(batch, rows, CommitOutcomeUnknown())
         except Exception as error:
             if self._connection is None or self._connection.closed:
                 COMMIT_FAILURES.labels("database-unavailable").inc()
                 log.exception("commit_database_unavailable")
-                _fail(batch, CommitOutcomeUnknown())
-                return
-            if len(batch) == 1:
+                self._give_up(batch, rows, CommitOutcomeUnknown())
+            elif rows:
+                await self._part_side_rows(batch, rows, error)
+            elif len(batch) == 1:
                 COMMIT_FAILURES.labels("item").inc()
                 log.exception("commit_item_failed", key=str(batch[0].key))
                 _fail(batch, error)
-                return
-            COMMIT_FAILURES.labels("batch-split").inc()
-            for item in batch:
-                await self._commit_or_split([item])
+            else:
+                COMMIT_FAILURES.labels("batch-split").inc()
+                for item in batch:
+                    await self._commit_or_split([item], [])
 
-    async def _commit(self, batch: list[Item[Any]]) -> None:
+    async def _part_side_rows(
+        self, batch: list[Item[Any]], rows: list[Row], error: Exception
+    ) -> None:
+        """Find out whether the batch or the side rows were refused, and which of them."""
+        assert self.side_rows is not None
+        COMMIT_FAILURES.labels("side-rows").inc()
+        if batch:
+            # First, so that they are still durable no later than what they tell of.
+            await self._commit_or_split([], rows)
+            await self._commit_or_split(batch, [])
+        elif not isinstance(error, psycopg.DataError | psycopg.IntegrityError):
+            # Not for what is in them: a lock that was held too long, say.
+            log.error("commit_side_rows_failed", rows=len(rows), why=repr(error))
+            self.side_rows.give_back(rows)
+        elif len(rows) == 1:
+            self.side_rows.refused(rows[0], error)
+        else:
+            half = len(rows) // 2
+            await self._commit_or_split([], rows[:half])
+            await self._commit_or_split([], rows[half:])
+
+    def _give_up(self, batch: list[Item[Any]], rows: list[Row], error: Exception) -> None:
+        if rows and self.side_rows is not None:
+            self.side_rows.give_back(rows)
+        _fail(batch, error)
+
+    async def _commit(self, batch: list[Item[Any]], rows: list[Row]) -> None:
         connection = await self._open()
         try:
-            decided = await self._decide_and_write(connection, batch)
+            decided = await self._decide_and_write(connection, batch, rows)
         except BaseException:
             if not connection.closed:
                 await connection.rollback()
@@ -267,30 +331,41 @@ class GroupCommitter:
             raise  # The server itself says that nothing took place.
         except BaseException as error:
             raise CommitOutcomeUnknown from error
+        if rows and self.side_rows is not None:
+            self.side_rows.committed(rows)
         for item, decision in decided:
             _finish(item, decision)
 
     async def _decide_and_write(
-        self, connection: AsyncConnection[Row], batch: list[Item[Any]]
+        self, connection: AsyncConnection[Row], batch: list[Item[Any]], rows: list[Row]
     ) -> list[tuple[Item[Any], Decision[Any]]]:
-        stale = await self.fence.stale_keys(connection, batch)
-        live = batch
-        if stale:
-            live = [item for item in batch if item.key not in stale]
-            _fail((item for item in batch if item.key in stale), StaleConnection())
-        by_handler: dict[BatchHandler[Any, Any, Any], list[Item[Any]]] = {}
-        for item in live:
-            by_handler.setdefault(item.handler, []).append(item)
         writes = Writes()
+        if rows and self.side_rows is not None:
+            writes.add_all(self.side_rows.statement, rows)
         decided: list[tuple[Item[Any], Decision[Any]]] = []
-        for handler, items in by_handler.items():
+        for handler, items in (await self._by_handler(connection, batch)).items():
             facts = await handler.read(connection, items)
             decided.extend((item, handler.decide(item, facts, writes)) for item in items)
         async with connection.pipeline():
-            for statement, rows in writes.statements():
-                columns = [array_parameter(column) for column in zip(*rows, strict=True)]
+            for statement, written in writes.statements():
+                columns = [array_parameter(column) for column in zip(*written, strict=True)]
                 await connection.execute(statement.sql.encode(), columns)
         return decided
+
+    async def _by_handler(
+        self, connection: AsyncConnection[Row], batch: list[Item[Any]]
+    ) -> dict[BatchHandler[Any, Any, Any], list[Item[Any]]]:
+        """Return the batch without the items of superseded connections, which fail."""
+        by_handler: dict[BatchHandler[Any, Any, Any], list[Item[Any]]] = {}
+        if not batch:
+            return by_handler
+        stale = await self.fence.stale_keys(connection, batch)
+        if stale:
+            _fail((item for item in batch if item.key in stale), StaleConnection())
+        for item in batch:
+            if item.key not in stale:
+                by_handler.setdefault(item.handler, []).append(item)
+        return by_handler
 
     async def _open(self) -> AsyncConnection[Row]:
         if self._connection is None or self._connection.closed:

@@ -13,17 +13,22 @@ from typing import Any
 REDACTED = "(redacted)"
 MAX_DEPTH = 64
 
-_SECRET = re.compile(
-    r"passw(or)?d|passphrase|secret|credential|cookie|csrf|apikey|authorization(key)?$"
+_WORDS = (
+    r"passw(or)?d|passphrase|secret|credential|cookie|csrf|apikey"
     r"|privatekey|presharedkey|vpnkey|simpin|wifikey|(session|access|refresh|bearer)token"
-    r"|(^|wifi|wlan)psk$"
+    r"|additionalidtoken"  # 2.x: what a driver adds to the card, a PIN among it.
 )
+_SECRET = re.compile(rf"{_WORDS}|authorization(key)?$|(^|wifi|wlan)psk$")
+_MENTION = re.compile(rf"{_WORDS}|authorization|psk|keycode|vpn")
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
 # A password may hold an `@` of its own, never a `/`.
 _URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^/\s]+@")
 _URL_PARAMETER = re.compile(
     r"([?&;][\w.-]*(?:passw(?:or)?d|secret|token|signature|credential|sig|api_?key)=)[^&;#\s]+",
     re.IGNORECASE,
+)
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
 )
 
 # PostgreSQL puts the row, or the key, that a constraint refuses into the error's detail.
@@ -57,13 +62,20 @@ def _plain(name: str) -> str:
 
 
 def hide_in_text(text: str) -> str:
-    """Hide the passwords and signatures of URLs, and the rows that the database quotes."""
+    """Hide passwords and signatures of URLs, private keys, and rows that the database quotes."""
     if "DETAIL:" in text:
         text = _REFUSED_VALUES.sub(rf"\1{REDACTED}", text)
+    if "PRIVATE KEY" in text:
+        text = _PRIVATE_KEY.sub(REDACTED, text)
     if "://" not in text:
         return text
     text = _URL_PASSWORD.sub(rf"\1{REDACTED}@", text)
     return _URL_PARAMETER.sub(rf"\1{REDACTED}", text)
+
+
+def mentions_secret(text: str) -> bool:
+    """Say whether a text that nobody could read may hold a secret: it speaks of one."""
+    return _MENTION.search(_plain(text)) is not None
 
 
 def shown_token(token: str | None, kind: str | None) -> str | None:

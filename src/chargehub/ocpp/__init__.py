@@ -26,12 +26,22 @@ from chargehub.ocpp.events import (
     ResultRefused,
     SendReceived,
 )
-from chargehub.ocpp.frames import drop_absent
+from chargehub.ocpp.frames import (
+    CALL,
+    CALL_ERROR,
+    CALL_RESULT,
+    OutboundFrame,
+    drop_absent,
+    load_json,
+)
 from chargehub.ocpp.schemas import Schemas, schemas_for
 from chargehub.ocpp.session import OcppSession
 from chargehub.ocpp.versions import DIALECTS, Dialect, OcppVersion, choose_version
 
 __all__ = [
+    "CALL",
+    "CALL_ERROR",
+    "CALL_RESULT",
     "DIALECTS",
     "CallAnswered",
     "CallFailed",
@@ -50,6 +60,7 @@ __all__ = [
     "OcppError",
     "OcppSession",
     "OcppVersion",
+    "OutboundFrame",
     "ResultRefused",
     "Schemas",
     "SendReceived",
@@ -57,6 +68,7 @@ __all__ = [
     "Violation",
     "choose_version",
     "drop_absent",
+    "load_json",
     "read_error_code",
     "schemas_for",
 ]

@@ -94,6 +94,16 @@ class Malformed(NamedTuple):
     """How to answer; None when it was an answer itself or a SEND, which are never answered."""
 
 
+class OutboundFrame(NamedTuple):
+    """What is to be sent, and what it is."""
+
+    text: str
+    message_type: int
+    message_id: str
+    action: str
+    """Of an answer: the action that it answers; empty where that could not be read."""
+
+
 Frame = Call | CallResult | CallError | CallResultError | Send | UnknownType | Malformed
 
 

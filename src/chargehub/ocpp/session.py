@@ -35,12 +35,17 @@ from chargehub.ocpp.events import (
     SendReceived,
 )
 from chargehub.ocpp.frames import (
+    CALL,
+    CALL_ERROR,
+    CALL_RESULT,
+    CALL_RESULT_ERROR,
     UNREADABLE_ID,
     Call,
     CallError,
     CallResult,
     CallResultError,
     Malformed,
+    OutboundFrame,
     Send,
     UnknownType,
     encode_call,
@@ -89,7 +94,7 @@ class _Inbound:
     def __init__(self, action: str, text: str) -> None:
         self.action = action
         self.content = hash(text)
-        self.answer: str | None = None
+        self.answer: OutboundFrame | None = None
 
 
 class _Outbound:
@@ -126,7 +131,7 @@ class _Outbound:
 
 
 class OcppSession:
-    """Feed it what arrives, send what `texts_to_send` gives, call `expire` at `next_deadline`."""
+    """Feed it what arrives, send what `frames_to_send` gives, call `expire` at `next_deadline`."""
 
     __slots__ = (
         "_closed",
@@ -180,7 +185,7 @@ class OcppSession:
         self._unanswered_max = unanswered_max
         self._new_id = new_id
         self._closed = False
-        self._outgoing: list[str] = []
+        self._outgoing: list[OutboundFrame] = []
         self._unanswered: dict[str, list[_Inbound]] = {}
         self._unanswered_count = 0
         self._recent: dict[str, _Inbound] = {}
@@ -261,7 +266,7 @@ class OcppSession:
 
     def _refuse(self, call: Call, violation: Violation) -> CallRefused:
         # Refusals are not remembered: what was refused before acceptance may pass after it.
-        self._send_error(call.message_id, violation)
+        self._send_error(call.message_id, call.action, violation)
         return CallRefused(call.message_id, call.action, violation)
 
     def _receive_answer(self, answer: CallResult | CallError, now: float) -> Event:
@@ -277,8 +282,9 @@ class OcppSession:
         if violation is not None and self._dialect.refuses_results:
             # 2.1 FR.06; what can be read of the result is used all the same.
             spelling = self._dialect.spell(violation.code)
-            refusal = encode_call_result_error(call.message_id, spelling, violation.description)
-            self._outgoing.append(refusal)
+            text = encode_call_result_error(call.message_id, spelling, violation.description)
+            frame = OutboundFrame(text, CALL_RESULT_ERROR, call.message_id, call.action)
+            self._outgoing.append(frame)
         self._send_next(now)
         payload = answer.payload if isinstance(answer.payload, dict) else {}
         return CallAnswered(call.message_id, call.action, payload, violation)
@@ -303,7 +309,7 @@ class OcppSession:
 
     def _receive_unknown_type(self, frame: UnknownType) -> Ignored:
         if self._dialect.answers_unknown_types:
-            self._send_error(frame.message_id or UNREADABLE_ID, _UNKNOWN_TYPE)
+            self._send_error(frame.message_id or UNREADABLE_ID, "", _UNKNOWN_TYPE)
         detail = str(frame.message_type)[:_DETAIL_MAX]
         return Ignored(IgnoredReason.UNKNOWN_MESSAGE_TYPE, detail, frame.message_id)
 
@@ -312,17 +318,17 @@ class OcppSession:
         if fault is None:
             return Ignored(IgnoredReason.MALFORMED, frame.reason)
         if frame.message_id is not None:
-            self._send_error(frame.message_id, fault)
+            self._send_error(frame.message_id, "", fault)
             return CallRefused(frame.message_id, "", fault)
         if self._dialect.answers_unreadable:
-            self._send_error(UNREADABLE_ID, fault)
+            self._send_error(UNREADABLE_ID, "", fault)
         return Ignored(IgnoredReason.MALFORMED, frame.reason)
 
     # What we answer ----------------------------------------------------------------------------
 
     def reply(self, message_id: str, payload: Mapping[str, Any]) -> None:
         """Answer a CALL that was handed up; of several with one id, the oldest."""
-        self._answer(message_id, encode_call_result(message_id, payload), keep=True)
+        self._answer(message_id, encode_call_result(message_id, payload), CALL_RESULT)
 
     def reply_error(
         self,
@@ -333,9 +339,9 @@ class OcppSession:
     ) -> None:
         """Answer with a CALLERROR. It is not remembered: a retry is worked on anew."""
         text = encode_call_error(message_id, self._dialect.spell(code), description, details or {})
-        self._answer(message_id, text, keep=False)
+        self._answer(message_id, text, CALL_ERROR)
 
-    def _answer(self, message_id: str, text: str, *, keep: bool) -> None:
+    def _answer(self, message_id: str, text: str, message_type: int) -> None:
         if self._closed:
             return
         waiting = self._unanswered.get(message_id)
@@ -345,15 +351,17 @@ class OcppSession:
         self._unanswered_count -= 1
         if not waiting:
             del self._unanswered[message_id]
-        if keep:
-            inbound.answer = text
+        frame = OutboundFrame(text, message_type, message_id, inbound.action)
+        if message_type == CALL_RESULT:
+            inbound.answer = frame
         elif self._recent.get(message_id) is inbound:
             del self._recent[message_id]
-        self._outgoing.append(text)
+        self._outgoing.append(frame)
 
-    def _send_error(self, message_id: str, violation: Violation) -> None:
+    def _send_error(self, message_id: str, action: str, violation: Violation) -> None:
         spelling = self._dialect.spell(violation.code)
-        self._outgoing.append(encode_call_error(message_id, spelling, violation.description, {}))
+        text = encode_call_error(message_id, spelling, violation.description, {})
+        self._outgoing.append(OutboundFrame(text, CALL_ERROR, message_id, action))
 
     def spelled(self, code: ErrorCode | str) -> str:
         """Return a code as the station gets it in this version."""
@@ -409,7 +417,7 @@ class OcppSession:
         call.deadline = now + call.timeout
         self._unlocked |= call.unlocks
         self._in_flight = call
-        self._outgoing.append(call.text)
+        self._outgoing.append(OutboundFrame(call.text, CALL, call.message_id, call.action))
 
     def expire(self, now: float) -> list[CallFailed]:
         """End the calls whose time is over; the next of the queue leaves."""
@@ -437,10 +445,14 @@ class OcppSession:
 
     # The connection ----------------------------------------------------------------------------
 
-    def texts_to_send(self) -> list[str]:
+    def frames_to_send(self) -> list[OutboundFrame]:
         """Hand over what is to be sent, in order, and forget it."""
-        texts, self._outgoing = self._outgoing, []
-        return texts
+        frames, self._outgoing = self._outgoing, []
+        return frames
+
+    def texts_to_send(self) -> list[str]:
+        """Hand over the same where nobody asks what it is."""
+        return [frame.text for frame in self.frames_to_send()]
 
     def close(self) -> list[CallFailed]:
         """End the session with its connection: every open call fails, once."""

@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 
 from chargehub.authorization import Authorization
+from chargehub.kit.datetimes import microseconds
 from chargehub.kit.group_commit import Writes
 from chargehub.telemetry.readings import Flag, Reading
-from chargehub.telemetry.store import INSERT_SAMPLES, microseconds
+from chargehub.telemetry.store import INSERT_SAMPLES
 from chargehub.transactions.book import OpenTransaction
 from chargehub.transactions.facts import EvseFact, KeptSample, StoredTransaction, begin_key
 from chargehub.transactions.meter import MeterTrack, advance, moment

@@ -54,6 +54,7 @@ LEAST_ROLE = {
     """,
     "operator": """
         GET /charging-stations/{identity}/notices
+        GET /charging-stations/{identity}/frames
         POST /charging-stations/{identity}/commands/{action}
         POST /charging-stations/{identity}/reset
         POST /charging-stations/{identity}/availability

@@ -1,0 +1,146 @@
+"""The frame log's buffer: frames wait here until a batch takes them along into its own COMMIT.
+
+It knows nothing of OCPP: it is given text without secrets, with what is known of it. A frame is
+durable no later than what it caused; where nothing is caused (a Heartbeat, an answer), within
+`FLUSH_EVERY_S`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from chargehub.frame_log.store import INSERT_FRAMES
+from chargehub.kit.datetimes import microseconds
+from chargehub.kit.group_commit import BatchStatement, Row
+
+log = structlog.get_logger(__name__)
+
+FLUSH_EVERY_S = 0.5
+ROW_BYTES = 200
+"""What a waiting row costs beside its text."""
+
+LOGGED = Counter("chargehub_frame_log_frames_total", "Frames written into the frame log")
+LOST = Counter(
+    "chargehub_frame_log_lost_total", "Frames that are missing in the frame log", ["why"]
+)
+WAITING = Gauge(
+    "chargehub_frame_log_waiting_bytes", "What waits to be written, about, at the last flush"
+)
+
+_FULL = LOST.labels("full")
+_REFUSED = LOST.labels("refused")
+
+
+class Flusher(Protocol):
+    def flush(self) -> None:
+        """Commit what waits, though nothing else asks for a COMMIT."""
+
+
+class FrameLog:
+    """Implements `kit.group_commit.SideRows`."""
+
+    statement: BatchStatement = INSERT_FRAMES
+
+    def __init__(self, *, text_max: int, waiting_max_bytes: int) -> None:
+        """Keep `text_max` characters of a frame; what waits beyond the bytes is lost, counted."""
+        self._text_max = text_max
+        self._waiting_max = waiting_max_bytes
+        self._rows: list[Row] = []
+        self._bytes = 0
+        self._losing = False
+        self._timer: asyncio.Task[None] | None = None
+
+    def add(  # noqa: PLR0913, PLR0917 - a row's columns; a dataclass would cost as much as the rest
+        self,
+        at: datetime,
+        station_id: int,
+        epoch: int,
+        number: int,
+        message_type: int | None,
+        direction: str,
+        protocol: str,
+        message_id: str | None,
+        action: str | None,
+        text: str,
+    ) -> None:
+        """Keep a frame; its text holds no secret any more."""
+        cut_from = None
+        if len(text) > self._text_max:
+            cut_from = len(text)
+            text = text[: self._text_max]
+        self._bytes += len(text) + ROW_BYTES
+        if self._bytes > self._waiting_max:
+            self._lose(len(text) + ROW_BYTES)
+            return
+        if "\0" in text:  # PostgreSQL keeps every character but this one.
+            text = text.replace("\0", "\ufffd")
+        self._rows.append(
+            (
+                microseconds(at),
+                station_id,
+                epoch,
+                number,
+                message_type,
+                cut_from,
+                direction,
+                protocol,
+                message_id,
+                action,
+                text,
+            )
+        )
+
+    def _lose(self, size: int) -> None:
+        self._bytes -= size
+        _FULL.inc()
+        if not self._losing:
+            self._losing = True
+            log.error("frame_log_full", waiting_frames=len(self._rows))
+
+    def take(self) -> list[Row]:
+        """Hand over all that waits, in the order in which it came."""
+        rows = self._rows
+        if rows:
+            WAITING.set(self._bytes)
+            self._rows, self._bytes = [], 0
+        return rows
+
+    def committed(self, rows: Sequence[Row]) -> None:
+        LOGGED.inc(len(rows))
+        self._losing = False
+
+    def give_back(self, rows: Sequence[Row]) -> None:
+        """Keep what could not be committed for the next time."""
+        self._rows[:0] = rows
+        self._bytes += sum(len(row[-1]) + ROW_BYTES for row in rows)
+        while self._rows and self._bytes > self._waiting_max:
+            self._lose(len(self._rows.pop()[-1]) + ROW_BYTES)
+
+    def refused(self, row: Row, error: Exception) -> None:
+        """Go on without a row that the database never takes."""
+        _REFUSED.inc()
+        log.error(
+            "frame_not_logged", station=row[1], epoch=row[2], number=row[3], why=repr(error)[:500]
+        )
+
+    def start(self, flusher: Flusher) -> None:
+        self._timer = asyncio.create_task(self._flush_often(flusher), name="frame-log")
+
+    async def stop(self) -> None:
+        """End the timer; the group committer takes what waits along when it stops."""
+        if self._timer is not None:
+            self._timer.cancel()
+            await asyncio.gather(self._timer, return_exceptions=True)
+
+    async def _flush_often(self, flusher: Flusher) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_EVERY_S)
+            WAITING.set(self._bytes)
+            if self._rows:
+                flusher.flush()

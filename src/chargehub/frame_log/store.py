@@ -1,0 +1,61 @@
+"""The frames of all stations, partitioned by day of `at`."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+from chargehub.kit.group_commit import BatchStatement
+from chargehub.kit.partitions import Partitions, day_start
+from chargehub.kit.tables import metadata
+
+INBOUND, OUTBOUND = "in", "out"
+
+frames = Table(
+    "frames",
+    metadata,
+    Column("at", DateTime(timezone=True), nullable=False),  # the hub's time of receipt or answer
+    Column("station_id", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),  # the station's connection
+    Column("number", Integer, nullable=False),  # counts the connection's frames, both ways
+    Column("message_type", SmallInteger),  # 2 CALL, 3 CALLRESULT, ..; NULL: unreadable
+    Column("cut_from", Integer),  # characters it had, where `text` is only its beginning
+    Column("direction", Text, nullable=False),  # in, out
+    Column("protocol", Text, nullable=False),
+    Column("message_id", Text(collation="C")),
+    Column("action", Text),  # of an answer: the action it answers
+    Column("text", Text, nullable=False),  # without secrets
+    # Handed in twice after an unknown outcome of COMMIT, a frame is still there once.
+    PrimaryKeyConstraint("station_id", "at", "epoch", "number"),
+    Index("ix_frames_station_id_message_id", "station_id", "message_id"),
+    postgresql_partition_by="RANGE (at)",
+)
+
+DAYS = Partitions("frames", "at", day_start, "%Y_%m_%d")
+DAYS_AHEAD = 2
+
+INSERT_FRAMES = BatchStatement(
+    "frames.insert",
+    """
+    INSERT INTO frames (at, station_id, epoch, number, message_type, cut_from, direction, protocol,
+        message_id, action, text)
+    SELECT 'epoch'::timestamptz + at_us * interval '1 microsecond', station_id, epoch, number,
+        message_type, cut_from, direction, protocol, message_id, action, text
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::integer[], %s::smallint[],
+                %s::integer[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+         AS u(at_us, station_id, epoch, number, message_type, cut_from, direction, protocol,
+              message_id, action, text)
+    ON CONFLICT DO NOTHING
+    """,
+    order=95,
+)
+"""Columns in the order of the SELECT list; the time in microseconds since 1970."""

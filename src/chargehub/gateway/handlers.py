@@ -1,0 +1,60 @@
+"""Which feature's step takes which report of stations, and who else is told of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chargehub.kit.events import EventBus
+from chargehub.kit.group_commit import BatchHandler
+from chargehub.smart_charging import inbound as smart_charging_inbound
+from chargehub.smart_charging.composite import Supply
+from chargehub.stations.inbound import (
+    BootHandler,
+    ConnectHandler,
+    DisconnectHandler,
+    NoticeHandler,
+    StatusHandler,
+    VariablesHandler,
+)
+from chargehub.stations.reports import (
+    BootReported,
+    Connected,
+    Disconnected,
+    NoticeReported,
+    StatusReported,
+    VariablesReported,
+)
+from chargehub.transactions.book import Book
+from chargehub.transactions.inbound import (
+    AuthorizeHandler,
+    ReservationStatusHandler,
+    TransactionHandler,
+)
+from chargehub.transactions.orphans import OrphanWatch
+from chargehub.transactions.reports import (
+    AuthorizeRequested,
+    ReservationStatusReported,
+    SamplesReported,
+    TransactionReported,
+)
+from chargehub.transactions.samples import SamplesHandler
+
+
+def report_handlers(
+    book: Book, bus: EventBus, supply: Supply, heartbeat_interval_s: int
+) -> dict[type, BatchHandler[Any, Any, Any]]:
+    """Return which feature's step takes which report of stations."""
+    watch = OrphanWatch(book)
+    return {
+        Connected: ConnectHandler(bus),
+        Disconnected: DisconnectHandler(bus),
+        BootReported: BootHandler(heartbeat_interval_s, 60, (watch.station_booted,)),
+        StatusReported: StatusHandler(bus, (watch.status_reported,)),
+        NoticeReported: NoticeHandler(),
+        VariablesReported: VariablesHandler(),
+        AuthorizeRequested: AuthorizeHandler(book),
+        TransactionReported: TransactionHandler(book, bus),
+        SamplesReported: SamplesHandler(book, bus),
+        ReservationStatusReported: ReservationStatusHandler(),
+        **smart_charging_inbound.handlers(book, supply),
+    }
