@@ -11,15 +11,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TextIO
 
 import click
 import uvloop
+from sqlalchemy.exc import OperationalError
 
 from chargehub import app, doctor, replay, settings
 from chargehub.access.passwords import Passwords
 from chargehub.access.rules import Role, check_password
 from chargehub.access.service import create_operator
+from chargehub.demo.processes import check_port_free
 from chargehub.demo.show import run_demo
 from chargehub.demo.smoke import run_smoke
 from chargehub.kit import logging, migrate
@@ -51,6 +53,11 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except ChargeHubError as error:
             raise click.ClickException(error.detail) from error
+        except OperationalError as error:
+            said = str(error.orig).strip()
+            raise click.ClickException(
+                f"The database cannot be used (CHARGEHUB_DATABASE_URL): {said}"
+            ) from error
 
     return run
 
@@ -72,6 +79,11 @@ def serve() -> None:
     logging.configure(loaded.log.level, loaded.log.format)
     # Until the loop listens for it itself.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for host, port, name in (
+        (loaded.api_host, loaded.api_port, "CHARGEHUB_API_PORT"),
+        (loaded.ocpp_host, loaded.ocpp_port, "CHARGEHUB_OCPP_PORT"),
+    ):
+        check_port_free(host, port, name)
     with _database_url(loaded, attach=False) as url:
         _run(app.serve(loaded, url))
 
@@ -94,6 +106,7 @@ def demo(speed: float, every: float, with_parent: bool) -> None:
     """Run the demo hub: database, server and 91 simulated stations, until Ctrl-C."""
     loaded = settings.load(demo=True, clock_rate=speed)
     _prepare_stage(with_parent=with_parent)
+    _make_data_dir(loaded.data_dir)
     run_demo(loaded, line_period_s=every)
 
 
@@ -199,15 +212,28 @@ def admin() -> None:
 @click.argument("login")
 @click.option("--role", type=click.Choice([role.value for role in Role]), default="admin")
 @click.option("--name", default="", help="The person's name.")
-@click.password_option(help="Asked for when not given; a terminal's history keeps a given one.")
+@click.option("--password", help="Asked for when not given; a terminal's history keeps it.")
+@click.option("--password-file", type=click.File(), help="Its first line is it; - is stdin.")
 @plain_errors
-def create_admin(login: str, role: str, name: str, password: str) -> None:
+def create_admin(
+    login: str, role: str, name: str, password: str | None, password_file: TextIO | None
+) -> None:
     """Create an operator; the first admin comes to be this way."""
+    password = password or _read_password(password_file)
     check_password(login, password)
     with _database_url(_tool_settings()) as url:
         migrate.upgrade(url)
         _run(_create_operator(url, login, Role(role), name, password))
     click.echo(f"Created {role} {login}.")
+
+
+def _read_password(file: TextIO | None) -> str:
+    if file is not None:
+        return file.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise click.UsageError("Give --password-file or --password, or run it on a terminal.")
+    password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return password
 
 
 async def _create_operator(url: str, login: str, role: Role, name: str, password: str) -> None:
@@ -244,6 +270,7 @@ def _database_url(loaded: Settings, *, attach: bool = True) -> Iterator[str]:
     if loaded.database_url is not None:
         yield loaded.database_url.get_secret_value()
         return
+    _make_data_dir(loaded.data_dir)
     postgres = EmbeddedPostgres(loaded.data_dir)
     postgres.start(attach=attach)
     try:
@@ -252,10 +279,20 @@ def _database_url(loaded: Settings, *, attach: bool = True) -> Iterator[str]:
         postgres.stop()
 
 
+def _make_data_dir(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(
+            f"CHARGEHUB_DATA_DIR: {path} cannot be made ({error.strerror})."
+        ) from error
+
+
 def _prepare_stage(*, with_parent: bool) -> None:
     """Make every way to be ended an orderly one: Ctrl-C, kill, closed terminal, dead parent."""
     logging.configure("warning", "console")
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: what a script starts in the background inherits that it is ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     if with_parent:
         die_with_parent(signal.SIGTERM)

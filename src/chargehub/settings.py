@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -185,6 +193,14 @@ class Settings(BaseSettings):
     )
     limits: Limits = Field(default_factory=Limits, description="Limits.")
     log: LogSettings = Field(default_factory=LogSettings, description="Logging.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        schemes = ("postgresql://", "postgres://", "postgresql+psycopg://")
+        if url is not None and not url.get_secret_value().startswith(schemes):
+            raise ValueError("must begin with postgresql://; no other database can be used")
+        return url
 
     @model_validator(mode="after")
     def _no_demo_in_production(self) -> Self:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -104,10 +106,28 @@ def test_migrate_says_where_the_schema_is(database_variable: str) -> None:
 
 
 def test_admin_create_asks_for_the_password_and_keeps_only_its_hash(database_variable: str) -> None:
-    typed = "correct horse 9\ncorrect horse 9\n"
-    result = run("admin", "create", "wang.fang", "--role", "operator", typed=typed)
-    assert result.exit_code == 0, result.output
-    assert "correct horse 9" not in result.output
+    here, there = pty.openpty()
+    command = [sys.executable, "-m", "chargehub", "admin", "create", "wang.fang"]
+    process = subprocess.Popen(
+        [*command, "--role", "operator"],
+        stdin=there,
+        stdout=there,
+        stderr=there,
+        start_new_session=True,
+    )
+    os.close(there)
+    # Each answer after its question: what is typed before is thrown away.
+    seen = ""
+    for question in ("Password:", "confirmation:"):
+        while question not in seen:
+            seen += os.read(here, 1024).decode()
+        os.write(here, b"correct horse 9\n")
+    with suppress(OSError):  # So ends the other side of a terminal.
+        while more := os.read(here, 1024):
+            seen += more.decode()
+    os.close(here)
+    assert process.wait(60) == 0, seen
+    assert "correct horse 9" not in seen
     with psycopg.connect(database_variable) as connection:
         rows = connection.execute("SELECT login, role, password_hash FROM operators").fetchall()
         audits = connection.execute("SELECT actor, action FROM audit_entries").fetchall()
@@ -126,6 +146,61 @@ def test_admin_create_refuses_a_taken_login_and_a_weak_password() -> None:
     weak = run("admin", "create", "li.na", "--password", "short")
     assert weak.exit_code == 1
     assert "characters" in weak.output
+
+
+@pytest.mark.usefixtures("database_variable")
+def test_admin_create_takes_a_password_from_a_file_and_asks_no_pipe() -> None:
+    piped = run("admin", "create", "wang.fang", typed="correct horse 9\ncorrect horse 9\n")
+    assert piped.exit_code == 2
+    assert "Give --password-file or --password, or run it on a terminal." in piped.output
+    assert "Warning" not in piped.output
+    from_file = ("admin", "create", "wang.fang", "--password-file", "-")
+    result = run(*from_file, typed="correct horse 9\n")
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://nobody@127.0.0.1:1/none", "The database cannot be used (CHARGEHUB_DATABASE"),
+        ("mysql://nobody@127.0.0.1/none", "CHARGEHUB_DATABASE_URL: must begin with postgresql://"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_said_plainly(
+    command: str, url: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"DATABASE_URL": url, "DEMO": "true", "API_PORT": "0"}.items():
+        monkeypatch.setenv(f"CHARGEHUB_{name}", value)
+    monkeypatch.setenv("CHARGEHUB_OCPP_PORT", "0")
+    result = run(command)
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert said in result.output
+
+
+@pytest.mark.parametrize("taken", ["API_PORT", "OCPP_PORT"])
+def test_serve_refuses_a_taken_port(
+    taken: str, taken_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"API_PORT": "0", "OCPP_PORT": "0", taken: str(taken_port)}.items():
+        monkeypatch.setenv(f"CHARGEHUB_{name}", value)
+    monkeypatch.setenv("CHARGEHUB_DEMO", "true")
+    result = run("serve")
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert f"Set CHARGEHUB_{taken}" in result.output
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate", "demo"])
+def test_a_data_directory_that_cannot_be_made_is_said_plainly(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    for name, value in {"API_PORT": "0", "OCPP_PORT": "0", "DEMO": "true"}.items():
+        monkeypatch.setenv(f"CHARGEHUB_{name}", value)
+    monkeypatch.setenv("CHARGEHUB_DATA_DIR", str(tmp_path / "file" / "below"))
+    result = run(command)
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert "CHARGEHUB_DATA_DIR: " in result.output
 
 
 def test_openapi_prints_the_document() -> None:

@@ -31,7 +31,7 @@ from chargehub.access.service import (
 )
 from chargehub.kit.db import Database
 from chargehub.kit.errors import InvalidInput, NotFound
-from chargehub.kit.fields import CleanText, ShortText
+from chargehub.kit.fields import CleanText, ShortText, explained
 from chargehub.kit.http import (
     API_PREFIX,
     PayloadTooLarge,
@@ -62,7 +62,9 @@ Service = Annotated[AccessService, Depends(provided(AccessService))]
 Parts = Annotated[AccessParts, Depends(provided(AccessParts))]
 
 LoginName = Annotated[
-    str, StringConstraints(min_length=2, max_length=64, pattern=r"^[A-Za-z0-9._@+-]+$")
+    str,
+    StringConstraints(min_length=2, max_length=64, pattern=r"^[A-Za-z0-9._@+-]+$"),
+    explained("2 to 64 letters, digits or any of . _ @ + - are needed."),
 ]
 Password = Annotated[
     CleanText, Field(min_length=1, max_length=200, examples=["correct horse battery"])

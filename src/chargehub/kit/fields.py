@@ -9,7 +9,17 @@ import math
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 
 MAX_INT64 = 2**63 - 1
 MAX_JSON_DEPTH = 32
@@ -58,11 +68,32 @@ def storable_json(value: Any) -> Any:
     return value
 
 
+def written_time(value: Any) -> Any:
+    """Refuse a bare number, which pydantic takes for seconds since 1970."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return value
+    raise ValueError("A time is written as 2026-11-23T04:00:00Z, with a zone")
+
+
+def explained(sentence: str) -> WrapValidator:
+    """Say this of whatever the type refuses, where its own words would be a regular expression."""
+
+    def check(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return validate(value)
+        except ValidationError:
+            raise PydanticCustomError("unusable", "{sentence}", {"sentence": sentence}) from None
+
+    return WrapValidator(check)
+
+
 CleanText = Annotated[str, AfterValidator(clean_text)]
 ShortText = Annotated[
     str, StringConstraints(max_length=200, strip_whitespace=True), AfterValidator(clean_text)
 ]
 RowId = Annotated[int, Field(ge=1, le=MAX_INT64)]
-UtcTime = Annotated[AwareDatetime, AfterValidator(utc)]
+UtcTime = Annotated[AwareDatetime, BeforeValidator(written_time), AfterValidator(utc)]
 """RFC 3339 with a zone; becomes UTC."""
 JsonObject = Annotated[dict[str, Any], AfterValidator(storable_json)]

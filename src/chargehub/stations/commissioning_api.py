@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_
 
 from chargehub.access.principal import GUARDS, Admin
 from chargehub.kit.errors import NotFound
-from chargehub.kit.fields import CleanText, ShortText
+from chargehub.kit.fields import CleanText, ShortText, explained
 from chargehub.kit.http import API_PREFIX, PayloadTooLarge, UnsupportedMediaType, problems
 from chargehub.stations import views
 from chargehub.stations.api import (
@@ -37,6 +37,7 @@ from chargehub.stations.reports import RegistrationStatus
 from chargehub.stations.rules import (
     DEFAULT_STANDARD,
     GUN_CODE_PATTERN,
+    IDENTITY_NEEDS,
     IDENTITY_PATTERN,
     MAX_EVSES,
     MAX_POWER_W,
@@ -61,11 +62,15 @@ def _identity(text: str) -> str:
 
 
 Identity = Annotated[
-    str, StringConstraints(pattern=IDENTITY_PATTERN, max_length=48), AfterValidator(_identity)
+    str,
+    StringConstraints(pattern=IDENTITY_PATTERN, max_length=48),
+    explained(IDENTITY_NEEDS),
+    AfterValidator(_identity),
 ]
 Credential = Annotated[
     str,
     StringConstraints(min_length=16, max_length=40, pattern=rf"^{CREDENTIAL.pattern}$"),
+    explained("16 to 40 letters, digits or signs of ASCII without spaces are needed."),
 ]
 GunCode = Annotated[str, StringConstraints(pattern=GUN_CODE_PATTERN)]
 Standard = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,36}$")]
@@ -312,11 +317,11 @@ async def change_charging_station(
     responses=problems(*GUARDS, NotFound, PayloadTooLarge),
 )
 async def rotate_credential(
-    identity: IdentityPath, body: CredentialRequest, principal: Admin, parts: Parts
+    identity: IdentityPath, principal: Admin, parts: Parts, body: CredentialRequest | None = None
 ) -> NewCredential:
     """Give a station another credential; the old one is void at once."""
     credential = await parts.commissioning.rotate_credential(
-        identity, actor=principal.login, credential=body.credential
+        identity, actor=principal.login, credential=body.credential if body else None
     )
     return NewCredential(identity=identity, credential=credential)
 

@@ -20,6 +20,7 @@ _UNPRINTABLE = (
     r"\x00-\x1f\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
     r"\ufff0-\uffff"
 )
+IDENTITY_NEEDS = "1 to 48 printable characters without / and : are needed."
 IDENTITY_PATTERN = rf"^[^ /:{_UNPRINTABLE}]([^/:{_UNPRINTABLE}]{{0,46}}[^ /:{_UNPRINTABLE}])?$"
 GUN_CODE_PATTERN = r"^[A-Za-z0-9-]{4,32}$"
 GUN_CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # nothing that is misread on a worn label
@@ -177,7 +178,7 @@ def _read_station(row: dict[str, str]) -> tuple[NewStation | None, list[tuple[st
 
 def _identity(text: str) -> str:
     if not is_identity(text):
-        raise UnusableValue("1 to 48 printable characters without / and : are needed.")
+        raise UnusableValue(IDENTITY_NEEDS)
     return text
 
 

@@ -77,6 +77,8 @@ def refused(response: httpx.Response) -> None:
         "/transactions?to=0001-01-01T00:00:00%2B14:00",
         "/transactions?to=9999-12-31T23:59:59-14:00",
         "/transactions?from=yesterday",
+        "/transactions?from=0",
+        "/transactions?from=1795406400.5",
         f"/transactions?from={HUGE}",
         "/transactions?state=Lost",
         "/audit?actor=%00",
@@ -191,6 +193,23 @@ async def test_integers_beyond_64_bits_in_a_payload_are_refused(hub: RunningApi)
         "/charging-stations/cs/commands/Reset", content='{"a": 1' + "0" * 30 + "}", headers=JSON
     )
     problem_of(response, 422, "invalid-input")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field", "said"),
+    [
+        ("/charging-stations", {"identity": "A:B"}, "identity", "1 to 48 printable characters"),
+        ("/charging-stations", {"credential": "short"}, "credential", "16 to 40 letters"),
+        ("/operators", {"login": "w w"}, "login", "2 to 64 letters"),
+    ],
+)
+async def test_what_a_field_needs_is_said_in_a_sentence(
+    hub: RunningApi, path: str, body: dict[str, str], field: str, said: str
+) -> None:
+    errors = (await hub.admin.post(path, json=body)).json()["errors"]
+    (message,) = (error["message"] for error in errors if error["where"] == f"body.{field}")
+    assert message.startswith(said)
+    assert len(message) < 100
 
 
 async def test_refused_input_is_not_echoed(hub: RunningApi) -> None:

@@ -141,7 +141,7 @@ async def test_unknown_location_and_taken_gun_code(hub: RunningApi) -> None:
 async def test_rotated_credential_voids_the_old_one_and_the_connection(hub: RunningApi) -> None:
     made = await make_station(hub, "rotated", "north")
     station_id = await hub.station_id("rotated")
-    response = await hub.admin.post("/charging-stations/rotated/credential", json={})
+    response = await hub.admin.post("/charging-stations/rotated/credential")
     fresh = response.json()["credential"]
     assert fresh != made["credential"]
     assert await opens(hub, "rotated", fresh)
