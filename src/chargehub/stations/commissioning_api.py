@@ -6,7 +6,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
 from chargehub.access.principal import GUARDS, Admin
@@ -317,7 +317,10 @@ async def change_charging_station(
     responses=problems(*GUARDS, NotFound, PayloadTooLarge),
 )
 async def rotate_credential(
-    identity: IdentityPath, principal: Admin, parts: Parts, body: CredentialRequest | None = None
+    identity: IdentityPath,
+    principal: Admin,
+    parts: Parts,
+    body: Annotated[CredentialRequest | None, Body(examples=[{}])] = None,
 ) -> NewCredential:
     """Give a station another credential; the old one is void at once."""
     credential = await parts.commissioning.rotate_credential(
