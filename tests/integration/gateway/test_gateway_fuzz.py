@@ -286,23 +286,28 @@ async def exchange(hub: RunningHub, version: str, messages: list[Sent]) -> list[
     return heard
 
 
+def different(calls_made: list[Sent]) -> Counter[str | None]:
+    """Count by id; the same text again is a retry, which one answer may serve (P4 4.1.4)."""
+    return Counter(message_id for message_id, _ in {(m.message_id, m.text) for m in calls_made})
+
+
 def judge(messages: list[Sent], heard: list[list[Any]]) -> None:
     ours = [message for message in messages if message.message_id is not None]
     answered = Counter(frame[1] for frame in heard)
-    for message_id, count in Counter(message.message_id for message in ours).items():
+    said = Counter(message.message_id for message in ours)
+    for message_id, least in different(ours).items():
         if not any(message.message_id is None for message in messages):
-            assert answered[message_id] == count
-        assert answered[message_id] >= count
+            assert answered[message_id] <= said[message_id]
+        assert answered[message_id] >= least
     for frame in heard:
         assert frame[0] in {3, 4}
         if frame[0] == 4:
             assert frame[2] != "InternalError", frame
             assert len(frame) == 5
             assert len(frame[3]) <= 255
-    billing = Counter(m.message_id for m in ours if m.action in BILLING)
     results = Counter(frame[1] for frame in heard if frame[0] == 3)
-    for message_id, count in billing.items():
-        assert results[message_id] >= count
+    for message_id, least in different([m for m in ours if m.action in BILLING]).items():
+        assert results[message_id] >= least
 
 
 @pytest.mark.parametrize("version", VERSIONS)
