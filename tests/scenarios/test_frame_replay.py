@@ -121,8 +121,7 @@ async def test_days_of_a_station_are_rebuilt_from_its_frames(
     chance = random.Random(f"{version}{quirks}")
     cards = [await stage.new_token() for _ in range(4)]
     blocked = await stage.new_token(status="Blocked")
-    patience_s = 0.1 if m.LOSE_ANSWERS in quirks else 10.0
-    station = await stage.simulated(version, *quirks, call_timeout_s=patience_s)
+    station = await stage.simulated(version, *quirks, lost_answer_timeout_s=0.1)
     for _ in range(DAYS):
         await live_through_a_day(stage, station, [*cards, blocked], chance)
     station_id = await stage.station_id(station.identity)
