@@ -509,6 +509,7 @@ def upgrade() -> None:
         sa.Column("evse_no", sa.SmallInteger(), nullable=True),
         sa.Column("connector_no", sa.SmallInteger(), nullable=True),
         sa.Column("id_token", sa.Text(), nullable=True),
+        sa.Column("id_token_presented", sa.Text(), nullable=True),
         sa.Column("id_token_kind", sa.Text(), nullable=True),
         sa.Column("group_id_token", sa.Text(), nullable=True),
         sa.Column("authorization_status", sa.Text(), nullable=True),

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from chargehub.telemetry.readings import Flag
+from chargehub.transactions.queries import find_transaction
+from chargehub.transactions.views import transaction_detail
 from simulators.clock import rfc3339
 from tests.scenarios.speech import SPEECHES_2X, V16, Message, Session, Verdict
 from tests.scenarios.stage import Stage, flags_of
@@ -248,3 +250,21 @@ async def test_a_card_is_not_refused_at_the_gun_that_forgot_its_last_charge(
     again = Session(1, token)
     answer = await station.say(station.speech.started(again, station.now, 9_000))
     assert station.speech.verdict(answer).status == "Accepted"
+
+
+async def test_42_a_token_is_shown_as_entered_else_as_presented(stage: Stage, version: str) -> None:
+    """Compared without case all the same, and of a kind that 1.6 does not tell."""
+    station = await stage.raw(version)
+    entered = await stage.new_token(kind="ISO15693")
+    shown: list[tuple[str | None, str | None]] = []
+    for evse_no, token in ((1, entered.swapcase()), (2, "NeverEntered1")):
+        session = await station.begin(token, 5_000, evse_no=evse_no)
+        stage.pass_time(60)
+        await station.end(session, 6_000)
+        row = (await stage.transactions_of(station.identity))[-1]
+        async with stage.database.read() as connection:
+            found = transaction_detail(await find_transaction(connection, row.id), None)
+        shown.append((found.id_token, found.stop_id_token))
+        if version == V16:
+            assert found.id_token_kind == ("ISO15693" if token != "NeverEntered1" else None)
+    assert shown == [(entered, entered), ("NeverEntered1", "NeverEntered1")]

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chargehub.drivers.store import id_tokens
 from chargehub.kit.errors import NotFound
 from chargehub.kit.secrets import PIN_KIND
 from chargehub.stations.states import Charge
@@ -22,8 +23,16 @@ _NEWEST_FIRST = (transactions.c.started_at, transactions.c.id)
 
 
 def _transactions() -> Select[Any]:
-    return select(transactions, charging_stations.c.identity, charging_stations.c.location_id).join(
-        charging_stations, charging_stations.c.id == transactions.c.station_id
+    return (
+        select(
+            transactions,
+            charging_stations.c.identity,
+            charging_stations.c.location_id,
+            id_tokens.c.display.label("id_token_display"),
+            id_tokens.c.kind.label("entered_kind"),
+        )
+        .join(charging_stations, charging_stations.c.id == transactions.c.station_id)
+        .outerjoin(id_tokens, id_tokens.c.token == transactions.c.id_token)
     )
 
 
@@ -48,7 +57,7 @@ async def read_transactions(
         # A PIN is shown to nobody, so nobody may try one out either.
         "id_token": lambda value: and_(
             transactions.c.id_token == value.lower(),
-            func.coalesce(transactions.c.id_token_kind, "") != PIN_KIND,
+            func.coalesce(transactions.c.id_token_kind, id_tokens.c.kind, "") != PIN_KIND,
         ),
         "begin": lambda value: transactions.c.started_at >= value,
         "end": lambda value: transactions.c.started_at < value,

@@ -166,6 +166,7 @@ def insertion(
         report.offline,
         begun.remote_start_id,
         begun.reservation_id,
+        report.id_token.text if report.id_token and begun.id_token else None,
     )
 
 
@@ -195,6 +196,7 @@ def amendment(
         int(changed.flags),
         evse.max_power_w if evse else None,
         evse.previous_register_wh if evse else None,
+        token.text if owns and token else None,
     )
 
 
@@ -228,12 +230,13 @@ def late_amendment(
         report.flags | (int(Flag.OFFLINE) if report.offline else 0),
         evse.max_power_w if evse else None,
         evse.previous_register_wh if evse else None,
+        token.text if token else None,
     )
 
 
 def suspicion(transaction_id: int) -> tuple[Any, ...]:
     """Return a row for AMEND_TRANSACTION that only marks a transaction as suspect."""
-    return (transaction_id, *[None] * 9, False, None, None, int(Flag.SUSPECT), None, None)
+    return (transaction_id, *[None] * 9, False, None, None, int(Flag.SUSPECT), *[None] * 3)
 
 
 def ending(

@@ -30,19 +30,19 @@ INSERT_TRANSACTION = BatchStatement(
     INSERT INTO transactions (id, station_id, ref, begin_key, evse_no, connector_no, id_token,
         id_token_kind, group_id_token, authorization_status, state, charging_state, started_at,
         received_at, begin_register_wh, previous_register_wh, max_power_w, flags, offline,
-        remote_start_id, reservation_id)
+        remote_start_id, reservation_id, id_token_presented)
     SELECT id, station_id, ref, begin_key, evse_no, connector_no, id_token,
         id_token_kind, group_id_token, authorization_status, 'Active', charging_state, started_at,
         received_at, begin_register_wh, previous_register_wh, max_power_w, flags, offline,
-        remote_start_id, reservation_id
+        remote_start_id, reservation_id, id_token_presented
     FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::smallint[],
                 %s::smallint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
                 %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::integer[],
-                %s::integer[], %s::boolean[], %s::integer[], %s::integer[])
+                %s::integer[], %s::boolean[], %s::integer[], %s::integer[], %s::text[])
          AS u(id, station_id, ref, begin_key, evse_no, connector_no, id_token, id_token_kind,
               group_id_token, authorization_status, charging_state, started_at, received_at,
               begin_register_wh, previous_register_wh, max_power_w, flags, offline,
-              remote_start_id, reservation_id)
+              remote_start_id, reservation_id, id_token_presented)
     """,
     order=10,
 )
@@ -56,6 +56,7 @@ AMEND_TRANSACTION = BatchStatement(
         evse_no = coalesce(t.evse_no, u.evse_no),
         connector_no = coalesce(t.connector_no, u.connector_no),
         id_token = coalesce(u.id_token, t.id_token),
+        id_token_presented = coalesce(u.id_token_presented, t.id_token_presented),
         id_token_kind = coalesce(u.id_token_kind, t.id_token_kind),
         group_id_token = coalesce(u.group_id_token, t.group_id_token),
         authorization_status = coalesce(u.authorization_status, t.authorization_status),
@@ -70,10 +71,12 @@ AMEND_TRANSACTION = BatchStatement(
         previous_register_wh = coalesce(u.previous_register_wh, t.previous_register_wh)
     FROM unnest(%s::bigint[], %s::smallint[], %s::smallint[], %s::text[], %s::text[], %s::text[],
                 %s::text[], %s::text[], %s::bigint[], %s::timestamptz[], %s::boolean[],
-                %s::integer[], %s::integer[], %s::integer[], %s::integer[], %s::bigint[])
+                %s::integer[], %s::integer[], %s::integer[], %s::integer[], %s::bigint[],
+                %s::text[])
          AS u(id, evse_no, connector_no, id_token, id_token_kind, group_id_token,
               authorization_status, charging_state, begin_register_wh, started_at, offline,
-              remote_start_id, reservation_id, flags, max_power_w, previous_register_wh)
+              remote_start_id, reservation_id, flags, max_power_w, previous_register_wh,
+              id_token_presented)
     WHERE t.id = u.id
     """,
     order=20,

@@ -36,7 +36,8 @@ transactions = Table(
     Column("begin_key", BigInteger),
     Column("evse_no", SmallInteger),
     Column("connector_no", SmallInteger),
-    Column("id_token", Text),
+    Column("id_token", Text),  # lower case
+    Column("id_token_presented", Text),  # as the station told it
     Column("id_token_kind", Text),
     Column("group_id_token", Text),
     Column("authorization_status", Text),

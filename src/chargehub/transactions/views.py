@@ -30,8 +30,12 @@ class TransactionView(BaseModel):
     location_id: str = Field(examples=["QZ-HUB"])
     evse_no: int | None = Field(description="Null until the station tells.", examples=[1])
     connector_no: int | None
-    id_token: str | None = Field(examples=["0476ab12"])
-    id_token_kind: str | None
+    id_token: str | None = Field(
+        description="As entered here; one that never was, as presented.", examples=["0476AB12"]
+    )
+    id_token_kind: str | None = Field(
+        description="As the station told it, else as entered.", examples=["ISO14443"]
+    )
     group_id_token: str | None
     authorization_status: str | None = Field(examples=["Accepted"])
     state: Literal["Active", "Ended"]
@@ -118,8 +122,10 @@ def transaction_view(row: Row[Any], latest: Row[Any] | None) -> TransactionView:
         location_id=row.location_id,
         evse_no=row.evse_no,
         connector_no=row.connector_no,
-        id_token=shown_token(row.id_token, row.id_token_kind),
-        id_token_kind=row.id_token_kind,
+        id_token=shown_token(
+            row.id_token_display or row.id_token_presented or row.id_token, _kind_of(row)
+        ),
+        id_token_kind=_kind_of(row),
         group_id_token=row.group_id_token,
         authorization_status=row.authorization_status,
         state=row.state,
@@ -170,5 +176,11 @@ def _shown_stop_token(row: Row[Any]) -> str | None:
     """A stop has no kind of its own: a token that equals a hidden one is hidden too."""
     token: str | None = row.stop_id_token
     if token is not None and row.id_token is not None and token.lower() == row.id_token:
-        return shown_token(token, row.id_token_kind)
+        return shown_token(row.id_token_display or token, _kind_of(row))
     return token
+
+
+def _kind_of(row: Row[Any]) -> str | None:
+    """Return the kind of its idToken: a protocol that names none leaves it to what was entered."""
+    kind: str | None = row.id_token_kind or row.entered_kind
+    return kind
