@@ -9,7 +9,7 @@ from chargehub.demo.progress import Progress, read_progress
 from chargehub.demo.seed import HUB
 from chargehub.kit.clock import ClockPair, HubClock
 from chargehub.stations.store import charging_stations, locations
-from tests.scenarios.speech import 
+from tests.scenarios.speech import V201
 from tests.scenarios.stage import Stage
 
 
@@ -20,11 +20,12 @@ def progress(stage: Stage) -> Progress:
 
 
 async def test_energy_counts_running_charges_and_states_are_those_of_the_board(
-    stage: Stage, version_2x: str) -> None:
+    stage: Stage,
+) -> None:
     async with stage.database.write() as connection:
         values = {"id": HUB, "name": "Hub", "latitude": 28.97, "longitude": 118.87}
         await connection.execute(insert(locations).values(values))
-    station = await stage.raw(version_2x)
+    station = await stage.raw(V201)
     async with stage.database.write() as connection:
         await connection.execute(
             update(charging_stations)
