@@ -33,9 +33,9 @@ def environment(open_dir: Path, request: pytest.FixtureRequest) -> dict[str, str
 
 
 @pytest.fixture(autouse=True)
-def _ctrl_c_is_heard() -> Iterator[None]:
-    """Whoever starts the tests in the background ignores Ctrl-C, and children inherit that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def _ctrl_c_is_ignored_here() -> Iterator[None]:
+    """As by whoever is started in the background by a script; children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     yield
     signal.signal(signal.SIGINT, before)
 
