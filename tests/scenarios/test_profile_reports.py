@@ -201,3 +201,39 @@ async def test_profiles_of_ended_transactions_are_closed_daily(stage: Stage, ver
     stage.pass_time(timedelta(days=2).total_seconds())
     await stage.work()
     assert await states(stage, station) == [(done.profile.id, "ended")]
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+async def test_87_a_resumed_transaction_gets_its_profile_again(
+    stage: Stage, version: str, keeps: bool
+) -> None:
+    if version == V16:
+        return  # 1.6 resumes no transaction.
+    station = await stage.raw(version)
+    station.answers["SetChargingProfile"] = {"status": "Accepted"}
+    session = await station.begin(await stage.new_token())
+    row = await stage.the_transaction(station.identity)
+    await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 60_000))
+    done = await set_profile(stage, station, 1, a_profile(stage, TX, 30_000), transaction_id=row.id)
+    await stage.work()
+    if keeps:
+        async with stage.database.write() as connection:
+            await connection.exec_driver_sql(
+                "INSERT INTO station_variables VALUES (%s,"
+                " 'SmartChargingCtrlr.ChargingProfilePersistence/TxProfile#Actual', 'true', '{}',"
+                " now())",
+                (station.station_id,),
+            )
+    station.asked.clear()
+    resumed = station.speech.sampled(session, station.now, [station.speech.value(5_100)])
+    await station.say(Message(resumed.action, resumed.payload | {"triggerReason": "TxResumed"}))
+    await stage.work()
+    if keeps:
+        assert station.asked == []
+        return
+    ((action, payload),) = station.asked
+    assert (action, payload["evseId"]) == ("SetChargingProfile", 1)
+    assert payload["chargingProfile"]["id"] == done.profile.id
+    assert payload["chargingProfile"]["transactionId"] == session.reference
+    newest = (await states(stage, station))[-1]
+    assert newest == (done.profile.id, "installed")

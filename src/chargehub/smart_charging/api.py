@@ -45,6 +45,7 @@ from chargehub.transactions.remote import (
     IdTokenNotAccepted,
     RemoteControl,
 )
+from chargehub.transactions.rows import TRANSACTION_RESUMED
 from chargehub.transactions.views import StartResult
 
 
@@ -76,7 +77,11 @@ class SmartChargingParts:
     @property
     def topics(self) -> dict[str, OutboxAction]:
         """Return who acts on which event of this feature."""
-        return {PROFILES_REPORTED: self.reconciling.act, NEEDS_TOLD: self.comparison.answer_needs}
+        return {
+            PROFILES_REPORTED: self.reconciling.act,
+            NEEDS_TOLD: self.comparison.answer_needs,
+            TRANSACTION_RESUMED: self.smart.set_anew,
+        }
 
 
 router = APIRouter(prefix=API_PREFIX, tags=["Smart charging"])

@@ -54,6 +54,8 @@ class StationLimits:
     units: frozenset[RateUnit] = frozenset()
     max_external_id: int | None = None
     """Ids up to this one are the station's own, for limits set by others."""
+    keeps_tx_profiles: bool = False
+    """TxProfiles survive a reset of the station (B13.FR.31)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +280,7 @@ LIMIT_PATHS = {
     "max_profiles": ("Configuration.MaxChargingProfilesInstalled",),
     "max_external_id": ("SmartChargingCtrlr.MaxExternalConstraintsId",),
 }
+PERSISTENCE_PATH = "SmartChargingCtrlr.ChargingProfilePersistence/TxProfile"
 UNIT_PATHS = (
     "Configuration.ChargingScheduleAllowedChargingRateUnit",
     "SmartChargingCtrlr.RateUnit",
@@ -293,7 +296,8 @@ def read_limits(variables: Mapping[str, str | None]) -> StationLimits:
     }
     words = ",".join(variables.get(path.lower()) or "" for path in UNIT_PATHS).split(",")
     units = {_UNITS[word.strip().upper()] for word in words if word.strip().upper() in _UNITS}
-    return StationLimits(units=frozenset(units), **numbers)
+    kept = (variables.get(PERSISTENCE_PATH.lower()) or "").strip().lower() == "true"
+    return StationLimits(units=frozenset(units), keeps_tx_profiles=kept, **numbers)
 
 
 def _whole(text: str | None) -> int | None:

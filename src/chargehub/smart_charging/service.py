@@ -55,6 +55,7 @@ from chargehub.stations.commands import ClearChargingProfile, CommandAnswer, Set
 from chargehub.stations.dispatch import CommandDesk
 from chargehub.stations.profiles import ChargingProfile, ProfilePurpose
 from chargehub.stations.queries import find_evse, find_station_in_service
+from chargehub.stations.store import charging_stations
 from chargehub.transactions.book import Book, OpenTransaction
 from chargehub.transactions.orphans import TransactionNotActive
 from chargehub.transactions.remote import (
@@ -70,6 +71,9 @@ LIVE_WITHIN = timedelta(minutes=5)
 """How far behind our clock a station's newest word on a live transaction may be."""
 STEADY_WITHIN = timedelta(minutes=1)
 """How much that may change where it is the station's clock that is behind."""
+
+
+REQUESTED_BY = "transaction resumed"
 
 
 class TransactionNotLive(Conflict):
@@ -234,6 +238,33 @@ class SmartCharging:
             await self._settle(rows, CLEARED)
             return command_id, answer, len(rows)
         return command_id, answer, 0
+
+    async def set_anew(self, _subject: str, payload: dict[str, Any]) -> None:
+        """Set a transaction's profiles again after its station was reset (B13.FR.31). Repeatable.
+
+        A station that keeps them is left alone.
+        """
+        station_id, transaction_id = payload["station_id"], payload["transaction_id"]
+        async with self.database.read() as connection:
+            identity = await connection.scalar(
+                select(charging_stations.c.identity).where(charging_stations.c.id == station_id)
+            )
+            limits = await read_limits_of(connection, station_id)
+            if identity is None or limits.keeps_tx_profiles:
+                return
+            held = await read_held(connection, station_id, self.clock.now())
+        newest = {
+            one.profile.id: one
+            for one in held
+            if one.transaction_id == transaction_id and one.profile.purpose is ProfilePurpose.TX
+        }
+        for one in newest.values():
+            wanted = ProfileWanted(one.evse_no, one.profile, transaction_id, force=True)
+            try:
+                await self.set_profile(identity, wanted, actor=REQUESTED_BY)
+            except ChargeHubError as error:
+                # It charges on within the default, and its next profile will find it.
+                log.warning("charging_profile_not_set_anew", station_id=identity, why=error.code)
 
     async def _plan(
         self,

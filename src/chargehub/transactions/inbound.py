@@ -71,6 +71,7 @@ from chargehub.transactions.rows import (
     late_amendment,
     link_remote_start,
     newest_shown,
+    post_resumption,
     sample_row,
     schedule_settlement,
     suspicion,
@@ -274,6 +275,7 @@ class TransactionHandler:
         if report.remote_start_id is not None and found.remote_start_id is None:
             writes.add(LINK_REMOTE_START, (found.station_id, report.remote_start_id, found.id))
         write_event(writes, report, found.id)
+        post_resumption(writes, report, changed)
         write_samples(writes, report, changed, rows, facts.kept)
         reply = TransactionReply(found.id, authorization)
         if report.kind is EventKind.ENDED:

@@ -36,6 +36,8 @@ SETTLE_DELAY = timedelta(minutes=1)
 SETTLE_WAITS = timedelta(minutes=10)
 """Samples that keep coming put settling off by this much at most."""
 REMOTE_START_WINDOW = timedelta(minutes=10)
+RESUMED = "TxResumed"
+TRANSACTION_RESUMED = "transaction.resumed"
 
 
 def schedule_settlement(writes: Writes, transaction_id: int, now: datetime) -> None:
@@ -292,6 +294,17 @@ def link_remote_start(writes: Writes, report: TransactionReported, begun: OpenTr
             LINK_REMOTE_START_BY_TOKEN,
             (begun.station_id, begun.id_token, begun.evse_no, since, begun.id),
         )
+
+
+def post_resumption(
+    writes: Writes, report: TransactionReported, transaction: OpenTransaction
+) -> None:
+    """Tell that a transaction goes on after a reset, maybe without its profiles (B13.FR.30)."""
+    if report.trigger != RESUMED or report.offline:
+        return
+    payload = {"transaction_id": transaction.id, "station_id": transaction.station_id}
+    body = orjson.dumps(payload).decode()
+    writes.add(jobs.POST, (report.received_at, TRANSACTION_RESUMED, str(transaction.id), body))
 
 
 def fold(
