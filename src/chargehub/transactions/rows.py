@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from chargehub.authorization import Authorization
+from chargehub.kit import jobs
 from chargehub.kit.datetimes import microseconds
 from chargehub.kit.group_commit import Writes
 from chargehub.telemetry.readings import Flag, Reading
