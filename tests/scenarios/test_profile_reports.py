@@ -27,7 +27,7 @@ from tests.scenarios.profile_setting import (
     set_profile,
     states,
 )
-from tests.scenarios.speech import V16, Message
+from tests.scenarios.speech import V16, V21, Message
 from tests.scenarios.stage import Stage
 
 # --- What models obey -----------------------------------------------------------------------------
@@ -237,3 +237,27 @@ async def test_87_a_resumed_transaction_gets_its_profile_again(
     assert payload["chargingProfile"]["transactionId"] == session.reference
     newest = (await states(stage, station))[-1]
     assert newest == (done.profile.id, "installed")
+
+
+async def test_87_a_pull_of_a_dynamic_schedule_is_answered(stage: Stage) -> None:
+    """K28.FR.12: none of our profiles is Dynamic."""
+    station = await stage.raw(V21)
+    answer = await station.say(Message("PullDynamicScheduleUpdate", {"chargingProfileId": 1}))
+    assert answer == {"status": "Rejected", "statusInfo": {"reasonCode": "InvalidProfile"}}
+
+
+async def test_87_ids_stay_above_those_of_the_station(stage: Stage, version: str) -> None:
+    """K01.FR.80."""
+    station = await stage.simulated(version)
+    async with stage.database.write() as connection:
+        await connection.exec_driver_sql(
+            "INSERT INTO station_variables SELECT id,"
+            " 'SmartChargingCtrlr.MaxExternalConstraintsId#Actual', '500000', '{}', now()"
+            " FROM charging_stations WHERE identity = %s",
+            (station.identity,),
+        )
+    done = await set_profile(stage, station, 0, a_profile(stage, MAX, 60_000))
+    assert done.profile.id > 500_000
+    with pytest.raises(InvalidChargingProfile) as refused:
+        await set_profile(stage, station, 0, a_profile(stage, MAX, 60_000, level=1, id=500_000))
+    assert refused.value.facts["broken_rules"][0]["rule"] == "K01.FR.80"

@@ -6,10 +6,13 @@ What is not here is read and worded as in `translate_v201`; the schemas are 2.1'
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
+from typing import Any
 
 from chargehub.gateway.encode_v201 import encode_reserve, encode_start
 from chargehub.gateway.fields import Fields, notice
+from chargehub.gateway.messages import read_notice
 from chargehub.gateway.translate_v201 import TRANSLATOR as TRANSLATOR_OF_2_0_1
 from chargehub.gateway.translate_v201 import (
     answer_authorize,
@@ -48,6 +51,11 @@ def _read_event_stream(payload: Payload, context: Context) -> Sequence[Report]:
     return (notice("NotifyPeriodicEventStream", payload, context, at),)
 
 
+def _answer_pull(_replies: Sequence[Any], _now: datetime) -> Payload:
+    """K28.FR.12: no profile of ours is Dynamic, so none has an update to pull."""
+    return {"status": "Rejected", "statusInfo": {"reasonCode": "InvalidProfile"}}
+
+
 TRANSLATOR = TRANSLATOR_OF_2_0_1.extended(
     inbound={
         "Authorize": InboundMessage(
@@ -59,6 +67,9 @@ TRANSLATOR = TRANSLATOR_OF_2_0_1.extended(
             tolerant=True,
         ),
         "NotifyPeriodicEventStream": InboundMessage(_read_event_stream, answer=None),
+        "PullDynamicScheduleUpdate": InboundMessage(
+            read_notice("PullDynamicScheduleUpdate"), _answer_pull
+        ),
     },
     encoders={
         RequestStartTransaction: partial(encode_start, id_token_limit=ID_TOKEN_LIMIT),
