@@ -29,7 +29,7 @@ ENV PATH=/opt/chargehub/bin:$PATH \
 USER 10001
 WORKDIR /var/lib/chargehub
 VOLUME /var/lib/chargehub/data
-EXPOSE 8000 9000
+EXPOSE 8000 9000 9443
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-c", \
     "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"]

@@ -11,8 +11,8 @@ SPEED ?= 1
 help: ## Print this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(STAMP) ## Run the hub with 91 simulated stations; SPEED=60 makes its clock run 60 x.
-	@exec $(PY) -m chargehub demo --speed $(SPEED) --with-parent
+run: $(STAMP) ## Run the hub with 91 simulated stations; SPEED=60: a faster clock, TLS=1: with TLS.
+	@exec $(PY) -m chargehub demo --speed $(SPEED) $(if $(filter-out 0,$(TLS)),--tls) --with-parent
 
 smoke: $(STAMP) ## The same without a person: 91 stations, 50 transactions, a summary, an exit code.
 	@exec $(PY) -m chargehub smoke --with-parent

@@ -16,7 +16,7 @@ import orjson
 
 from simulators.calibrate import calibrate
 from simulators.car import Car
-from simulators.client import CallFailed, ConnectionRefusedByHub
+from simulators.client import CallFailed, ConnectionRefusedByHub, WireOptions
 from simulators.clock import ClockPair, HubClock, sleep_until
 from simulators.dialects import DIALECTS
 from simulators.fleet import Fleet, FleetOptions
@@ -24,6 +24,7 @@ from simulators.misbehaviour import Misbehaviour, Quirks, parse_quirks
 from simulators.outbox import Acknowledged
 from simulators.progress import Progress
 from simulators.station import SimulatedStation, StationOptions
+from simulators.tls import FleetTls, client_context
 
 MISBEHAVIOURS = "\b\nMisbehaviours:\n" + "\n".join(
     f"  {member.label:<24}{member.meaning}" for member in Misbehaviour
@@ -56,6 +57,10 @@ misbehave = click.option(
     type=click.Choice([member.label for member in Misbehaviour]),
     metavar="SWITCH",
     help="One of the switches below; may be given several times.",
+)
+existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+ca_option = click.option(
+    "--ca-file", type=existing_file, help="PEM file of the authority that the stations trust."
 )
 url_option = click.option(
     "--url",
@@ -91,8 +96,20 @@ def main() -> None:
 @click.option("--stations", default=91, show_default=True, type=click.IntRange(1, 999))
 @click.option(
     "--credentials",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=existing_file,
     help="CSV file of identity,password; a station that is not in it connects without.",
+)
+@click.option(
+    "--profiles",
+    type=existing_file,
+    help="CSV file of identity,security profile (0 to 3); a station that is not in it uses 1.",
+)
+@click.option("--tls-url", help="Endpoint of the stations with profile 2 or 3: wss://...")
+@ca_option
+@click.option(
+    "--certificates",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Directory of {identity}.pem and {identity}-key.pem, for profile 3.",
 )
 @clock_option
 @speed_option
@@ -123,7 +140,12 @@ def fleet(**given: Any) -> None:
     options = FleetOptions(
         url=given["url"],
         stations=given["stations"],
-        credentials=_read_credentials(given["credentials"]),
+        credentials=_read_pairs(given["credentials"], "password"),
+        profiles={
+            identity: int(profile)
+            for identity, profile in _read_pairs(given["profiles"], "security_profile").items()
+        },
+        tls=_fleet_tls(given),
         seed=given["seed"],
         visits_per_day=given["visits_per_day"],
         initial=given["initial"],
@@ -166,20 +188,31 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-def _read_credentials(path: Path | None) -> dict[str, str]:
+def _read_pairs(path: Path | None, second: str) -> dict[str, str]:
     if path is None:
         return {}
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.reader(file) if row]
     if any(len(row) != 2 for row in rows):
-        raise click.ClickException(f"{path.name}: every line is identity,password")
-    return {identity: password for identity, password in rows if identity != "identity"}
+        raise click.ClickException(f"{path.name}: every line is identity,{second}")
+    return {identity: value for identity, value in rows if identity != "identity"}
+
+
+def _fleet_tls(given: dict[str, Any]) -> FleetTls | None:
+    if given["tls_url"] is None:
+        return None
+    if given["ca_file"] is None:
+        raise click.ClickException("--tls-url needs --ca-file")
+    return FleetTls(given["tls_url"], given["ca_file"], given["certificates"])
 
 
 @main.command(epilog=MISBEHAVIOURS)
 @click.argument("identity", default="QZ-001")
 @url_option
 @click.option("--password", envvar="STATION_PASSWORD", help="Of HTTP Basic authentication.")
+@ca_option
+@click.option("--certificate", type=existing_file, help="PEM file of its own, for profile 3.")
+@click.option("--key", type=existing_file, help="PEM file of the certificate's key.")
 @click.option(
     "--version",
     type=click.Choice(list(DIALECTS)),
@@ -200,6 +233,8 @@ def station(**given: Any) -> None:
     A car stands ready for remote starts.
     """
     clock = HubClock(given["pair"] or ClockPair.from_now(given["speed"]))
+    ca_file = given["ca_file"]
+    tls = ca_file and client_context(ca_file, given["certificate"], given["key"])
     the_station = SimulatedStation(
         given["identity"],
         given["url"],
@@ -208,6 +243,7 @@ def station(**given: Any) -> None:
         clock=clock,
         quirks=given["quirks"],
         options=StationOptions(
+            wire=WireOptions(tls=tls),
             sample_interval_s=given["sample_interval"],
             on_acknowledged=_ignore if given["quiet"] else _print_acknowledged,
         ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
+import ssl
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -96,6 +97,8 @@ class WireOptions:
     """For calls whose answer is lost on purpose; None is the same."""
     open_timeout_s: float = 20.0
     ping_interval_s: float | None = 30.0
+    tls: ssl.SSLContext | None = None
+    """For a URL that begins with wss."""
 
 
 @dataclass(slots=True)
@@ -155,6 +158,7 @@ class SocketWire:
                 close_timeout=2,
                 ping_interval=self.options.ping_interval_s,
                 proxy=None,
+                ssl=self.options.tls,
             )
         except InvalidStatus as refused:
             status = refused.response.status_code

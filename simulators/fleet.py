@@ -24,6 +24,7 @@ from simulators.gun import Gun, GunState, StopCause
 from simulators.misbehaviour import NO_QUIRKS, Quirks
 from simulators.station import SimulatedStation, StationOptions
 from simulators.statistics import Statistics
+from simulators.tls import FleetTls
 
 TYPICAL_STAY_S = 2_000.0
 STALE_S = 900.0
@@ -49,6 +50,9 @@ class FleetOptions:
     url: str = "ws://127.0.0.1:9000/ocpp"
     stations: int = 91
     credentials: Mapping[str, str] = field(default_factory=dict)
+    profiles: Mapping[str, int] = field(default_factory=dict)
+    """Security profiles; a station that is not in it connects in the clear."""
+    tls: FleetTls | None = None
     seed: int = 1
     visits_per_day: float = VISITS_PER_DAY
     initial: int | None = None
@@ -93,15 +97,24 @@ class Fleet:
     def _station(self, number: int, identity: str) -> SimulatedStation:
         options = self.options
         quirky = number % options.quirky_every == 0
+        profile = options.profiles.get(identity, 1)
+        url, wire = options.url, options.station.wire
+        if profile > 1:
+            if options.tls is None:
+                raise ValueError(f"{identity} has security profile {profile}, and there is no TLS")
+            url, wire = options.tls.url, replace(wire, tls=options.tls.context(identity, profile))
         station = SimulatedStation(
             identity,
-            options.url,
-            options.credentials.get(identity),
+            url,
+            options.credentials.get(identity) if profile in {1, 2} else None,
             DIALECTS[version_of(number)],
             clock=self.clock,
             quirks=options.quirks if quirky else NO_QUIRKS,
             options=replace(
-                options.station, seed=options.seed, on_acknowledged=lambda _acknowledged: None
+                options.station,
+                wire=wire,
+                seed=options.seed,
+                on_acknowledged=lambda _acknowledged: None,
             ),
             statistics=self.statistics,
         )

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import itertools
 import json
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -30,7 +31,7 @@ from chargehub.drivers.store import id_tokens
 from chargehub.kit.clock import wall_now
 from chargehub.kit.datetimes import format_datetime
 from chargehub.kit.db import Database
-from chargehub.settings import Limits, Settings
+from chargehub.settings import Limits, Settings, TlsSettings
 from chargehub.stations.commands import Command, CommandAnswer
 from chargehub.stations.credentials import hash_credential
 from chargehub.stations.store import charging_stations, connectors, evses, locations
@@ -207,6 +208,7 @@ class RunningHub:
         secret: str | bytes | None = PASSWORD,
         registration: str = "Accepted",
         inventoried: bool = True,
+        **columns: Any,
     ) -> str:
         """Commission a dual-gun station and return its identity."""
         identity = identity or f"CS-{next(self._names):04}"
@@ -228,6 +230,7 @@ class RunningHub:
                     # As its boot says: so no inventory is asked for among a test's own commands.
                     inventoried_firmware="" if inventoried else None,
                     commissioned_at=wall_now(),
+                    **columns,
                 )
                 .returning(charging_stations.c.id)
             )
@@ -260,20 +263,26 @@ class RunningHub:
         headers: Mapping[str, str] | None = None,
         path: str | None = None,
         offers: Sequence[str] | None = None,
+        tls: ssl.SSLContext | None = None,
         **options: Any,
     ) -> Station:
-        """Open a socket; by default with what the station was commissioned with."""
+        """Open a socket; by default with what the station was commissioned with.
+
+        With a client's context it is one of TLS.
+        """
+        url = self.addresses.ocpp_url if tls is None else self.addresses.ocpp_tls_url
         if headers is None:
             known = identity if user is None else user
             headers = {} if password is None else basic_auth(known, password)
         offered = [version] if offers is None else offers
         socket = await connect(
-            f"{self.addresses.ocpp_url}/{quote(identity, safe='') if path is None else path}",
+            f"{url}/{quote(identity, safe='') if path is None else path}",
             subprotocols=[Subprotocol(offer) for offer in offered] or None,
             additional_headers=headers,
             open_timeout=DEADLINE_S,
             close_timeout=DEADLINE_S,
             proxy=None,
+            ssl=tls,
             **options,
         )
         if socket.subprotocol is not None:
@@ -350,7 +359,12 @@ class RunningHub:
 
 @asynccontextmanager
 async def running_hub(
-    database_url: str, *, demo: bool = False, frame_log: bool = True, **limits: Any
+    database_url: str,
+    *,
+    demo: bool = False,
+    frame_log: bool = True,
+    tls: TlsSettings | None = None,
+    **limits: Any,
 ) -> AsyncIterator[RunningHub]:
     # No .env file and free ports: where a test runs decides nothing.
     settings = Settings(
@@ -360,6 +374,7 @@ async def running_hub(
         secret_key=SECRET,
         demo=demo,
         frame_log=frame_log,
+        tls=tls or TlsSettings(),
         limits=Limits(**limits),
     )
     running = await RunningHub.started(settings, database_url)

@@ -206,6 +206,8 @@ def upgrade() -> None:
         sa.Column("registration", sa.Text(), server_default="Accepted", nullable=False),
         sa.Column("credential_hash", sa.LargeBinary(), nullable=True),
         sa.Column("credential_rotated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("security_profile", sa.SmallInteger(), server_default="1", nullable=False),
+        sa.Column("bound_serial_number", sa.Text(), nullable=True),
         sa.Column("heartbeat_interval_s", sa.Integer(), nullable=True),
         sa.Column("vendor", sa.Text(), nullable=True),
         sa.Column("model", sa.Text(), nullable=True),
@@ -226,6 +228,9 @@ def upgrade() -> None:
             name=op.f("ck_charging_stations_registration"),
         ),
         sa.CheckConstraint("max_power_w > 0", name=op.f("ck_charging_stations_max_power_w")),
+        sa.CheckConstraint(
+            "security_profile BETWEEN 0 AND 3", name=op.f("ck_charging_stations_security_profile")
+        ),
         sa.ForeignKeyConstraint(
             ["location_id"],
             ["locations.id"],
@@ -348,6 +353,20 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "credential_changes",
+        sa.Column("station_id", sa.BigInteger(), nullable=False),
+        sa.Column("credential_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("command_id", sa.Uuid(), nullable=False),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("awaits_reboot", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["station_id"],
+            ["charging_stations.id"],
+            name=op.f("fk_credential_changes_station_id_charging_stations"),
+        ),
+        sa.PrimaryKeyConstraint("station_id", name=op.f("pk_credential_changes")),
+    )
+    op.create_table(
         "ev_needs",
         sa.Column("station_id", sa.BigInteger(), nullable=False),
         sa.Column("evse_no", sa.SmallInteger(), nullable=False),
@@ -457,6 +476,9 @@ def upgrade() -> None:
         sa.Column("remote", sa.Text(), nullable=False),
         sa.Column("connected_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("disconnected_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("security_profile", sa.SmallInteger(), server_default="1", nullable=False),
+        sa.Column("certified_serial", sa.Text(), nullable=True),
+        sa.Column("tls", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["station_id"],
             ["charging_stations.id"],
@@ -669,6 +691,7 @@ def downgrade() -> None:
     op.drop_table("external_limits")
     op.drop_table("evses")
     op.drop_table("ev_needs")
+    op.drop_table("credential_changes")
     op.drop_table("connector_status_events")
     op.drop_index("ix_charging_profiles_station_id_id", table_name="charging_profiles")
     op.drop_index(

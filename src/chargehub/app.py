@@ -7,14 +7,13 @@ The only place that knows everything. `build_api` makes the HTTP application wit
 from __future__ import annotations
 
 import asyncio
-import gc
 import hashlib
 import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, nullcontext
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any
@@ -38,6 +37,7 @@ from chargehub.gateway.connections import Connections
 from chargehub.gateway.handlers import report_handlers
 from chargehub.gateway.intake import Intake
 from chargehub.gateway.listener import Listener, ListenerLimits
+from chargehub.gateway.tls import CertificatesUnusable, tls_options
 from chargehub.gateway.translators import TRANSLATORS
 from chargehub.kit import jobs, migrate
 from chargehub.kit.clock import HubClock
@@ -47,6 +47,7 @@ from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import GroupCommitter
 from chargehub.kit.health import health_router, measure_loop_lag
 from chargehub.kit.http import create_api, provide
+from chargehub.kit.serving import QuietServer, spare_the_collector
 from chargehub.kit.worker import DueAction, Worker
 from chargehub.live import api as live_api
 from chargehub.live.board import Board
@@ -68,6 +69,7 @@ from chargehub.stations.admission import Admission, close_left_open_connections
 from chargehub.stations.api import StationParts
 from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.control import StationControl
+from chargehub.stations.credential_change import CredentialChange
 from chargehub.stations.dispatch import CommandDesk, close_pending_as_unknown
 from chargehub.stations.events import BOOTED, RETIRED
 from chargehub.stations.fence import ConnectionFence
@@ -110,6 +112,7 @@ class Addresses:
 
     api_url: str
     ocpp_url: str
+    ocpp_tls_url: str | None = None
 
 
 def build_api(checks: dict[str, Callable[[], Awaitable[bool]]], max_body_bytes: int) -> FastAPI:
@@ -176,6 +179,7 @@ class Hub:
         self.smart: SmartChargingParts
         self._stack = AsyncExitStack()
         self._server: uvicorn.Server | None = None
+        self._reading: asyncio.Task[None] | None = None
 
     async def start(self) -> Addresses:
         """Start everything in order; when a part fails, what was started is stopped again."""
@@ -184,6 +188,16 @@ class Hub:
         except BaseException:
             await self._stack.aclose()
             raise
+
+    def read_certificates_soon(self) -> None:
+        self._reading = asyncio.create_task(self.read_certificates_anew(), name="certificates")
+
+    async def read_certificates_anew(self) -> None:
+        """Serve new TLS connections with the files as they are now, where they can be used."""
+        try:
+            await self._listener.read_certificates_anew()
+        except CertificatesUnusable as error:
+            log.warning("certificates_unusable", why=error.detail)
 
     async def stop(self) -> None:
         """Stop in reverse order: no new work, then what is under way, then the database."""
@@ -222,11 +236,15 @@ class Hub:
         addresses = Addresses(
             f"http://{settings.api_host}:{listening.getsockname()[1]}",
             f"ws://{settings.ocpp_host}:{listener.bound_port}{settings.ocpp_path_prefix}",
+            None
+            if listener.bound_tls_port is None
+            else f"wss://{settings.tls.host}:{listener.bound_tls_port}{settings.ocpp_path_prefix}",
         )
         api = build_api(checks, settings.limits.request_body_bytes)
         provide(api, orphans, *self._parts(clock, desk, remote, feed, addresses))
         await self._start_http(api, feed, listening)
-        log.info("server_started", api=addresses.api_url, ocpp=addresses.ocpp_url)
+        told = {name.removesuffix("_url"): url for name, url in asdict(addresses).items()}
+        log.info("server_started", **told)
         return addresses
 
     async def _take_over(self) -> tuple[HubClock, Book]:
@@ -265,9 +283,11 @@ class Hub:
         return feed
 
     async def _start_listener(self, clock: HubClock, book: Book) -> Listener:
-        settings, limits = self.settings, self.settings.limits
-        admission = Admission(self.database, clock, station_key(settings), settings.demo)
-        listener = Listener(
+        settings, limits, tls = self.settings, self.settings.limits, self.settings.tls
+        admission = Admission(
+            self.database, clock, station_key(settings), settings.demo, tls.organisation
+        )
+        listener = self._listener = Listener(
             settings.ocpp_host,
             settings.ocpp_port,
             settings.ocpp_path_prefix,
@@ -280,18 +300,10 @@ class Hub:
             clock,
             TRANSLATORS,
             ListenerLimits(
-                max_frame_bytes=limits.max_frame_bytes,
-                max_connections=limits.max_connections,
-                max_handshakes=limits.max_handshakes,
-                messages_per_s=limits.messages_per_s,
-                messages_burst=limits.messages_burst,
-                outbound_waiting=limits.outbound_waiting,
-                inbound_waiting=limits.inbound_waiting,
-                handshake_timeout_s=limits.handshake_timeout_s,
-                ping_interval_s=limits.ping_interval_s,
-                ping_timeout_s=limits.ping_timeout_s,
+                **{item.name: getattr(limits, item.name) for item in fields(ListenerLimits)}
             ),
             self.frame_log,
+            tls_options(tls.host, tls.port, tls.chains, tls.client_ca),
         )
         await listener.start()
         self._stack.push_async_callback(listener.stop)
@@ -380,6 +392,9 @@ class Hub:
             commissioning=Commissioning(
                 database, clock, station_key(settings), self.bus, self.connections
             ),
+            credential_change=CredentialChange(
+                database, clock, station_key(settings), self.bus, desk
+            ),
             public_url=settings.public_url or addresses.api_url,
             read_charges=read_charges,
         )
@@ -404,7 +419,7 @@ class Hub:
             lifespan="off",
             timeout_graceful_shutdown=int(self.settings.limits.shutdown_timeout_s),
         )
-        server = _QuietServer(config)
+        server = QuietServer(config)
         serving = asyncio.create_task(server.serve(sockets=[listening]), name="http")
 
         async def stop() -> None:
@@ -426,24 +441,6 @@ class Hub:
         async with self.database.read() as connection:
             current = await connection.scalar(text("SELECT version_num FROM alembic_version"))
         return bool(current == migrate.head())
-
-
-def _spare_the_collector() -> None:
-    """Keep what lives as long as the process out of garbage collection.
-
-    A thousand connections are a million objects; collecting often among them costs a tenth of the
-    server's CPU and finds nothing.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-
-
-class _QuietServer(uvicorn.Server):
-    """Leaves the process's signals to `serve`, which stops all parts in order."""
-
-    def capture_signals(self) -> Any:
-        return nullcontext()
 
 
 def _check(question: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
@@ -472,7 +469,9 @@ async def serve(
     try:
         if ready is not None:
             ready(addresses)
-        _spare_the_collector()
+        spare_the_collector()
+        if settings.tls.chains:  # Else a closed terminal ends the server, as ever.
+            loop.add_signal_handler(signal.SIGHUP, hub.read_certificates_soon)
         await stopping.wait()
     finally:
         await hub.stop()

@@ -100,14 +100,15 @@ def migrate_database() -> None:
 @main.command()
 @click.option("--speed", type=float, default=1.0, show_default=True, help="Rate of its clock.")
 @click.option("--every", type=float, default=10.0, help="Seconds between lines, off a terminal.")
+@click.option("--tls", is_flag=True, help="Two thirds of the stations over TLS, with a CA made up.")
 @with_parent_option
 @plain_errors
-def demo(speed: float, every: float, with_parent: bool) -> None:
+def demo(speed: float, every: float, tls: bool, with_parent: bool) -> None:
     """Run the demo hub: database, server and 91 simulated stations, until Ctrl-C."""
     loaded = settings.load(demo=True, clock_rate=speed)
     _prepare_stage(with_parent=with_parent)
     _make_data_dir(loaded.data_dir)
-    run_demo(loaded, line_period_s=every)
+    run_demo(loaded, line_period_s=every, tls=tls)
 
 
 @main.command()

@@ -10,17 +10,21 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 
+from chargehub.gateway.tls import build_context, expires_at, tls_options
 from chargehub.kit import migrate
+from chargehub.kit.clock import wall_now
 from chargehub.kit.errors import ChargeHubError
 from chargehub.kit.postgres import EmbeddedPostgres, PostgresInUse
 from chargehub.settings import Settings
 
 OLDEST_POSTGRES = 150_000
 FREE_BYTES = 2 * 1024**3
+CERTIFICATE_LEFT = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ def examine(load: Callable[[], Settings]) -> list[Finding]:
     findings.append(Finding("settings", good=True, detail="complete"))
     findings.append(_disk(loaded.data_dir))
     findings.extend(_ports(loaded))
+    findings.extend(_certificates(loaded))
     findings.extend(_database(loaded))
     return findings
 
@@ -52,10 +57,13 @@ def _disk(data_dir: Path) -> Finding:
 
 
 def _ports(loaded: Settings) -> Iterator[Finding]:
-    for name, host, port in (
+    ports = [
         ("API port", loaded.api_host, loaded.api_port),
         ("OCPP port", loaded.ocpp_host, loaded.ocpp_port),
-    ):
+    ]
+    if loaded.tls.chains:
+        ports.append(("OCPP port of TLS", loaded.tls.host, loaded.tls.port))
+    for name, host, port in ports:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -65,6 +73,22 @@ def _ports(loaded: Settings) -> Iterator[Finding]:
                 yield Finding(name, good=False, detail=f"{host}:{port}: {error.strerror}")
             else:
                 yield Finding(name, good=True, detail=f"{host}:{port} is free")
+
+
+def _certificates(loaded: Settings) -> Iterator[Finding]:
+    tls = loaded.tls
+    options = tls_options(tls.host, tls.port, tls.chains, tls.client_ca)
+    if options is None:
+        return
+    try:
+        build_context(options)
+        ends = {files.chain: expires_at(files.chain) for files in options.chains}
+    except ChargeHubError as error:
+        yield Finding("TLS certificates", good=False, detail=error.detail)
+        return
+    for chain, end in ends.items():
+        good = end > wall_now() + CERTIFICATE_LEFT
+        yield Finding("TLS certificate", good, f"{chain} ends on {end:%Y-%m-%d}")
 
 
 def _database(loaded: Settings) -> Iterator[Finding]:

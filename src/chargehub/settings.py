@@ -115,6 +115,50 @@ class Limits(BaseModel):
     )
 
 
+class TlsSettings(BaseModel):
+    """The listener of OCPP over TLS; there is one when there is a certificate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="Address charging stations connect to over TLS.")
+    port: int = Field(9443, ge=0, le=65_535, description="Their port; 0 takes a free one.")
+    rsa_chain: Path | None = Field(
+        None, description="PEM file: RSA certificate of the server and those above it."
+    )
+    rsa_key: Path | None = Field(None, description="PEM file: its key, without a passphrase.")
+    ecdsa_chain: Path | None = Field(
+        None,
+        description="PEM file: ECDSA certificate of the server and those above it. With both kinds "
+        "every station finds its own.",
+    )
+    ecdsa_key: Path | None = Field(None, description="PEM file: its key, without a passphrase.")
+    client_ca: Path | None = Field(
+        None,
+        description="PEM file: the authorities whose client certificates count (security profile "
+        "3). Unset: none does.",
+    )
+    organisation: str | None = Field(
+        None, description="The operator's name, which must be the O of client certificates."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for kind in ("rsa", "ecdsa"):
+            chain, key = getattr(self, f"{kind}_chain"), getattr(self, f"{kind}_key")
+            if (chain is None) != (key is None):
+                raise ValueError(f"{kind}_chain and {kind}_key belong together")
+        if self.client_ca is not None and self.organisation is None:
+            raise ValueError("client_ca needs organisation")
+        if self.client_ca is not None and not self.chains:
+            raise ValueError("client_ca needs a certificate of the server")
+        return self
+
+    @property
+    def chains(self) -> tuple[tuple[Path, Path], ...]:
+        pairs = ((self.rsa_chain, self.rsa_key), (self.ecdsa_chain, self.ecdsa_key))
+        return tuple((chain, key) for chain, key in pairs if chain is not None and key is not None)
+
+
 class LogSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -192,6 +236,7 @@ class Settings(BaseSettings):
         "search.",
     )
     limits: Limits = Field(default_factory=Limits, description="Limits.")
+    tls: TlsSettings = Field(default_factory=TlsSettings, description="OCPP over TLS.")
     log: LogSettings = Field(default_factory=LogSettings, description="Logging.")
 
     @field_validator("database_url")

@@ -41,8 +41,9 @@ def _ctrl_c_is_ignored_here() -> Iterator[None]:
 
 
 @contextmanager
-def demo(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def demo(environment: dict[str, str], *options: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "chargehub", "demo", "--speed", "300", "--every", "1"]
+    command += options
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -110,3 +111,25 @@ def test_ctrl_c_stops_all_in_order(environment: dict[str, str]) -> None:
         wait_all_gone(children)
     log = (Path(environment["CHARGEHUB_DATA_DIR"]) / "postgres.log").read_text()
     assert "database system is shut down" in log.splitlines()[-1]
+
+
+def test_with_tls_all_three_security_profiles_are_in_use(environment: dict[str, str]) -> None:
+    place = Path(environment["CHARGEHUB_DATA_DIR"]) / "demo-certificates"
+    environment["CHARGEHUB_TLS__PORT"] = "0"
+    with demo(environment, "--tls") as process:
+        wait_for(process, r"OCPP on TLS  wss://127\.0\.0\.1:")
+        wait_for(process, r"stations online 91/91 .* security profiles 1: 31, 2: 30, 3: 30$")
+        keys = sorted(place.rglob("*-key.pem"))
+        assert len(keys) == 3 + 30
+        assert {key.stat().st_mode & 0o777 for key in keys} == {0o600}
+        os.kill(named(descendants(process), "serve").pid, signal.SIGHUP)
+        log = Path(environment["CHARGEHUB_DATA_DIR"]) / "server.log"
+        wait_for(process, "stations online 91/91")
+        assert '"certificates_read_anew"' in log.read_text()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    first = {key: key.read_bytes() for key in keys}
+    # Without TLS the same stations come again, though they were seen on higher profiles.
+    with demo(environment) as process:
+        wait_for(process, r"stations online 91/91 .* security profiles 1: 91$")
+    assert {key: key.read_bytes() for key in keys} == first

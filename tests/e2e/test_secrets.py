@@ -191,6 +191,7 @@ async def speaking_16(world: World) -> list[str]:
         await world.command(station, "GetConfiguration", {}, {"configurationKey": keys}),
         await world.command(station, "UpdateFirmware", when, {}),
         await world.command(station, "GetDiagnostics", {"location": URL}, {"fileName": URL}),
+        await changing_credential(world, station),
     ]
     await station.call("StatusNotification", status(V16))
     await badly_said(station)
@@ -217,6 +218,24 @@ async def badly_said(station: Station) -> None:
     await station.send([2, "last", "Heartbeat", {}])
     while (await station.frame())[1] != "last":
         pass
+
+
+async def changing_credential(world: World, station: Station) -> str:
+    """Give the station a password over OCPP; return what the API says."""
+    path = f"/charging-stations/{station.identity}/credential/change"
+    asking = asyncio.create_task(world.client.post(path))
+    call = await station.asked()
+    if station.version == V16:
+        world.secrets.add(call[3]["value"])
+        # Some repeat what they were told.
+        await station.reply(call, {"status": "Accepted", "value": call[3]["value"]})
+    else:
+        [item] = call[3]["setVariableData"]
+        world.secrets.add(item["attributeValue"])
+        await station.reply(call, {"setVariableResult": [item | {"attributeStatus": "Accepted"}]})
+    response = await asking
+    assert (response.status_code, response.json()["valid_credentials"]) == (200, "new")
+    return response.text
 
 
 async def speaking_201(world: World) -> list[str]:
@@ -258,6 +277,7 @@ async def speaking_201(world: World) -> list[str]:
         await world.command(station, "GetLog", log, accepted),
         await world.command(station, "SetNetworkProfile", profile, accepted),
         await world.command(station, "RequestStartTransaction", pin, accepted),
+        await changing_credential(world, station),
     ]
     vpn = {**PROFILE["vpn"], "password": MARK * 10}  # Too long: an error tells of it.
     invalid = {"configurationSlot": 1, "connectionData": {**PROFILE, "vpn": vpn}}

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from click.testing import CliRunner, Result
 
 from chargehub import app, settings
 from chargehub.cli import main
+from chargehub.demo.certificates import LEAF_LIFE, DemoCertificates
+from chargehub.kit.clock import wall_now
 
 
 @pytest.fixture(autouse=True)
@@ -255,3 +258,23 @@ def test_demo_refuses_a_taken_port(taken_port: int, monkeypatch: pytest.MonkeyPa
     result = run("demo")
     assert result.exit_code == 1
     assert "CHARGEHUB_OCPP_PORT" in result.output
+
+
+@pytest.mark.usefixtures("database_variable")
+def test_doctor_looks_at_the_certificates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("API_PORT", "OCPP_PORT", "TLS__PORT"):
+        monkeypatch.setenv(f"CHARGEHUB_{name}", "0")
+    monkeypatch.setenv("CHARGEHUB_DEMO", "true")
+    made = DemoCertificates(tmp_path / "certificates")
+    made.prepare({}, wall_now())
+    monkeypatch.setenv("CHARGEHUB_TLS__RSA_CHAIN", str(made.path("server-rsa")))
+    monkeypatch.setenv("CHARGEHUB_TLS__RSA_KEY", str(made.key_path("server-rsa")))
+    result = run("doctor")
+    assert "ok    TLS certificate: " in result.output
+    assert "ok    OCPP port of TLS: " in result.output
+    made.path("server-rsa").unlink()
+    made.prepare({}, wall_now() - LEAF_LIFE + timedelta(days=10))
+    result = run("doctor")
+    assert "FAIL  TLS certificate: " in result.output
+    made.path("server-rsa").write_text("no certificate")
+    assert "FAIL  TLS certificates: " in run("doctor").output

@@ -76,3 +76,28 @@ def test_settings_do_not_change_and_do_not_show_secrets() -> None:
 def test_every_setting_is_described() -> None:
     undescribed = [name for name, field in settings.variables() if not field.description]
     assert undescribed == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"RSA_CHAIN": "rsa.pem"},
+        {"ECDSA_KEY": "key.pem"},
+        {"CLIENT_CA": "ca.pem", "RSA_CHAIN": "rsa.pem", "RSA_KEY": "key.pem"},
+        {"CLIENT_CA": "ca.pem", "ORGANISATION": "Us"},
+        {"PORT": "70000"},
+    ],
+)
+def test_half_of_tls_is_refused(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"CHARGEHUB_TLS__{name}", value)
+    with pytest.raises(SettingsInvalid, match="CHARGEHUB_TLS"):
+        settings.load(secret_key=GOOD_KEY)
+
+
+def test_tls_is_off_without_a_certificate_and_takes_two() -> None:
+    assert settings.load(secret_key=GOOD_KEY).tls.chains == ()
+    files = {name: Path(f"{name}.pem") for name in ("rsa_chain", "rsa_key")}
+    both = files | {name: Path(f"{name}.pem") for name in ("ecdsa_chain", "ecdsa_key")}
+    assert settings.TlsSettings(**files).chains == ((Path("rsa_chain.pem"), Path("rsa_key.pem")),)
+    assert len(settings.TlsSettings(**both).chains) == 2

@@ -15,13 +15,13 @@ AUDIT = BatchStatement(
     "audit_entries.insert",
     """
     INSERT INTO audit_entries (at, actor, action, subject, facts)
-    SELECT at, actor, action, subject, '{}'
-    FROM unnest(%s::timestamptz[], %s::text[], %s::text[], %s::text[])
-         AS u(at, actor, action, subject)
+    SELECT at, actor, action, subject, facts::jsonb
+    FROM unnest(%s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[])
+         AS u(at, actor, action, subject, facts)
     """,
     order=90,
 )
-"""For an act that is decided in a batch. Columns: at, actor, action, subject."""
+"""For an act that is decided in a batch. Columns: at, actor, action, subject, facts (JSON)."""
 
 
 async def audit(

@@ -23,6 +23,15 @@ class DemoFiles:
         return self._data_dir / "demo-stations.csv"
 
     @property
+    def profiles_path(self) -> Path:
+        """The CSV of the fleet's security profiles."""
+        return self._data_dir / "demo-profiles.csv"
+
+    @property
+    def certificates_dir(self) -> Path:
+        return self._data_dir / "demo-certificates"
+
+    @property
     def logins_path(self) -> Path:
         return self._data_dir / "demo-logins.csv"
 
@@ -37,6 +46,10 @@ class DemoFiles:
 
     def write_stations(self, passwords: Mapping[str, str]) -> None:
         write_private(self.stations_path, _table(("identity", "password"), passwords))
+
+    def write_profiles(self, profiles: Mapping[str, int]) -> None:
+        rows = {identity: str(profile) for identity, profile in profiles.items()}
+        write_private(self.profiles_path, _table(("identity", "security_profile"), rows))
 
     def read_logins(self) -> dict[str, str]:
         return _read(self.logins_path)

@@ -7,7 +7,7 @@ import math
 import urllib.request
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -47,6 +47,10 @@ COUNTS = """
 SELECT
     (SELECT count(*) FROM hub JOIN station_connections ON station_id = hub.id
         WHERE disconnected_at IS NULL) AS stations_online,
+    (SELECT json_object_agg(security_profile, many) FROM (
+        SELECT c.security_profile, count(*) AS many
+        FROM hub JOIN station_connections AS c ON c.station_id = hub.id
+        WHERE c.disconnected_at IS NULL GROUP BY 1) AS profiles) AS profiles,
     (SELECT count(DISTINCT (station_id, evse_no)) FROM connectors JOIN hub ON hub.id = station_id
         WHERE status_received_at IS NOT NULL) AS evses_reported,
     -- One at no EVSE, or at one that does not exist, charges nothing.
@@ -85,6 +89,8 @@ class Progress:
     completed: int
     energy_wh: int
     power_w: int
+    profiles: Mapping[str, int] = field(default_factory=dict)
+    """Stations online by the security profile that they use."""
 
     def line(self) -> str:
         """Render as one plain line."""
@@ -95,8 +101,13 @@ class Progress:
             f"EVSEs {states or 'none yet'} | "
             f"transactions {self.active} active, {self.completed} completed | "
             f"energy, running charges too, {self.energy_wh / 1000:,.1f} kWh | "
-            f"power {self.power_w / 1000:,.0f} kW"
+            f"power {self.power_w / 1000:,.0f} kW | security profiles {self.profile_list()}"
         )
+
+    def profile_list(self) -> str:
+        """Say how many stations use which security profile."""
+        counts = sorted(self.profiles.items())
+        return ", ".join(f"{profile}: {many}" for profile, many in counts) or "none yet"
 
     def table(self) -> Table:
         """Render for a terminal."""
@@ -109,6 +120,7 @@ class Progress:
         for name, many in sorted(self.evse_states.items(), key=lambda state: -state[1]):
             table.add_row(f"  {name}", str(many))
         table.add_section()
+        table.add_row("Security profiles", self.profile_list(), end_section=True)
         table.add_row("Transactions active", str(self.active))
         table.add_row("Transactions completed", str(self.completed))
         table.add_row("Energy, running charges too", f"{self.energy_wh / 1000:,.1f} kWh")
@@ -122,7 +134,8 @@ def read_progress(connection: psycopg.Connection[Any], clock: HubClock) -> Progr
         evses = cursor.execute(RUNNING + STATES, {"hub": HUB}).fetchall()
     assert row is not None
     states = Counter(_state_of(evse) for evse in evses)
-    return Progress(hub_time=clock.now(), evse_states=states, **row)
+    profiles = row.pop("profiles") or {}
+    return Progress(hub_time=clock.now(), evse_states=states, profiles=profiles, **row)
 
 
 def _state_of(evse: Mapping[str, Any]) -> str:

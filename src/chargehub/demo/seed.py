@@ -23,6 +23,7 @@ from chargehub.drivers.store import id_tokens
 from chargehub.kit.db import Database
 from chargehub.stations.commissioning import commission_stations
 from chargehub.stations.credentials import generate_credential, hash_credential, verify
+from chargehub.stations.fence import lock_fence
 from chargehub.stations.rules import NewEvse, NewStation
 from chargehub.stations.store import charging_stations, locations
 
@@ -76,14 +77,35 @@ LOCATIONS = (
 )
 
 
-async def seed(database: Database, key: bytes, files: DemoFiles, at: datetime) -> None:
+async def seed(
+    database: Database, key: bytes, files: DemoFiles, at: datetime, *, tls: bool = False
+) -> None:
     """Bring the database and the demo's files to the same demo."""
     async with database.write() as connection:
         await _seed_locations(connection)
         await _seed_stations(connection, key, at)
         await _seed_id_tokens(connection)
     await _agree_station_passwords(database, key, files, at)
+    await _agree_profiles(database, files, tls=tls)
     await _agree_logins(database, files, at)
+
+
+def identity_of(number: int) -> str:
+    """Return the identity of the hub's station of this number (from 1)."""
+    return f"QZ-{number:03d}"
+
+
+def profile_of(number: int, *, tls: bool) -> int:
+    """Return the security profile of the hub's station of this number (from 1).
+
+    Three in a row have the same, so that each goes with each version of the protocol.
+    """
+    return (number // 3) % 3 + 1 if tls else 1
+
+
+def serial_number_of(identity: str) -> str:
+    """Return what the simulated station of this identity calls itself at boot."""
+    return f"SN-{identity}"[:25]
 
 
 async def _seed_locations(connection: AsyncConnection) -> None:
@@ -179,6 +201,30 @@ async def _agree_station_passwords(
                 update(charging_stations)
                 .where(charging_stations.c.id == station_id)
                 .values(credential_hash=hashed, credential_rotated_at=at)
+            )
+
+
+async def _agree_profiles(database: Database, files: DemoFiles, *, tls: bool) -> None:
+    """Set the fleet's security profiles, lower ones too: without TLS nobody could come otherwise.
+
+    A hub with real stations never lowers them.
+    """
+    numbers = range(1, HUB_STATIONS + 1)
+    profiles = {identity_of(number): profile_of(number, tls=tls) for number in numbers}
+    files.write_profiles(profiles)
+    async with database.write() as connection:
+        await lock_fence(connection)
+        for identity, profile in profiles.items():
+            await connection.execute(
+                update(charging_stations)
+                .where(
+                    charging_stations.c.identity == identity,
+                    charging_stations.c.decommissioned_at.is_(None),
+                )
+                .values(
+                    security_profile=profile,
+                    bound_serial_number=serial_number_of(identity) if profile == 3 else None,
+                )
             )
 
 

@@ -15,11 +15,11 @@ from chargehub.settings import Settings
 LOOK_PERIOD_S = 1.0
 
 
-def run_demo(settings: Settings, *, line_period_s: float) -> None:
+def run_demo(settings: Settings, *, line_period_s: float, tls: bool = False) -> None:
     """Run until interrupted or a part fails (DemoFailed)."""
     click.echo("Starting the database, the server and 91 simulated stations ...")
     try:
-        with Stage(settings) as stage:
+        with Stage(settings, tls=tls) as stage:
             click.echo(introduction(stage))
             watch(stage, line_period_s)
     except KeyboardInterrupt:
@@ -36,6 +36,7 @@ def introduction(stage: Stage) -> str:
             f"  Live board   {stage.api_url}/console/",
             f"  API          {stage.api_url}/api/v1/openapi.json",
             f"  OCPP         {stage.ocpp_url}/{{identity}}",
+            *([f"  OCPP on TLS  {stage.ocpp_tls_url}/{{identity}}"] if stage.ocpp_tls_url else []),
             f"  Data, logs   {stage.data_dir}",
             f"  Database     {stage.database_place}",
             f"  Clock        {stage.settings.clock_rate:g} x",

@@ -109,6 +109,7 @@ def summary(progress: Progress, traffic: Traffic, seconds: float) -> Table:
     table.add_column(style="bold")
     table.add_column(justify="right")
     table.add_row("Stations online", f"{progress.stations_online} of {HUB_STATIONS}")
+    table.add_row("Security profiles", progress.profile_list())
     table.add_row("EVSEs reported", f"{progress.evses_reported} of {EVSES}")
     table.add_row("Transactions completed", str(progress.completed))
     table.add_row("Transactions active", str(progress.active))

@@ -12,15 +12,22 @@ import psycopg
 from pydantic import SecretStr
 
 from chargehub.app import station_key
+from chargehub.demo.certificates import ORGANISATION, DemoCertificates
 from chargehub.demo.files import DemoFiles
 from chargehub.demo.processes import Child, DemoFailed, check_port_free, free_ports
 from chargehub.demo.progress import MetricsReader, Progress, read_progress
-from chargehub.demo.seed import seed
+from chargehub.demo.seed import (
+    HUB_STATIONS,
+    identity_of,
+    profile_of,
+    seed,
+    serial_number_of,
+)
 from chargehub.kit import migrate
 from chargehub.kit.clock import ClockPair, HubClock, wall_now
 from chargehub.kit.db import Database, read_clock
 from chargehub.kit.postgres import EmbeddedPostgres
-from chargehub.settings import Settings
+from chargehub.settings import Settings, TlsSettings
 
 FLEET_SEED = 20_261_123
 
@@ -28,14 +35,23 @@ FLEET_SEED = 20_261_123
 class Stage:
     """The running demo. Entering builds it up, leaving takes it down, also half built."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, tls: bool = False) -> None:
         settings = _with_ports(settings)
-        self.settings = settings
         self.data_dir = settings.data_dir.resolve()
         self.files = DemoFiles(self.data_dir)
+        self.certificates = DemoCertificates(self.files.certificates_dir) if tls else None
+        if self.certificates is not None:
+            own = _tls_settings(settings.tls, self.certificates)
+            settings = settings.model_copy(update={"tls": own})
+        self.settings = settings
         self.api_url = f"http://{_reachable(settings.api_host)}:{settings.api_port}"
         self.ocpp_url = (
             f"ws://{_reachable(settings.ocpp_host)}:{settings.ocpp_port}{settings.ocpp_path_prefix}"
+        )
+        self.ocpp_tls_url = (
+            f"wss://{_reachable(settings.tls.host)}:{settings.tls.port}{settings.ocpp_path_prefix}"
+            if tls
+            else None
         )
         self.database_place = "given by CHARGEHUB_DATABASE_URL"
         self.children: list[Child] = []
@@ -72,6 +88,9 @@ class Stage:
         settings = self.settings
         check_port_free(settings.api_host, settings.api_port, "CHARGEHUB_API_PORT")
         check_port_free(settings.ocpp_host, settings.ocpp_port, "CHARGEHUB_OCPP_PORT")
+        if self.certificates is not None:
+            check_port_free(settings.tls.host, settings.tls.port, "CHARGEHUB_TLS__PORT")
+            self.certificates.prepare(_stations_with_certificate(), wall_now())
         url = self._database_url()
         migrate.upgrade(url)
         if settings.secret_key is None:
@@ -99,7 +118,8 @@ class Stage:
     async def _seed(self, url: str) -> None:
         database = Database(url)
         try:
-            await seed(database, station_key(self.settings), self.files, wall_now())
+            key, tls = station_key(self.settings), self.certificates is not None
+            await seed(database, key, self.files, wall_now(), tls=tls)
         finally:
             await database.close()
 
@@ -122,6 +142,10 @@ class Stage:
             "CHARGEHUB_API_PORT": str(settings.api_port),
             "CHARGEHUB_OCPP_HOST": settings.ocpp_host,
             "CHARGEHUB_OCPP_PORT": str(settings.ocpp_port),
+            **{
+                f"CHARGEHUB_TLS__{name.upper()}": str(value)
+                for name, value in settings.tls.model_dump(exclude_none=True).items()
+            },
         }
 
     def _fleet_arguments(self, pair: ClockPair) -> list[str]:
@@ -130,7 +154,14 @@ class Stage:
             "--credentials": str(self.files.stations_path),
             "--clock": str(pair),
             "--seed": str(FLEET_SEED),
+            "--profiles": str(self.files.profiles_path),
         }
+        if self.certificates is not None and self.ocpp_tls_url is not None:
+            options |= {
+                "--tls-url": self.ocpp_tls_url,
+                "--ca-file": str(self.certificates.path("ca")),
+                "--certificates": str(self.certificates.stations_dir),
+            }
         return ["simulators", "fleet", *(part for item in options.items() for part in item)]
 
 
@@ -148,12 +179,33 @@ async def _read_clock(url: str) -> ClockPair:
 
 def _with_ports(settings: Settings) -> Settings:
     """Choose where the settings leave it open: the fleet must know before the server runs."""
-    api_port, ocpp_port = free_ports("127.0.0.1", 2)
+    api_port, ocpp_port, tls_port = free_ports("127.0.0.1", 3)
+    tls = settings.tls
     chosen = {
         "api_port": settings.api_port or api_port,
         "ocpp_port": settings.ocpp_port or ocpp_port,
+        "tls": tls.model_copy(update={"port": tls.port or tls_port}),
     }
     return settings.model_copy(update=chosen)
+
+
+def _tls_settings(tls: TlsSettings, certificates: DemoCertificates) -> TlsSettings:
+    return TlsSettings(
+        host=tls.host,
+        port=tls.port,
+        rsa_chain=certificates.path("server-rsa"),
+        rsa_key=certificates.key_path("server-rsa"),
+        ecdsa_chain=certificates.path("server-ecdsa"),
+        ecdsa_key=certificates.key_path("server-ecdsa"),
+        client_ca=certificates.path("ca"),
+        organisation=ORGANISATION,
+    )
+
+
+def _stations_with_certificate() -> dict[str, str]:
+    """Return their serial numbers by identity."""
+    numbers = (n for n in range(1, HUB_STATIONS + 1) if profile_of(n, tls=True) == 3)
+    return {identity: serial_number_of(identity) for identity in map(identity_of, numbers)}
 
 
 def _reachable(host: str) -> str:

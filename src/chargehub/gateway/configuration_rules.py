@@ -71,6 +71,34 @@ def refused_write(action: str, payload: Payload) -> str | None:
     return None
 
 
+def refused_downgrade(action: str, payload: Payload, profile: int) -> str | None:
+    """Return why this request must not go to a station that uses this security profile.
+
+    No way back over OCPP (A00.FR.005, A05): and the hub would not let it in again.
+    """
+    for name, value in _profile_writes(action, payload):
+        text = str(value)
+        if _WHOLE.fullmatch(text) and int(text) < profile:
+            return f"{name} may not fall below {profile}, which the station uses"
+    return None
+
+
+def _profile_writes(action: str, payload: Payload) -> Iterator[tuple[str, Any]]:
+    if action == "ChangeConfiguration":
+        key = payload.get("key")
+        if isinstance(key, str) and key.lower() == "securityprofile":
+            yield key, payload.get("value")
+    elif action == "SetNetworkProfile":
+        data = payload.get("connectionData")
+        yield "securityProfile", data.get("securityProfile") if isinstance(data, dict) else None
+    elif action == "SetVariables":
+        # SecurityCtrlr.SecurityProfile, NetworkConfiguration[slot].SecurityProfile (2.1).
+        items = payload.get("setVariableData")
+        for item in items if isinstance(items, list) else []:
+            if _name(item, "variable").lower() == "securityprofile":
+                yield f"{_name(item, 'component')}.SecurityProfile", item.get("attributeValue")
+
+
 def _checked_writes(action: str, payload: Payload) -> Iterator[tuple[str, int, Any]]:
     if action == "ChangeConfiguration":
         key = payload.get("key")

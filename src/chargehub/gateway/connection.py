@@ -18,14 +18,14 @@ from typing import Any
 import structlog
 from prometheus_client import Counter
 from websockets.asyncio.connection import broadcast
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
+from websockets.frames import CloseCode
 
 from chargehub.gateway.frame_recorder import FrameRecorder
 from chargehub.gateway.intake import Intake
 from chargehub.gateway.messages import refused_answer
 from chargehub.gateway.rate_limit import LogQuota, RateLimit
+from chargehub.gateway.station_socket import StationSocket
 from chargehub.gateway.translation import (
     Answer,
     Context,
@@ -63,7 +63,8 @@ from chargehub.stations.commands import (
     StationTimeout,
     UnsupportedByStation,
 )
-from chargehub.stations.reports import BootReply, RegistrationStatus
+from chargehub.stations.entry import SecurityProfile
+from chargehub.stations.reports import BootRefused, BootReply, RegistrationStatus
 
 log = structlog.get_logger(__name__)
 
@@ -90,40 +91,6 @@ TIMER_RESOLUTION_S = 0.001
 SHOWN_MAX = 64
 TOLD_EVERY_S = 60.0
 """A station that goes too fast is named in the log this often at most."""
-
-
-class StationSocket(ServerConnection):
-    """A server connection that can hand over whole messages at once, and knows its last sign.
-
-    While `direct` is set, a text message goes there from the network's own callback; through the
-    queue of `recv` each would cost a task switch. What is fragmented or binary takes the queue, and
-    then so does everything behind it, until the queue's reader sets `direct` again.
-    """
-
-    admitted: Any = None
-    last_heard: float = 0.0
-    """Of anything at all, pings and pongs included."""
-    direct: Callable[[str, float], None] | None = None
-    """Takes a text and the loop's time at which it came."""
-
-    def process_event(self, event: Any) -> None:
-        self.last_heard = now = self.loop.time()
-        if self.direct is not None and isinstance(event, Frame) and event.opcode in DATA_OPCODES:
-            if event.opcode is Opcode.TEXT and event.fin:
-                try:
-                    text = str(event.data, "utf-8")
-                except UnicodeDecodeError:
-                    pass  # The queue's reader fails the connection as RFC 6455 8.1 wants.
-                else:
-                    self.direct(text, now)
-                    return
-            self.direct = None
-        super().process_event(event)
-
-    @property
-    def queued(self) -> bool:
-        """True while messages wait for `recv`."""
-        return len(self.recv_messages.frames) > 0
 
 
 @dataclass(slots=True, eq=False)
@@ -157,6 +124,7 @@ class StationConnection:
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     registration: RegistrationStatus = RegistrationStatus.ACCEPTED
     log_quota: LogQuota = field(default_factory=LogQuota)
+    security_profile: int = SecurityProfile.BASIC
     waiting_max: int = 64
     """Calls of the station that may wait for their turn; then its socket is read no more."""
     recorder: FrameRecorder | None = None
@@ -334,6 +302,9 @@ class StationConnection:
         if isinstance(error, StaleConnection | CommitOutcomeUnknown):
             self._break_off(error)
             return
+        if isinstance(reply, BootRefused):
+            self._break_off(reply, CloseCode.POLICY_VIOLATION)
+            return
         if error is not None:
             exchange.failed = True
             exchange.reports = ()
@@ -363,11 +334,11 @@ class StationConnection:
         self.session.reply(message_id, payload)
         REPLY_SECONDS.observe(took_s)
 
-    def _break_off(self, error: BaseException) -> None:
+    def _break_off(self, why: object, code: CloseCode = CloseCode.TRY_AGAIN_LATER) -> None:
         """Close unanswered: what is not durable is not acknowledged, and comes again."""
-        log.warning("socket_closed_unanswered", station_id=self.identity, why=repr(error))
-        superseded = isinstance(error, StaleConnection)
-        code = CloseCode.POLICY_VIOLATION if superseded else CloseCode.TRY_AGAIN_LATER
+        log.warning("socket_closed_unanswered", station_id=self.identity, why=repr(why))
+        if isinstance(why, StaleConnection):
+            code = CloseCode.POLICY_VIOLATION
         self.abandon()
         self.spawn(self.socket.close(code))
 

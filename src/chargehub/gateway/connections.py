@@ -8,7 +8,7 @@ import structlog
 from prometheus_client import Gauge
 from websockets.frames import CloseCode
 
-from chargehub.gateway.configuration_rules import refused_write
+from chargehub.gateway.configuration_rules import refused_downgrade, refused_write
 from chargehub.gateway.connection import StationConnection
 from chargehub.gateway.translation import Context, Request
 from chargehub.ocpp import DIALECTS
@@ -78,6 +78,9 @@ class Connections:
         if connection is None:
             raise StationOffline
         request = _encode(connection, command)
+        lower = refused_downgrade(request.action, request.payload, connection.security_profile)
+        if lower is not None:
+            raise InvalidCommand(lower)
         _check_registration(connection, request)
         answer = await connection.request(request, self.call_timeout_s)
         reader = connection.translator.told.get(type(command))

@@ -12,6 +12,7 @@ from chargehub.kit.datetimes import format_datetime
 from chargehub.stations.commands import (
     CancelReservation,
     ChangeAvailability,
+    ChangeCredential,
     ClearCache,
     GetTransactionStatus,
     InvalidCommand,
@@ -105,6 +106,16 @@ def _encode_inventory(command: ReportInventory) -> Request:
     return Request("GetBaseReport", payload)
 
 
+def _encode_credential(command: ChangeCredential) -> Request:
+    """A01.FR.02."""
+    item = {
+        "component": {"name": "SecurityCtrlr"},
+        "variable": {"name": "BasicAuthPassword"},
+        "attributeValue": command.password,
+    }
+    return Request("SetVariables", {"setVariableData": [item]})
+
+
 ENCODERS: Mapping[type, Encoder] = {
     RequestStartTransaction: encode_start,
     RequestStopTransaction: _encode_stop,
@@ -118,4 +129,5 @@ ENCODERS: Mapping[type, Encoder] = {
     GetTransactionStatus: _encode_transaction_status,
     ReportInventory: _encode_inventory,
     **PROFILE_ENCODERS,
+    ChangeCredential: _encode_credential,
 }

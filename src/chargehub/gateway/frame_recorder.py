@@ -12,7 +12,7 @@ from datetime import datetime
 
 from chargehub.frame_log.log import FrameLog
 from chargehub.frame_log.store import INBOUND, OUTBOUND
-from chargehub.gateway.frame_redaction import is_plain, without_secrets
+from chargehub.gateway.frame_redaction import is_plain, without_echo, without_secrets
 from chargehub.ocpp import CALL, CALL_RESULT, CallReceived, Event, OcppVersion, OutboundFrame
 
 _MESSAGE_TYPE = re.compile(r"\s*\[\s*(\d{1,4})\s*[,\]]")
@@ -20,7 +20,7 @@ _ACTION_MAX = 100
 
 
 class FrameRecorder:
-    __slots__ = ("_count", "_epoch", "_log", "_protocol", "_station_id")
+    __slots__ = ("_count", "_epoch", "_log", "_protocol", "_secret_call", "_station_id")
 
     def __init__(
         self, frame_log: FrameLog, station_id: int, epoch: int, version: OcppVersion
@@ -30,11 +30,15 @@ class FrameRecorder:
         self._epoch = epoch
         self._protocol = version.value
         self._count = 0
+        # One call of ours is in flight: the id of the last that had a secret in it.
+        self._secret_call: str | None = None
 
     def received(self, text: str | bytes, event: Event, at: datetime) -> None:
         """Log a frame of the station before anything is done about it."""
         action = getattr(event, "action", "")  # An ignored frame has none.
-        if not isinstance(event, CallReceived) or not event.valid or event.signed:
+        if self._secret_call is not None and event.message_id == self._secret_call:
+            shown = without_echo(str(text))
+        elif not isinstance(event, CallReceived) or not event.valid or event.signed:
             shown = without_secrets(text)
         else:
             shown = str(text)
@@ -60,6 +64,8 @@ class FrameRecorder:
             shown = text
             if message_type > CALL_RESULT or not is_plain(action, text):
                 shown = without_secrets(text)
+                if message_type == CALL and shown != text:
+                    self._secret_call = message_id
             self._count += 1
             self._log.add(
                 at,

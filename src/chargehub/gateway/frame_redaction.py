@@ -31,6 +31,9 @@ _PLAIN = frozenset(
 # any of them another way.
 _TELLTALES = ("KeyCode", "additionalInfo", "customData", "://", "\\")
 
+# What an answer says in the standard's own words, and what it names.
+_WORDS = frozenset({"status", "attributeStatus", "reasonCode", "name", "instance", "attributeType"})
+
 _SIGNED = "-Signed"
 _HEAD = re.compile(r'\s*\[\s*\d{1,2}\s*,\s*"[^"\\]{0,255}"\s*,(?:\s*"[A-Za-z0-9-]{1,60}"\s*,)?')
 # In a torn text the name that makes a value a secret may be missing: of the fields that can hold
@@ -63,6 +66,28 @@ def without_secrets(text: str | bytes) -> str:
     if kept == message:
         return text
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+
+
+def without_echo(text: str) -> str:
+    """Return the answer to a call with a secret in it: a station may repeat that under any name."""
+    try:
+        message = load_json(text)
+    except ValueError:
+        return _torn(text)
+    if not isinstance(message, list) or len(message) < 3:
+        return _torn(text)
+    # An error's code is a word of the standard, what follows it is the station's own.
+    kind, message_id, told, *more = message
+    shown = [kind, message_id, told if kind == 4 else _words(told, ""), *_words(more, "")]
+    return json.dumps(redacted(shown), ensure_ascii=False, separators=(",", ":"))
+
+
+def _words(value: Any, name: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _words(item, key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_words(item, name) for item in value]
+    return REDACTED if isinstance(value, str) and name not in _WORDS else value
 
 
 def _unsealed(message: Any) -> Any:

@@ -10,12 +10,11 @@ from chargehub.smart_charging import inbound as smart_charging_inbound
 from chargehub.smart_charging.composite import Supply
 from chargehub.stations.inbound import (
     BootHandler,
-    ConnectHandler,
-    DisconnectHandler,
     NoticeHandler,
     StatusHandler,
     VariablesHandler,
 )
+from chargehub.stations.presence import ConnectHandler, DisconnectHandler
 from chargehub.stations.reports import (
     BootReported,
     Connected,

@@ -1,4 +1,6 @@
-"""The OCPP listener: handshake, identity, credential, subprotocol; then a connection serves.
+"""The OCPP listener: handshake, identity, entry, subprotocol; then a connection serves.
+
+One plain port and, where there are certificates, one of TLS, with the same admission behind both.
 
 Statements of the handshake: unknown identity 404, wrong credentials 401, no subprotocol 400, only
 unsupported ones 101 and close; the client's first mutual version wins, the URL decides nothing.
@@ -13,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from itertools import chain, repeat
 from urllib.parse import unquote_to_bytes
@@ -20,21 +23,33 @@ from urllib.parse import unquote_to_bytes
 import structlog
 from prometheus_client import Counter
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.extensions.permessage_deflate import enable_server_permessage_deflate
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from chargehub.frame_log.log import FrameLog
-from chargehub.gateway.connection import StationConnection, StationSocket
+from chargehub.gateway.connection import StationConnection
 from chargehub.gateway.connections import Connections
 from chargehub.gateway.frame_recorder import FrameRecorder
 from chargehub.gateway.intake import Intake
 from chargehub.gateway.rate_limit import RateLimit
+from chargehub.gateway.station_socket import StationSocket
+from chargehub.gateway.tls import (
+    BACKLOG,
+    TlsDoor,
+    TlsOptions,
+    build_context,
+    describe_tls,
+    read_client_certificate,
+)
 from chargehub.gateway.translation import Translator
 from chargehub.kit.clock import HubClock
 from chargehub.kit.group_commit import CommitOutcomeUnknown, CommitQueueFull
 from chargehub.ocpp import OcppSession, OcppVersion, choose_version
-from chargehub.stations.admission import Admission, Candidate
+from chargehub.stations.admission import Admission
+from chargehub.stations.entry import Candidate, Entry, Presented, Refusal
 from chargehub.stations.reports import Connected, RegistrationStatus
 
 log = structlog.get_logger(__name__)
@@ -67,6 +82,12 @@ class ListenerLimits:
     ping_timeout_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    candidate: Candidate
+    entry: Entry
+
+
 @dataclass(slots=True)
 class Listener:
     host: str
@@ -80,10 +101,12 @@ class Listener:
     limits: ListenerLimits
     frame_log: FrameLog | None = None
     """None: frames are not logged."""
+    tls: TlsOptions | None = None
     _tolerant: dict[OcppVersion, frozenset[str]] = field(init=False)
     _handshakes: int = 0
     """How many are under way."""
     _server: Server | None = None
+    _door: TlsDoor | None = None
     _watchdog: asyncio.Task[None] | None = None
     _leaving: set[asyncio.Task[None]] = field(default_factory=set)
     """Ends of connections that could not be stored yet."""
@@ -95,7 +118,7 @@ class Listener:
         }
 
     async def start(self) -> None:
-        self._server = await serve(
+        self._server = server = await serve(
             self._serve_station,
             self.host,
             self.port,
@@ -109,9 +132,27 @@ class Listener:
             max_size=self.limits.max_frame_bytes,
             max_queue=READ_AHEAD_FRAMES,
             server_header=None,
-            backlog=4096,
+            backlog=BACKLOG,
         )
+        if self.tls is not None:
+            self._door = TlsDoor(
+                self.tls,
+                await asyncio.to_thread(build_context, self.tls),
+                self.limits.handshake_timeout_s,
+                self._has_room,
+                partial(self._create_socket, server),
+            )
+            self._door.open()
         self._watchdog = asyncio.create_task(self._watch(), name="ocpp-watchdog")
+
+    def _create_socket(self, server: Server) -> StationSocket:
+        """Make what `serve` makes for its own port; the same server handles it from then on."""
+        protocol = ServerProtocol(
+            extensions=enable_server_permessage_deflate(None),
+            select_subprotocol=lambda _, offered: _select_subprotocol(None, offered),
+            max_size=self.limits.max_frame_bytes,
+        )
+        return StationSocket(protocol, server, ping_interval=None, max_queue=READ_AHEAD_FRAMES)
 
     @property
     def bound_port(self) -> int:
@@ -120,13 +161,29 @@ class Listener:
         return port
 
     @property
+    def bound_tls_port(self) -> int | None:
+        return self._door.port if self._door is not None else None
+
+    @property
     def listening(self) -> bool:
-        return self._server is not None and self._server.is_serving()
+        plain = self._server is not None and self._server.is_serving()
+        return plain and (self._door is None or self._door.serving)
+
+    async def read_certificates_anew(self) -> None:
+        """Use the certificate files as they are now for whoever comes from now on.
+
+        Raises CertificatesUnusable; then those in use stay in use.
+        """
+        if self.tls is not None and self._door is not None:
+            self._door.context = await asyncio.to_thread(build_context, self.tls)
+            log.info("certificates_read_anew")
 
     async def stop(self) -> None:
         if self._watchdog is not None:
             self._watchdog.cancel()
             await asyncio.gather(self._watchdog, return_exceptions=True)
+        if self._door is not None:
+            await self._door.close()
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
@@ -135,8 +192,13 @@ class Listener:
             task.cancel()
         await asyncio.gather(*self._leaving, return_exceptions=True)
 
+    def _has_room(self) -> bool:
+        """Say whether one more handshake, of TLS or of WebSocket, may be under way."""
+        in_tls = self._door.knocking if self._door is not None else 0
+        return self._handshakes + in_tls < self.limits.max_handshakes
+
     async def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
-        if self._handshakes >= self.limits.max_handshakes:
+        if not self._has_room():
             refusal: Response | None = socket.respond(
                 HTTPStatus.SERVICE_UNAVAILABLE, "Too many handshakes.\n"
             )
@@ -158,29 +220,33 @@ class Listener:
         if identity is None:
             log.warning("station_path_refused", path=shown_path(request.path))
             return socket.respond(HTTPStatus.NOT_FOUND, "No such station.\n")
-        presented = request.headers.get_all("Authorization")
-        user, password = read_basic_auth(presented[0] if len(presented) == 1 else None)
-        candidate = await self.admission.find(identity)
-        if candidate is None:
-            candidate = await self.admission.register(identity, password)
+        authorizations = request.headers.get_all("Authorization")
+        user, password = read_basic_auth(authorizations[0] if len(authorizations) == 1 else None)
+        candidate = await self.admission.find_or_register(identity, password)
         if candidate is None:
             log.warning("station_unknown", identity=identity)
             return socket.respond(HTTPStatus.NOT_FOUND, "No such station.\n")
-        # A00.FR.204/207: the user name is the identity.
-        named = user is None or user.lower() == candidate.identity.lower()
-        if not named or not self.admission.admits(candidate, password):
-            # Not the foreign name itself: it may be a misplaced password.
-            why = "wrong password" if named else "another user name than the identity"
-            if password is None:
-                why = "no password, or none that can be read"
-            log.warning("station_refused", identity=identity, why=why)
-            response = socket.respond(HTTPStatus.UNAUTHORIZED, "Wrong credentials.\n")
-            response.headers["WWW-Authenticate"] = 'Basic realm="ocpp", charset="UTF-8"'
-            return response
+        entry = self._decide_entry(socket, candidate, user, password)
+        if isinstance(entry, Refusal):
+            log.warning("station_refused", identity=identity, why=entry.why)
+            return _turn_away(socket, entry)
         if not request.headers.get_all("Sec-WebSocket-Protocol"):
             return socket.respond(HTTPStatus.BAD_REQUEST, "Offer an OCPP subprotocol.\n")
-        socket.admitted = candidate
+        socket.admitted = Admitted(candidate, entry)
         return None
+
+    def _decide_entry(
+        self, socket: StationSocket, candidate: Candidate, user: str | None, password: bytes | None
+    ) -> Entry | Refusal:
+        # A00.FR.204/207: the user name is the identity.
+        if user is not None and user.lower() != candidate.identity.lower():
+            # Not the foreign name itself: it may be a misplaced password.
+            why = "another user name than the identity"
+            return Refusal(why, HTTPStatus.UNAUTHORIZED)
+        presented = Presented(
+            password, describe_tls(socket) is not None, read_client_certificate(socket)
+        )
+        return self.admission.decide(candidate, presented)
 
     async def _serve_station(self, socket: ServerConnection) -> None:
         assert isinstance(socket, StationSocket)
@@ -188,9 +254,8 @@ class Listener:
             # Offered, but nothing we speak: 101 without a subprotocol, then close (P4 3.2/3.3).
             await socket.close(CloseCode.PROTOCOL_ERROR, "unsupported subprotocol")
             return
-        candidate: Candidate = socket.admitted
         version = OcppVersion(socket.subprotocol)
-        connection = await self._connect(socket, candidate, version)
+        connection = await self._connect(socket, socket.admitted, version)
         if connection is None:
             return
         log.info("station_connected", station_id=connection.identity, epoch=connection.epoch)
@@ -200,14 +265,16 @@ class Listener:
             await self._leave(connection)
 
     async def _connect(
-        self, socket: StationSocket, candidate: Candidate, version: OcppVersion
+        self, socket: StationSocket, admitted: Admitted, version: OcppVersion
     ) -> StationConnection | None:
+        candidate = admitted.candidate
         report = Connected(
             candidate.station_id,
             version.value,
             str(socket.remote_address[0]) if socket.remote_address else "",
             self.clock.now(),
-            candidate.credential_hash,
+            admitted.entry,
+            describe_tls(socket),
         )
         try:
             granted = await self.intake.connect(report)
@@ -246,6 +313,7 @@ class Listener:
             clock=self.clock,
             rate_limit=RateLimit(self.limits.messages_per_s, self.limits.messages_burst),
             registration=granted.registration,
+            security_profile=admitted.entry.profile,
             waiting_max=self.limits.inbound_waiting,
             recorder=recorder,
         )
@@ -296,8 +364,16 @@ class Listener:
                     connection.spawn(connection.ping())
 
 
+def _turn_away(socket: StationSocket, refusal: Refusal) -> Response:
+    if refusal.status is not HTTPStatus.UNAUTHORIZED:
+        return socket.respond(refusal.status, "Not by this security profile.\n")
+    response = socket.respond(refusal.status, "Wrong credentials.\n")
+    response.headers["WWW-Authenticate"] = 'Basic realm="ocpp", charset="UTF-8"'
+    return response
+
+
 def _select_subprotocol(
-    _socket: ServerConnection, offered: Sequence[Subprotocol]
+    _socket: ServerConnection | None, offered: Sequence[Subprotocol]
 ) -> Subprotocol | None:
     version = choose_version(offered)
     return None if version is None else Subprotocol(version.value)

@@ -40,12 +40,14 @@ from chargehub.gateway.translation import (
     Request,
     Translator,
     Untranslatable,
+    answer_status,
 )
 from chargehub.kit.clean import clean_json, content_hash
 from chargehub.kit.datetimes import format_datetime
 from chargehub.stations.commands import (
     CancelReservation,
     ChangeAvailability,
+    ChangeCredential,
     ClearCache,
     InvalidCommand,
     ReportInventory,
@@ -392,6 +394,11 @@ def _encode_inventory(_command: ReportInventory) -> Request:
     return Request("GetConfiguration", {})
 
 
+def _encode_credential(command: ChangeCredential) -> Request:
+    # WP A01.FR.02; set as hex digits, sent back by the station as the bytes they stand for.
+    return Request("ChangeConfiguration", {"key": "AuthorizationKey", "value": command.password})
+
+
 TRANSLATOR = Translator(
     inbound=_INBOUND,
     encoders={
@@ -406,6 +413,7 @@ TRANSLATOR = Translator(
         TriggerMessage: _encode_trigger,
         ReportInventory: _encode_inventory,
         **PROFILE_ENCODERS,
+        ChangeCredential: _encode_credential,
     },
     trigger_answers={
         "TriggerMessage": frozenset(_TRIGGERS.values()),
@@ -431,5 +439,5 @@ TRANSLATOR = Translator(
         )
     ),
     results={"GetConfiguration": lambda payload, context: (read_configuration(payload, context),)},
-    told=TOLD,
+    told={**TOLD, ChangeCredential: lambda payload, _context: answer_status(payload)},
 )

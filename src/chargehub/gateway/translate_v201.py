@@ -42,6 +42,7 @@ from chargehub.gateway.translation import (
 )
 from chargehub.kit.clean import clean_json, content_hash
 from chargehub.kit.datetimes import format_datetime
+from chargehub.stations.commands import ChangeCredential
 from chargehub.stations.reports import (
     BootReported,
     ConnectorStatus,
@@ -313,6 +314,12 @@ def read_variable_results(payload: Payload, context: Context) -> VariablesReport
     )
 
 
+def _read_credential_word(payload: Payload, _context: Context) -> str | None:
+    """Read what the answer to SetVariables says of its one variable."""
+    results = Fields(payload).children("setVariableResult")
+    return results[0].text("attributeStatus", 50) if len(results) == 1 else None
+
+
 def _read_reservation(payload: Payload, context: Context) -> Sequence[Report]:
     fields = Fields(payload)
     reservation_id = fields.whole("reservationId")
@@ -402,5 +409,5 @@ TRANSLATOR = Translator(
         )
     ),
     results={"GetVariables": lambda payload, context: (read_variable_results(payload, context),)},
-    told=TOLD,
+    told={**TOLD, ChangeCredential: _read_credential_word},
 )

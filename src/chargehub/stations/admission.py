@@ -1,4 +1,4 @@
-"""Which station may open a socket: looked up by identity, checked by credential.
+"""Which station may open a socket: looked up by identity; entry.py decides by what it presents.
 
 In a demo an unknown station is registered on the spot, with the password it came with.
 """
@@ -17,11 +17,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
-from chargehub.stations.credentials import hash_credential, verify
+from chargehub.stations.credentials import hash_credential
+from chargehub.stations.entry import (
+    Candidate,
+    Entry,
+    Presented,
+    Refusal,
+    SecurityProfile,
+    decide_entry,
+)
 from chargehub.stations.rules import is_identity
 from chargehub.stations.store import (
     charging_stations,
     connectors,
+    credential_changes,
     evses,
     locations,
     station_connections,
@@ -29,19 +38,6 @@ from chargehub.stations.store import (
 
 SELF_REGISTERED_POWER_W = 120_000
 SELF_REGISTERED_EVSES = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    station_id: int
-    identity: str
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    station_id: int
-    identity: str
-    credential_hash: bytes | None
 
 
 @dataclass(slots=True)
@@ -52,6 +48,8 @@ class Admission:
     clock: HubClock
     key: bytes
     self_registration: bool = False
+    organisation: str | None = None
+    """The operator's name, as the O of client certificates says it."""
     _asked: list[tuple[str, asyncio.Future[Candidate | None]]] = field(default_factory=list)
     """Who waits for the next query: those who come together are looked up together."""
     _answering: asyncio.Task[None] | None = None
@@ -89,22 +87,39 @@ class Admission:
                     charging_stations.c.id,
                     charging_stations.c.identity,
                     charging_stations.c.credential_hash,
+                    charging_stations.c.security_profile,
+                    charging_stations.c.bound_serial_number,
+                    credential_changes.c.credential_hash.label("pending_hash"),
                     name.label("name"),
-                ).where(
+                )
+                .join(
+                    credential_changes,
+                    credential_changes.c.station_id == charging_stations.c.id,
+                    isouter=True,
+                )
+                .where(
                     name == any_(literal(list(names), ARRAY(Text))),
                     charging_stations.c.decommissioned_at.is_(None),
                 )
             )
-        return {row.name: Candidate(row.id, row.identity, row.credential_hash) for row in rows}
+        return {
+            row.name: Candidate(
+                row.id,
+                row.identity,
+                row.credential_hash,
+                row.security_profile,
+                row.pending_hash,
+                row.bound_serial_number,
+            )
+            for row in rows
+        }
 
-    def admits(self, candidate: Candidate, password: bytes | None) -> bool:
-        """Say whether the password opens this station's door.
+    def decide(self, candidate: Candidate, presented: Presented) -> Entry | Refusal:
+        """Say how the station comes in, or why it does not."""
+        return decide_entry(candidate, presented, self.key, self.organisation)
 
-        A station without a credential enters in a demo only.
-        """
-        if candidate.credential_hash is None:
-            return self.self_registration
-        return password is not None and verify(self.key, candidate.credential_hash, password)
+    async def find_or_register(self, identity: str, password: bytes | None) -> Candidate | None:
+        return await self.find(identity) or await self.register(identity, password)
 
     async def register(self, identity: str, password: bytes | None) -> Candidate | None:
         """Register an unknown station of a demo; None where that is not allowed.
@@ -140,6 +155,7 @@ class Admission:
                 name=identity,
                 max_power_w=SELF_REGISTERED_POWER_W,
                 credential_hash=hash_credential(self.key, password) if password else None,
+                security_profile=SecurityProfile.BASIC if password else SecurityProfile.OPEN,
                 commissioned_at=self.clock.now(),
             )
             .returning(charging_stations.c.id)

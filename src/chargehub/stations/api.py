@@ -41,6 +41,7 @@ from chargehub.stations.commands import (
 )
 from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.control import StationControl
+from chargehub.stations.credential_change import CredentialChange
 from chargehub.stations.dispatch import CommandDesk
 from chargehub.stations.labels import Label, render_labels
 from chargehub.stations.queries import (
@@ -75,6 +76,7 @@ class StationParts:
     desk: CommandDesk
     control: StationControl
     commissioning: Commissioning
+    credential_change: CredentialChange
     public_url: str
     """Where drivers reach the hub; printed on labels."""
     read_charges: ReadCharges

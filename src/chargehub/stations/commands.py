@@ -6,7 +6,7 @@ UnsupportedByStation: callers ask for a capability and never for a version.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -177,6 +177,17 @@ class GetCompositeSchedule:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeCredential:
+    """Give the station another password for HTTP Basic (A01).
+
+    `CommandAnswer.told` is its word about that: Accepted, RebootRequired, Rejected and so on.
+    """
+
+    password: str = field(repr=False)
+    """40 hex digits: text of 2.x, or the hex of an AuthorizationKey (A00.FR.205, WP 7.2)."""
+
+
+@dataclass(frozen=True, slots=True)
 class RawCommand:
     """An OCPP request as the caller wrote it; validated against the station's own schema."""
 
@@ -200,6 +211,7 @@ Command = (
     | ClearChargingProfile
     | GetChargingProfiles
     | GetCompositeSchedule
+    | ChangeCredential
     | RawCommand
 )
 

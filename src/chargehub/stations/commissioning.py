@@ -23,9 +23,11 @@ from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError, Conflict, InvalidInput, NotFound
 from chargehub.kit.events import EventBus
 from chargehub.stations.commands import StationLink
+from chargehub.stations.credential_change import forget_change
 from chargehub.stations.credentials import generate_credential, hash_credential
+from chargehub.stations.entry import SecurityProfile, check_profile
 from chargehub.stations.events import RETIRED, HubLayoutChanged, StationWentOffline
-from chargehub.stations.fence import lock_fence, shut_out
+from chargehub.stations.fence import PARTING, ends_connection, lock_fence, shut_out
 from chargehub.stations.queries import find_station_in_service
 from chargehub.stations.rules import ImportLine, LineError, NewEvse, NewStation
 from chargehub.stations.store import charging_stations, connectors, evses, locations
@@ -122,6 +124,8 @@ async def _insert_stations(
             "name": item.name,
             "max_power_w": item.max_power_w,
             "registration": item.registration,
+            "security_profile": item.security_profile,
+            "bound_serial_number": item.bound_serial_number,
             "credential_hash": hash_credential(key, (item.credential or "").encode()),
             "credential_rotated_at": at,
             "commissioned_at": at,
@@ -263,11 +267,11 @@ class Commissioning:
         return done
 
     async def change(self, identity: str, changes: dict[str, Any], *, actor: str) -> None:
-        """Set columns of a station: name, location_id, max_power_w, registration."""
+        """Set columns of a station: its name, place, power, registration, how it must enter."""
         now = self._clock.now()
         was_online = False
         async with self._database.write() as connection:
-            if "registration" in changes:
+            if PARTING & changes.keys():
                 await lock_fence(connection)
             station = await _lock_station(connection, identity)
             different = {
@@ -275,14 +279,18 @@ class Commissioning:
             }
             if not different:
                 return
+            serial_number = changes.get("bound_serial_number", station.bound_serial_number)
+            profile = changes.get("security_profile", station.security_profile)
+            check_profile(profile, serial_number, before=station.security_profile)
             if "location_id" in different:
                 await _check_location(connection, different["location_id"])
             await _set(connection, station.id, **different)
-            if "registration" in different:
+            parts = await ends_connection(connection, station.id, different)
+            if parts:
                 was_online = await shut_out(connection, station.id, now)
             await audit(connection, now, actor, "station.changed", station.identity, **different)
         self._bus.publish(HubLayoutChanged(now))
-        if "registration" in different:
+        if parts:
             await self._part(station, now, was_online=was_online)
 
     async def rotate_credential(
@@ -300,6 +308,7 @@ class Commissioning:
                 credential_hash=hash_credential(self._key, fresh.encode()),
                 credential_rotated_at=now,
             )
+            await forget_change(connection, station.id)
             was_online = await shut_out(connection, station.id, now)
             await audit(connection, now, actor, "station.credential_rotated", station.identity)
         await self._part(station, now, was_online=was_online)
@@ -319,11 +328,18 @@ class Commissioning:
         self._bus.publish(HubLayoutChanged(now))
 
     async def replace(
-        self, identity: str, *, new_identity: str, actor: str, credential: str | None = None
+        self,
+        identity: str,
+        *,
+        new_identity: str,
+        actor: str,
+        credential: str | None = None,
+        security_profile: int | None = None,
     ) -> Commissioned:
         """Put another station in the place of this one: same location, EVSEs and gun codes.
 
-        The identity may stay the same: then only the device and its credential are new.
+        The identity may stay the same: then only the device and its credential are new. Unless
+        told, it must use the old one's security profile, but no certificate: it has none yet.
         """
         now = self._clock.now()
         async with self._database.write() as connection:
@@ -336,6 +352,9 @@ class Commissioning:
                 max_power_w=old.max_power_w,
                 evses=await _evses_of(connection, old.id),
                 credential=credential,
+                security_profile=min(old.security_profile, SecurityProfile.TLS_BASIC)
+                if security_profile is None
+                else security_profile,
             )
             was_online = await shut_out(connection, old.id, now)
             await _retire(connection, old.id, now)
@@ -426,6 +445,7 @@ async def _retire(connection: AsyncConnection, station_id: int, at: datetime) ->
     """Take a station out of service and free its identity and gun codes; return the codes."""
     await _set(connection, station_id, decommissioned_at=at)
     await jobs.post(connection, RETIRED, str(station_id), at)
+    await forget_change(connection, station_id)
     rows = await connection.execute(
         select(evses.c.gun_code).where(evses.c.station_id == station_id).order_by(evses.c.evse_no)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from http import HTTPStatus
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
@@ -15,6 +16,7 @@ from chargehub.kit.fields import CleanText, ShortText, explained
 from chargehub.kit.http import API_PREFIX, PayloadTooLarge, UnsupportedMediaType, problems
 from chargehub.stations import views
 from chargehub.stations.api import (
+    COMMAND_PROBLEMS,
     EvseNo,
     IdentityPath,
     Input,
@@ -31,7 +33,9 @@ from chargehub.stations.commissioning import (
     UnknownLocation,
     UnknownTimeZone,
 )
-from chargehub.stations.credentials import CREDENTIAL
+from chargehub.stations.credential_change import CredentialChangePending, ValidCredentials
+from chargehub.stations.credentials import CREDENTIAL, CREDENTIAL_LENGTHS
+from chargehub.stations.entry import SecurityProfileLowered, SerialNumberNeeded
 from chargehub.stations.queries import read_location
 from chargehub.stations.reports import RegistrationStatus
 from chargehub.stations.rules import (
@@ -41,6 +45,7 @@ from chargehub.stations.rules import (
     IDENTITY_PATTERN,
     MAX_EVSES,
     MAX_POWER_W,
+    SERIAL_NUMBER_PATTERN,
     NewEvse,
     NewStation,
     is_identity,
@@ -69,8 +74,30 @@ Identity = Annotated[
 ]
 Credential = Annotated[
     str,
-    StringConstraints(min_length=16, max_length=40, pattern=rf"^{CREDENTIAL.pattern}$"),
-    explained("16 to 40 letters, digits or signs of ASCII without spaces are needed."),
+    StringConstraints(
+        min_length=CREDENTIAL_LENGTHS[0],
+        max_length=CREDENTIAL_LENGTHS[1],
+        pattern=rf"^{CREDENTIAL.pattern}$",
+    ),
+    explained("16 to 64 letters, digits or signs of ASCII without spaces are needed."),
+]
+Profile = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=3,
+        description="Least OCPP security profile: 0 no password, 1 password, 2 password over TLS, "
+        "3 client certificate. It rises when the station is seen on a higher one, never falls.",
+        examples=[1],
+    ),
+]
+SerialNumber = Annotated[
+    str,
+    StringConstraints(pattern=SERIAL_NUMBER_PATTERN),
+    Field(
+        description="Serial number that the CN of the station's client certificate must be.",
+        examples=["DC120-2026-0042"],
+    ),
 ]
 GunCode = Annotated[str, StringConstraints(pattern=GUN_CODE_PATTERN)]
 Standard = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,36}$")]
@@ -127,12 +154,18 @@ class NewStationInput(Input):
         min_length=1, max_length=MAX_EVSES, examples=[[{"evse_no": 1}, {"evse_no": 2}]]
     )
     credential: Credential | None = Field(
-        None, description="16 to 40 characters; left out: one is made, which is better."
+        None,
+        description="16 to 40 characters, or up to 64 where the station takes so many; left out: "
+        "one is made, which is better.",
     )
     registration: RegistrationStatus = RegistrationStatus.ACCEPTED
+    security_profile: Profile = 1
+    bound_serial_number: SerialNumber | None = None
 
     @model_validator(mode="after")
-    def _distinct(self) -> NewStationInput:
+    def _consistent(self) -> NewStationInput:
+        if self.security_profile == 3 and self.bound_serial_number is None:
+            raise ValueError("Security profile 3 needs bound_serial_number")
         if len({item.evse_no for item in self.evses}) < len(self.evses):
             raise ValueError("Two EVSEs have the same number")
         codes = [item.gun_code for item in self.evses if item.gun_code is not None]
@@ -157,6 +190,8 @@ class NewStationInput(Input):
             ),
             credential=self.credential,
             registration=self.registration.value,
+            security_profile=self.security_profile,
+            bound_serial_number=self.bound_serial_number,
         )
 
 
@@ -167,6 +202,8 @@ class StationChange(Input):
     registration: RegistrationStatus | None = Field(
         None, description="What the station is told at its next boot; Rejected shuts it out."
     )
+    security_profile: Profile | None = None
+    bound_serial_number: SerialNumber | None = None
 
 
 class CredentialRequest(Input):
@@ -181,6 +218,9 @@ class ReplacementRequest(Input):
     )
     credential: Credential | None = Field(
         None, description="Left out: one is made.", examples=[None]
+    )
+    security_profile: Annotated[int, Field(ge=0, le=2)] | None = Field(
+        None, description="Left out: the old one's, at most 2.", examples=[None]
     )
 
 
@@ -204,6 +244,15 @@ class NewCredential(BaseModel):
     identity: str = Field(examples=["CS001"])
     credential: str = Field(
         description="Shown this once.", examples=["8f14e45fceea167a5a36dedd4bea2543c9a1b2d3"]
+    )
+
+
+class CredentialChangeResult(BaseModel):
+    command_id: UUID
+    status: str | None = Field(description="The station's own status word.", examples=["Accepted"])
+    valid_credentials: ValidCredentials = Field(
+        description="Which password the hub takes now. `both`: until the station uses one of them, "
+        "or, when it said RebootRequired, the new one."
     )
 
 
@@ -282,8 +331,8 @@ async def import_charging_stations(
     """Commission all stations of a CSV file, or none and say what is wrong in which line.
 
     Columns: identity, location, max_power_kw; optional: name, evses (default 2), gun_codes
-    (separated by spaces), credential. UTF-8, comma or semicolon, a header line. At most 2,000
-    stations.
+    (separated by spaces), credential, security_profile, serial_number. UTF-8, comma or semicolon,
+    a header line. At most 2,000 stations.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "text/csv":
@@ -301,12 +350,19 @@ async def import_charging_stations(
 
 @router.patch(
     "/charging-stations/{identity}",
-    responses=problems(*GUARDS, NotFound, UnknownLocation, PayloadTooLarge),
+    responses=problems(
+        *GUARDS,
+        NotFound,
+        UnknownLocation,
+        SecurityProfileLowered,
+        SerialNumberNeeded,
+        PayloadTooLarge,
+    ),
 )
 async def change_charging_station(
     identity: IdentityPath, body: StationChange, principal: Admin, parts: Parts
 ) -> views.StationDetail:
-    """Rename or move a station, or change its power or registration."""
+    """Rename or move a station, or change its power, registration or how it must enter."""
     await parts.commissioning.change(identity, _given(body), actor=principal.login)
     async with parts.database.read() as connection:
         return await station_detail(connection, parts, identity)
@@ -330,6 +386,23 @@ async def rotate_credential(
 
 
 @router.post(
+    "/charging-stations/{identity}/credential/change",
+    responses=problems(*GUARDS, *COMMAND_PROBLEMS, CredentialChangePending),
+)
+async def change_credential_over_ocpp(
+    identity: IdentityPath, principal: Admin, parts: Parts
+) -> CredentialChangeResult:
+    """Give the station another password over OCPP; nobody is shown it.
+
+    An error that says `valid_credentials` tells which password the hub takes now.
+    """
+    done = await parts.credential_change.change(identity, actor=principal.login)
+    return CredentialChangeResult(
+        command_id=done.command_id, status=done.status, valid_credentials=done.valid
+    )
+
+
+@router.post(
     "/charging-stations/{identity}/replace",
     status_code=201,
     responses=problems(*GUARDS, NotFound, IdentityTaken, PayloadTooLarge),
@@ -339,7 +412,11 @@ async def replace_charging_station(
 ) -> CommissionedStation:
     """Put another station in this one's place; location, EVSEs and gun codes stay."""
     done = await parts.commissioning.replace(
-        identity, new_identity=body.identity, actor=principal.login, credential=body.credential
+        identity,
+        new_identity=body.identity,
+        actor=principal.login,
+        credential=body.credential,
+        security_profile=body.security_profile,
     )
     return _commissioned(done)
 

@@ -12,8 +12,10 @@ import re
 import secrets
 
 GENERATED_BYTES = 20
-# A00.FR.205: 16 to 40 characters. Printable ASCII, because a keypad or a CSV has to carry it.
-CREDENTIAL = re.compile(r"[\x21-\x7e]{16,40}")
+# A00.FR.205: 16 to 40 characters, in 2.1 to 64. Printable ASCII, because a keypad or a CSV has to
+# carry it.
+CREDENTIAL_LENGTHS = (16, 64)
+CREDENTIAL = re.compile(r"[\x21-\x7e]{16,64}")
 HEX = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
 
 

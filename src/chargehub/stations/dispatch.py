@@ -27,6 +27,7 @@ from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError
 from chargehub.kit.secrets import hide_in_text, redacted
 from chargehub.stations.commands import (
+    ChangeCredential,
     Command,
     CommandAnswer,
     RawCommand,
@@ -60,6 +61,9 @@ class CommandDesk:
 
     def online_ids(self) -> frozenset[int]:
         return self._link.online_ids()
+
+    async def disconnect(self, station_id: int) -> None:
+        await self._link.disconnect(station_id)
 
     async def send(
         self,
@@ -95,6 +99,8 @@ class CommandDesk:
         except ChargeHubError as error:
             # A station's own words may repeat what it was told.
             error.detail, error.facts = hide_in_text(error.detail), redacted(error.facts)
+            if isinstance(command, ChangeCredential):
+                error.facts.pop("station_detail", None)
             await self._close(command_id, _outcome_of(error), error.code, {"detail": error.detail})
             error.facts["command_id"] = str(command_id)
             raise
@@ -105,7 +111,11 @@ class CommandDesk:
         except Exception:
             await self._close(command_id, "failed", ChargeHubError.code, None)
             raise
-        await self._close(command_id, "answered", answer.status, answer.payload)
+        if isinstance(command, ChangeCredential):
+            # Only its word: the rest may hold the password, under any name.
+            await self._close(command_id, "answered", answer.told or answer.status, None)
+        else:
+            await self._close(command_id, "answered", answer.status, answer.payload)
         return command_id, answer
 
     async def _begin(self, values: dict[str, Any], with_pending: WithPending | None) -> None:

@@ -6,7 +6,7 @@ what a station is (credential, registration, service) raises the epoch in the sa
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,10 @@ from chargehub.stations.store import station_connections
 
 FENCE_LOCK = 0x0C4A46E
 """Advisory lock: shared by every batch, exclusive while connections change their epoch."""
+
+
+PARTING = frozenset({"registration", "security_profile", "bound_serial_number"})
+"""Columns whose change may end the station's connection."""
 
 
 class ConnectionFence:
@@ -65,3 +69,21 @@ async def shut_out(connection: SqlConnection, station_id: int, at: datetime) -> 
         .returning(station_connections.c.station_id)
     )
     return closed.one_or_none() is not None
+
+
+async def ends_connection(
+    connection: SqlConnection, station_id: int, different: Mapping[str, Any]
+) -> bool:
+    """Say whether the station's socket, if it has one, is no longer what it was let in as."""
+    if "registration" in different:
+        return True
+    if not PARTING & different.keys():
+        return False
+    query = select(
+        station_connections.c.security_profile, station_connections.c.certified_serial
+    ).where(station_connections.c.station_id == station_id)
+    socket = (await connection.execute(query)).one_or_none()
+    if socket is None:
+        return False
+    rebound = "bound_serial_number" in different and socket.certified_serial is not None
+    return rebound or socket.security_profile < different.get("security_profile", 0)

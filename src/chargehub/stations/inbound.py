@@ -25,19 +25,12 @@ from chargehub.kit.group_commit import (
     Writes,
 )
 from chargehub.kit.secrets import REDACTED, hide_in_text, is_secret_name, redacted
-from chargehub.stations.events import (
-    BOOTED,
-    ConnectorStatusChanged,
-    StationOnline,
-    StationWentOffline,
-)
+from chargehub.stations.events import BOOTED, ConnectorStatusChanged
 from chargehub.stations.reports import (
+    BootRefused,
     BootReply,
     BootReported,
-    Connected,
-    ConnectionGranted,
     ConnectorStatus,
-    Disconnected,
     NoticeReported,
     RegistrationStatus,
     StatusReported,
@@ -65,100 +58,8 @@ def credible(at: datetime | None, received_at: datetime) -> datetime:
     return at
 
 
-@dataclass(slots=True, eq=False)
-class ConnectHandler:
-    """Gives each accepted socket the next epoch; the newest wins (P4 5.3).
-
-    None where the station was decommissioned, or its credential changed, since the handshake.
-    """
-
-    bus: EventBus
-
-    async def read(
-        self, connection: Connection, items: Sequence[Item[Connected]]
-    ) -> dict[int, tuple[int, str, str]]:
-        reports = [item.report for item in items]
-        cursor = await connection.execute(
-            """
-            WITH granted AS (
-                INSERT INTO station_connections AS c
-                    (station_id, epoch, protocol, remote, connected_at)
-                SELECT u.station_id, 1, u.protocol, u.remote, u.connected_at
-                FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[], %s::bytea[])
-                    AS u(station_id, protocol, remote, connected_at, credential_hash)
-                JOIN charging_stations s ON s.id = u.station_id AND s.decommissioned_at IS NULL
-                    AND s.credential_hash IS NOT DISTINCT FROM u.credential_hash
-                ON CONFLICT (station_id) DO UPDATE SET
-                    epoch = c.epoch + 1, protocol = EXCLUDED.protocol, remote = EXCLUDED.remote,
-                    connected_at = EXCLUDED.connected_at, disconnected_at = NULL
-                RETURNING station_id, epoch)
-            SELECT g.station_id, g.epoch, s.registration, s.identity
-            FROM granted g JOIN charging_stations s ON s.id = g.station_id
-            """,
-            (
-                [report.station_id for report in reports],
-                [report.protocol for report in reports],
-                [report.remote for report in reports],
-                [report.received_at for report in reports],
-                [report.credential_hash for report in reports],
-            ),
-        )
-        return {row[0]: (row[1], row[2], row[3]) for row in await cursor.fetchall()}
-
-    def decide(
-        self,
-        item: Item[Connected],
-        facts: dict[int, tuple[int, str, str]],
-        writes: Writes,  # noqa: ARG002 - the epoch was written by the read, which returns it
-    ) -> Decision[ConnectionGranted | None]:
-        report = item.report
-        if report.station_id not in facts:
-            return Decision(None)
-        epoch, registration, identity = facts[report.station_id]
-        event = StationOnline(report.station_id, identity, report.received_at)
-        return Decision(
-            ConnectionGranted(epoch, RegistrationStatus(registration)),
-            lambda: self.bus.publish(event),
-        )
-
-
-CLOSE_CONNECTION = BatchStatement(
-    "station_connections.close",
-    """
-    UPDATE station_connections c SET disconnected_at = u.at
-    FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[]) AS u(station_id, epoch, at)
-    WHERE c.station_id = u.station_id AND c.epoch = u.epoch AND c.disconnected_at IS NULL
-    """,
-)
-
-
-@dataclass(slots=True, eq=False)
-class DisconnectHandler:
-    """Marks a station offline, unless a newer socket has taken over."""
-
-    bus: EventBus
-
-    async def read(
-        self, connection: Connection, items: Sequence[Item[Disconnected]]
-    ) -> dict[int, tuple[int, str]]:
-        cursor = await connection.execute(
-            "SELECT c.station_id, c.epoch, s.identity FROM station_connections c"
-            " JOIN charging_stations s ON s.id = c.station_id WHERE c.station_id = ANY(%s)",
-            ([item.report.station_id for item in items],),
-        )
-        return {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
-
-    def decide(
-        self, item: Item[Disconnected], facts: dict[int, tuple[int, str]], writes: Writes
-    ) -> Decision[None]:
-        report = item.report
-        epoch, identity = facts.get(report.station_id, (-1, ""))
-        if epoch != report.epoch:
-            return Decision(None)
-        writes.add(CLOSE_CONNECTION, (report.station_id, report.epoch, report.received_at))
-        event = StationWentOffline(report.station_id, identity, report.received_at)
-        return Decision(None, lambda: self.bus.publish(event))
-
+BootFacts = tuple[str, int | None, str | None]
+"""Registration, heartbeat interval, the serial number that the socket's certificate names."""
 
 UPDATE_BOOT = BatchStatement(
     "charging_stations.boot",
@@ -189,19 +90,23 @@ class BootHandler:
 
     async def read(
         self, connection: Connection, items: Sequence[Item[BootReported]]
-    ) -> dict[int, tuple[str, int | None]]:
+    ) -> dict[int, BootFacts]:
         cursor = await connection.execute(
-            "SELECT id, registration, heartbeat_interval_s FROM charging_stations"
-            " WHERE id = ANY(%s)",
+            "SELECT s.id, s.registration, s.heartbeat_interval_s, c.certified_serial"
+            " FROM charging_stations s LEFT JOIN station_connections c ON c.station_id = s.id"
+            " WHERE s.id = ANY(%s)",
             ([item.report.station_id for item in items],),
         )
-        return {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
+        return {row[0]: (row[1], row[2], row[3]) for row in await cursor.fetchall()}
 
     def decide(
-        self, item: Item[BootReported], facts: dict[int, tuple[str, int | None]], writes: Writes
-    ) -> Decision[BootReply]:
+        self, item: Item[BootReported], facts: dict[int, BootFacts], writes: Writes
+    ) -> Decision[BootReply | BootRefused]:
         report = item.report
-        registration, interval = facts[report.station_id]
+        registration, interval, certified = facts[report.station_id]
+        # B01.FR.11: what a boot leaves out contradicts nothing; the certificate has proved it.
+        if certified and report.serial_number and report.serial_number != certified:
+            return _refuse_impostor(report, certified, writes)
         status = RegistrationStatus(registration)
         facts_text = _json(
             {
@@ -233,6 +138,22 @@ class BootHandler:
         if status is RegistrationStatus.ACCEPTED:
             return Decision(BootReply(status, interval or self.heartbeat_interval_s))
         return Decision(BootReply(status, self.retry_interval_s))
+
+
+def _refuse_impostor(
+    report: BootReported, certified: str, writes: Writes
+) -> Decision[BootReply | BootRefused]:
+    """Keep what A00.FR.408 recommends to keep, and nothing that the boot says of the station."""
+    assert report.serial_number is not None
+    payload = {
+        "type": "InvalidChargingStationCertificate",
+        "techInfo": "BootNotification names another serial number than the certificate",
+        "serial_number": report.serial_number,
+        "certified_serial": certified,
+    }
+    kind, at, text = "SecurityEventNotification", report.received_at, _json(payload)
+    writes.add(INSERT_NOTICE, (report.station_id, kind, at, at, True, text))
+    return Decision(BootRefused(report.serial_number, certified))
 
 
 INSERT_STATUS = BatchStatement(

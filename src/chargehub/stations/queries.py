@@ -18,6 +18,7 @@ from chargehub.kit.errors import NotFound
 from chargehub.stations.store import (
     charging_stations,
     connectors,
+    credential_changes,
     evses,
     locations,
     station_commands,
@@ -71,6 +72,12 @@ def _stations() -> Select[Any]:
         station_connections.c.protocol,
         station_connections.c.connected_at,
         station_connections.c.disconnected_at,
+        station_connections.c.security_profile.label("connection_profile"),
+        station_connections.c.tls,
+        select(credential_changes.c.requested_at)
+        .where(credential_changes.c.station_id == charging_stations.c.id)
+        .scalar_subquery()
+        .label("credential_change_requested_at"),
     ).join(
         station_connections,
         station_connections.c.station_id == charging_stations.c.id,

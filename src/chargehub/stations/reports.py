@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from chargehub.stations.entry import Entry
+
 
 class RegistrationStatus(StrEnum):
     ACCEPTED = "Accepted"
@@ -42,8 +44,10 @@ class Connected:
     protocol: str
     remote: str
     received_at: datetime
-    credential_hash: bytes | None
-    """What the handshake compared the password with."""
+    entry: Entry
+    """What the handshake let it in by."""
+    tls: str | None = None
+    """TLS version and cipher suite; None on a plain socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class ConnectionGranted:
 
 @dataclass(frozen=True, slots=True)
 class BootReported:
-    """BootNotification. Reply: BootReply."""
+    """BootNotification. Reply: BootReply, or BootRefused."""
 
     station_id: int
     received_at: datetime
@@ -84,6 +88,14 @@ class BootReported:
 class BootReply:
     status: RegistrationStatus
     interval_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class BootRefused:
+    """The serial number is not that of the certificate: close the socket (B01.FR.12)."""
+
+    serial_number: str
+    certified_serial: str
 
 
 @dataclass(frozen=True, slots=True)

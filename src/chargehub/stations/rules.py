@@ -32,7 +32,15 @@ MAX_NAME_LENGTH = 200
 MAX_IMPORT_ROWS = 2_000
 
 REQUIRED_COLUMNS = ("identity", "location", "max_power_kw")
-OPTIONAL_COLUMNS = ("name", "evses", "gun_codes", "credential")
+OPTIONAL_COLUMNS = (
+    "name",
+    "evses",
+    "gun_codes",
+    "credential",
+    "security_profile",
+    "serial_number",
+)
+SERIAL_NUMBER_PATTERN = r"^[!-~]([ -~]{0,23}[!-~])?$"  # CiString25Type, string[0..25] of 2.x
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,8 @@ class NewStation:
     credential: str | None = None
     """None: one is generated."""
     registration: str = "Accepted"
+    security_profile: int = 1
+    bound_serial_number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +166,13 @@ def _read_station(row: dict[str, str]) -> tuple[NewStation | None, list[tuple[st
     codes, count = found.get("gun_codes"), found.get("evses")
     if isinstance(codes, list) and isinstance(count, int) and codes and len(codes) != count:
         wrong.append(("gun_codes", f"{len(codes)} gun codes for {count} EVSEs."))
+    if found.get("security_profile") == 3 and found.get("serial_number") == "":
+        wrong.append(("serial_number", "Security profile 3 needs it."))
     if wrong:
         return None, wrong
-    power_w = found["max_power_kw"]
+    power_w, profile = found["max_power_kw"], found["security_profile"]
     assert isinstance(power_w, int)
+    assert isinstance(profile, int)
     assert isinstance(count, int)
     assert isinstance(codes, list)
     numbered = enumerate(codes or [new_gun_code() for _ in range(count)], start=1)
@@ -171,6 +184,8 @@ def _read_station(row: dict[str, str]) -> tuple[NewStation | None, list[tuple[st
             max_power_w=power_w,
             evses=tuple(NewEvse(number, power_w, code) for number, code in numbered),
             credential=row.get("credential") or None,
+            security_profile=profile,
+            bound_serial_number=str(found["serial_number"]) or None,
         ),
         [],
     )
@@ -221,7 +236,19 @@ def _gun_codes(text: str) -> list[str]:
 
 def _credential(text: str) -> str:
     if text and CREDENTIAL.fullmatch(text) is None:
-        raise UnusableValue("A credential has 16 to 40 printable ASCII characters.")
+        raise UnusableValue("A credential has 16 to 64 printable ASCII characters.")
+    return text
+
+
+def _security_profile(text: str) -> int:
+    if text not in {"", "0", "1", "2", "3"}:
+        raise UnusableValue("A number from 0 to 3 is needed.")
+    return int(text or 1)
+
+
+def _serial_number(text: str) -> str:
+    if text and re.fullmatch(SERIAL_NUMBER_PATTERN, text) is None:
+        raise UnusableValue("A serial number has 1 to 25 printable ASCII characters.")
     return text
 
 
@@ -233,6 +260,8 @@ _READERS = {
     "evses": _evse_count,
     "gun_codes": _gun_codes,
     "credential": _credential,
+    "security_profile": _security_profile,
+    "serial_number": _serial_number,
 }
 
 

@@ -57,6 +57,10 @@ charging_stations = Table(
     Column("registration", Text, nullable=False, server_default="Accepted"),
     Column("credential_hash", LargeBinary),
     Column("credential_rotated_at", DateTime(timezone=True)),
+    # The least with which it may connect; it rises with the highest one that it was seen on.
+    Column("security_profile", SmallInteger, nullable=False, server_default="1"),
+    # What the CN of its client certificate must say; given by the operator, never by the station.
+    Column("bound_serial_number", Text),
     Column("heartbeat_interval_s", Integer),
     Column("vendor", Text),
     Column("model", Text),
@@ -76,6 +80,7 @@ charging_stations = Table(
     Column("replaced_by_id", BigInteger, ForeignKey("charging_stations.id")),
     CheckConstraint("registration IN ('Accepted', 'Pending', 'Rejected')", name="registration"),
     CheckConstraint("max_power_w > 0", name="max_power_w"),
+    CheckConstraint("security_profile BETWEEN 0 AND 3", name="security_profile"),
     Index("ix_charging_stations_location_id", "location_id"),
 )
 # identifierString is case-insensitive: cs1 and CS1 are one station. A decommissioned identity may
@@ -142,6 +147,22 @@ station_connections = Table(
     Column("remote", Text, nullable=False),
     Column("connected_at", DateTime(timezone=True), nullable=False),
     Column("disconnected_at", DateTime(timezone=True)),
+    # How the newest socket came in.
+    Column("security_profile", SmallInteger, nullable=False, server_default="1"),
+    Column("certified_serial", Text),
+    Column("tls", Text),
+)
+
+# The password that a station has been told over OCPP, as long as nobody knows that it took it.
+credential_changes = Table(
+    "credential_changes",
+    metadata,
+    Column("station_id", BigInteger, ForeignKey(charging_stations.c.id), primary_key=True),
+    Column("credential_hash", LargeBinary, nullable=False),
+    Column("command_id", Uuid, nullable=False),
+    Column("requested_at", DateTime(timezone=True), nullable=False),
+    # The station took it and reboots first: its use of the old one says nothing.
+    Column("awaits_reboot", Boolean, nullable=False, server_default=text("false")),
 )
 
 station_notices = Table(

@@ -82,6 +82,12 @@ class StationSummary(BaseModel):
     protocol: str | None = Field(
         description="What it spoke when it last connected; a text to show, not to decide by."
     )
+    security_profile: int = Field(
+        description="The least OCPP security profile with which it may connect.", examples=[1]
+    )
+    connection_profile: int | None = Field(
+        description="The one of its newest connection; null when it was never here.", examples=[2]
+    )
     status: ConnectorStatus = Field(description="Of the station as a whole, where it tells one.")
     status_at: datetime | None
     error_code: str | None
@@ -104,7 +110,18 @@ class StationDetail(StationSummary):
     heartbeat_interval_s: int | None
     connected_at: datetime | None = Field(description="When its newest connection began.")
     disconnected_at: datetime | None
+    tls: str | None = Field(
+        description="TLS version and cipher suite of its newest connection.",
+        examples=["TLSv1.3 TLS_AES_256_GCM_SHA384"],
+    )
+    bound_serial_number: str | None = Field(
+        description="What the CN of its client certificate must be.", examples=["DC120-2026-0042"]
+    )
     credential_rotated_at: datetime | None
+    credential_change_requested_at: datetime | None = Field(
+        description="Since when two passwords are valid, because the outcome of a change over OCPP "
+        "is not known; else null."
+    )
     commissioned_at: datetime
 
 
@@ -230,6 +247,8 @@ def station_summary(
         registration=RegistrationStatus(row.registration),
         online=row.id in now.online_ids,
         protocol=row.protocol,
+        security_profile=row.security_profile,
+        connection_profile=row.connection_profile,
         status=read_status(row.status),
         status_at=row.status_at,
         error_code=_error(row.error_code),
@@ -254,7 +273,10 @@ def station_detail(row: Row[Any], summary: StationSummary) -> StationDetail:
         heartbeat_interval_s=row.heartbeat_interval_s,
         connected_at=row.connected_at,
         disconnected_at=row.disconnected_at,
+        tls=row.tls,
+        bound_serial_number=row.bound_serial_number,
         credential_rotated_at=row.credential_rotated_at,
+        credential_change_requested_at=row.credential_change_requested_at,
         commissioned_at=row.commissioned_at,
     )
 

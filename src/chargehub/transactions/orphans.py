@@ -143,7 +143,7 @@ class CloseHandler:
         writes.add(CLOSE_BY_POLICY, (found.id, ended_at, energy, flags))
         schedule_settlement(writes, found.id, report.received_at)
         if report.actor is not None:
-            act = (report.received_at, report.actor, "transaction.closed", str(found.id))
+            act = (report.received_at, report.actor, "transaction.closed", str(found.id), "{}")
             writes.add(AUDIT, act)
         ended = TransactionEnded(found.id, found.station_id, found.evse_no, ended_at, energy)
         return Decision(reply=True, on_commit=lambda: self._closed(ended))

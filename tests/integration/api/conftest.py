@@ -40,6 +40,7 @@ from chargehub.smart_charging.composite import Supply
 from chargehub.stations.api import StationParts
 from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.control import StationControl
+from chargehub.stations.credential_change import CredentialChange
 from chargehub.stations.dispatch import CommandDesk
 from chargehub.stations.fence import ConnectionFence
 from chargehub.stations.store import charging_stations
@@ -176,6 +177,7 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
             desk,
             StationControl(database, desk, clock, bus),
             Commissioning(database, clock, STATION_KEY, bus, link),
+            CredentialChange(database, clock, STATION_KEY, bus, desk),
             PUBLIC_URL,
             read_charges,
         ),

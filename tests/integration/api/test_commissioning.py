@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import func, select
 
+from chargehub.stations.commands import ChangeCredential, StationTimeout
 from chargehub.stations.credentials import verify
 from chargehub.stations.events import HubLayoutChanged
 from chargehub.stations.store import charging_stations
@@ -153,7 +154,7 @@ async def test_rotated_credential_voids_the_old_one_and_the_connection(hub: Runn
     )
     assert response.json()["credential"] == chosen
     assert await opens(hub, "rotated", chosen)
-    for bad in ("short", "x" * 41, "with space in between", "zwölf-zeichen-und-mehr"):
+    for bad in ("short", "x" * 65, "with space in between", "zwölf-zeichen-und-mehr"):
         refused = await hub.admin.post(
             "/charging-stations/rotated/credential", json={"credential": bad}
         )
@@ -335,3 +336,65 @@ async def test_locations_are_created_and_changed(hub: RunningApi) -> None:
     problem_of(zone, 422, "unknown-time-zone")
     nowhere = await hub.admin.patch("/locations/nowhere", json={"name": "x"})
     problem_of(nowhere, 404, "not-found")
+
+
+async def test_how_a_station_must_enter_is_commissioned_shown_and_only_raised(
+    hub: RunningApi,
+) -> None:
+    await make_station(hub, "entry", "north", security_profile=2)
+    path = "/charging-stations/entry"
+    detail = (await hub.viewer.get(path)).json()
+    assert (detail["security_profile"], detail["connection_profile"]) == (2, None)
+    lowered = await hub.admin.patch(path, json={"security_profile": 1})
+    problem_of(lowered, 409, "security-profile-lowered")
+    unbound = await hub.admin.patch(path, json={"security_profile": 3})
+    problem_of(unbound, 422, "serial-number-needed")
+    problem_of(await hub.admin.patch(path, json={"security_profile": 4}), 422, "invalid-input")
+    raised = {"security_profile": 3, "bound_serial_number": "DC120-0042"}
+    detail = (await hub.admin.patch(path, json=raised)).json()
+    assert {key: detail[key] for key in raised} == raised
+
+
+async def test_import_says_how_stations_must_enter(hub: RunningApi) -> None:
+    header = "identity,location,max_power_kw,security_profile,serial_number\n"
+    lines = "in-1,north,120,,\nin-2,north,120,3,SN 2\n"
+    content = (header + lines).encode()
+    response = await hub.admin.post("/charging-stations/import", content=content, headers=CSV)
+    assert response.status_code == 201, response.text
+    for identity, profile, serial in (("in-1", 1, None), ("in-2", 3, "SN 2")):
+        detail = (await hub.viewer.get(f"/charging-stations/{identity}")).json()
+        assert (detail["security_profile"], detail["bound_serial_number"]) == (profile, serial)
+    wrong = header + "in-3,north,120,4,\nin-4,north,120,3,\nin-5,north,120,2,é\n"
+    response = await hub.admin.post(
+        "/charging-stations/import", content=wrong.encode(), headers=CSV
+    )
+    errors = problem_of(response, 422, "import-refused")["errors"]
+    assert [(error["line"], error["column"]) for error in errors] == [
+        (2, "security_profile"),
+        (3, "serial_number"),
+        (4, "serial_number"),
+    ]
+
+
+async def test_credential_is_changed_over_ocpp_and_not_shown(hub: RunningApi) -> None:
+    made = await make_station(hub, "over-ocpp", "north")
+    path = "/charging-stations/over-ocpp/credential/change"
+    problem_of(await hub.operator.post(path), 403, "forbidden")
+    offline = problem_of(await hub.admin.post(path), 409, "station-offline")
+    assert offline["valid_credentials"] == "old"
+    station_id = await hub.station_id("over-ocpp")
+    hub.link.online.add(station_id)
+    response = await hub.admin.post(path)
+    assert response.status_code == 200, response.text
+    assert (response.json()["status"], response.json()["valid_credentials"]) == ("Accepted", "new")
+    _, command = hub.link.sent[-1]
+    assert isinstance(command, ChangeCredential)
+    assert command.password not in response.text + repr(command)
+    assert await opens(hub, "over-ocpp", command.password)
+    assert not await opens(hub, "over-ocpp", made["credential"])
+    hub.link.script(station_id, StationTimeout(sent=True))
+    problem = problem_of(await hub.admin.post(path), 504, "station-timeout")
+    assert problem["valid_credentials"] == "both"
+    problem_of(await hub.admin.post(path), 409, "credential-change-pending")
+    detail = (await hub.viewer.get("/charging-stations/over-ocpp")).json()
+    assert detail["credential_change_requested_at"] is not None

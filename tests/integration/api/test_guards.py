@@ -87,6 +87,7 @@ LEAST_ROLE = {
         POST /charging-stations/import
         PATCH /charging-stations/{identity}
         POST /charging-stations/{identity}/credential
+        POST /charging-stations/{identity}/credential/change
         POST /charging-stations/{identity}/replace
         POST /charging-stations/{identity}/decommission
     """,

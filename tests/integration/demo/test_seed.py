@@ -132,3 +132,22 @@ async def test_what_a_person_changed_stays(database: Database, files: DemoFiles)
         again = (await connection.execute(select(charging_stations).where(gone))).all()
     assert len(again) == 1
     assert "QZ-005" not in files.read_stations()
+
+
+async def test_with_tls_a_third_each_have_profiles_1_2_and_3(
+    database: Database, files: DemoFiles
+) -> None:
+    query = (
+        "SELECT security_profile, bound_serial_number IS NOT NULL, count(*)"
+        " FROM charging_stations WHERE location_id = 'quzhou-hub' GROUP BY 1, 2 ORDER BY 1"
+    )
+    await seed(database, KEY, files, AT, tls=True)
+    async with database.read() as connection:
+        rows = (await connection.execute(text(query))).all()
+    assert [tuple(row) for row in rows] == [(1, False, 31), (2, False, 30), (3, True, 30)]
+    lines = files.profiles_path.read_text().splitlines()
+    assert lines[:1] + lines[6:8] == ["identity,security_profile", "QZ-006,3", "QZ-007,3"]
+    await seed(database, KEY, files, AT)
+    async with database.read() as connection:
+        rows = (await connection.execute(text(query))).all()
+    assert [tuple(row) for row in rows] == [(1, False, 91)]

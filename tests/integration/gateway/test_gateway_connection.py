@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from chargehub.kit.clock import wall_now
 from chargehub.stations.commands import ClearCache, StationOffline
 from chargehub.stations.events import StationWentOffline
-from chargehub.stations.inbound import DisconnectHandler
+from chargehub.stations.presence import DisconnectHandler
 from chargehub.stations.reports import Disconnected
 from tests.hub_fixtures import (
     BOOTS,

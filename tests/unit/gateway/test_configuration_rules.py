@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chargehub.gateway.configuration_rules import refused_write
+from chargehub.gateway.configuration_rules import refused_downgrade, refused_write
 
 
 def change(key: str, value: str) -> tuple[str, dict[str, Any]]:
@@ -72,3 +72,39 @@ def test_the_dangerous_write_is_refused_with_a_reason(
     refused = refused_write(*request_)
     assert refused is not None
     assert refused.startswith(reason)
+
+
+def _variable(component: str, value: object) -> dict[str, Any]:
+    name = {"component": {"name": component}, "variable": {"name": "securityProfile"}}
+    return {"setVariableData": [name | {"attributeValue": value}]}
+
+
+@pytest.mark.parametrize("profile", [0, 1, 2, 3])
+@pytest.mark.parametrize("wanted", [0, 1, 2, 3])
+def test_no_request_lowers_the_security_profile(profile: int, wanted: int) -> None:
+    text = str(wanted)
+    for action, payload in (
+        ("ChangeConfiguration", {"key": "securityprofile", "value": text}),
+        ("SetNetworkProfile", {"connectionData": {"securityProfile": wanted}}),
+        ("SetVariables", _variable("SecurityCtrlr", text)),
+        ("SetVariables", _variable("NetworkConfiguration", text)),
+    ):
+        refused = refused_downgrade(action, payload, profile)
+        assert (refused is not None) == (wanted < profile)
+
+
+@pytest.mark.parametrize(
+    ("action", "payload"),
+    [
+        ("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "1"}),
+        ("ChangeConfiguration", {"key": ["SecurityProfile"], "value": "1"}),
+        ("ChangeConfiguration", {"key": "SecurityProfile", "value": "one"}),
+        ("SetNetworkProfile", {"connectionData": [1]}),
+        ("SetNetworkProfile", {}),
+        ("SetVariables", {"setVariableData": [7, {}, None]}),
+        ("SetVariables", {"setVariableData": 7}),
+        ("Reset", {"securityProfile": 1}),
+    ],
+)
+def test_what_sets_no_profile_is_none_of_this_rule(action: str, payload: dict[str, Any]) -> None:
+    assert refused_downgrade(action, payload, 3) is None

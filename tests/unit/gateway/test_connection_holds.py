@@ -6,9 +6,10 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from chargehub.gateway.connection import StationConnection, StationSocket
+from chargehub.gateway.connection import StationConnection
 from chargehub.gateway.intake import Intake
 from chargehub.gateway.rate_limit import RateLimit
+from chargehub.gateway.station_socket import StationSocket
 from chargehub.gateway.translators import TRANSLATORS
 from chargehub.kit.clock import ClockPair, HubClock
 from chargehub.ocpp import OcppSession, OcppVersion

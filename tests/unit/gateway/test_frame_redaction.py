@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargehub.gateway.frame_redaction import is_plain, without_secrets
+from chargehub.gateway.frame_redaction import is_plain, without_echo, without_secrets
 from chargehub.kit.secrets import REDACTED
 
 MARK = "zq8fKx"
@@ -130,3 +130,28 @@ json_values = st.recursive(
 def test_any_text_can_be_kept(text: str | bytes) -> None:
     shown = without_secrets(text)
     assert without_secrets(shown) in {shown, REDACTED} or REDACTED in shown
+
+
+SECRET_ECHO = "zq8fKx0123456789"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[3,"1",{{"status":"Accepted","value":"{SECRET_ECHO}"}}]',
+        f'[3,"1",{{"status":"Accepted","anything":["{SECRET_ECHO}"]}}]',
+        f'[3,"1","{SECRET_ECHO}"]',
+        f'[4,"1","InternalError","it was {SECRET_ECHO}",{{"echo":"{SECRET_ECHO}"}}]',
+        f'[3,"1",{{"status":"Accepted","value":"{SECRET_ECHO}',
+    ],
+)
+def test_an_answer_to_a_secret_keeps_only_words_of_the_standard(text: str) -> None:
+    assert SECRET_ECHO not in without_echo(text)
+
+
+def test_what_such_an_answer_says_in_words_stays() -> None:
+    item = '{"component":{"name":"SecurityCtrlr"},"attributeStatus":"Accepted"}'
+    text = f'[3,"1",{{"setVariableResult":[{item}]}}]'
+    assert without_echo(text) == text
+    error = '[4,"1","NotSupported","why",{}]'
+    assert without_echo(error) == '[4,"1","NotSupported","(redacted)",{}]'

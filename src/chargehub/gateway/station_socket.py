@@ -1,0 +1,43 @@
+"""A station's socket as the WebSocket library gives it, with a short way for whole messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection
+from websockets.frames import DATA_OPCODES, Frame, Opcode
+
+
+class StationSocket(ServerConnection):
+    """A server connection that can hand over whole messages at once, and knows its last sign.
+
+    While `direct` is set, a text message goes there from the network's own callback; through the
+    queue of `recv` each would cost a task switch. What is fragmented or binary takes the queue, and
+    then so does everything behind it, until the queue's reader sets `direct` again.
+    """
+
+    admitted: Any = None
+    last_heard: float = 0.0
+    """Of anything at all, pings and pongs included."""
+    direct: Callable[[str, float], None] | None = None
+    """Takes a text and the loop's time at which it came."""
+
+    def process_event(self, event: Any) -> None:
+        self.last_heard = now = self.loop.time()
+        if self.direct is not None and isinstance(event, Frame) and event.opcode in DATA_OPCODES:
+            if event.opcode is Opcode.TEXT and event.fin:
+                try:
+                    text = str(event.data, "utf-8")
+                except UnicodeDecodeError:
+                    pass  # The queue's reader fails the connection as RFC 6455 8.1 wants.
+                else:
+                    self.direct(text, now)
+                    return
+            self.direct = None
+        super().process_event(event)
+
+    @property
+    def queued(self) -> bool:
+        """True while messages wait for `recv`."""
+        return len(self.recv_messages.frames) > 0
