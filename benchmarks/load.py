@@ -22,9 +22,25 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.stations import LoadStation, MeteringStation, SessionStation, Tally
+from benchmarks.stations import (
+    EventStation,
+    EventStation21,
+    LoadStation,
+    MeteringStation,
+    SessionStation,
+    Tally,
+)
 
-SCENARIOS = ("metering", "metering-5-moments", "sessions", "fixed-rate", "storm", "idle")
+SCENARIOS: dict[str, Callable[..., LoadStation]] = {
+    "metering": MeteringStation,
+    "metering-5-moments": partial(MeteringStation, moments=5),
+    "events-2.0.1": EventStation,
+    "events-2.1": EventStation21,
+    "sessions": SessionStation,
+    "fixed-rate": partial(MeteringStation, closed_loop=False),
+    "storm": LoadStation,
+    "idle": LoadStation,
+}
 ANSWER_DEADLINE_S = 60.0
 CONNECT_DEADLINE_S = 120.0
 CONNECTING_AT_ONCE = 200
@@ -55,18 +71,8 @@ def tell(event: str, **facts: Any) -> None:
 
 def build_station(plan: Plan, number: int, tally: Tally) -> LoadStation:
     identity = f"{plan.prefix}-{number:05d}"
-    common = (identity, plan.host, plan.path, plan.password.encode(), tally)
-    match plan.scenario:
-        case "metering":
-            return MeteringStation(*common)
-        case "metering-5-moments":
-            return MeteringStation(*common, moments=5)
-        case "fixed-rate":
-            return MeteringStation(*common, closed_loop=False)
-        case "sessions":
-            return SessionStation(*common)
-        case _:
-            return LoadStation(*common)
+    build = SCENARIOS[plan.scenario]
+    return build(identity, plan.host, plan.path, plan.password.encode(), tally)
 
 
 def settle_once(future: asyncio.Future[bool], result: bool) -> None:

@@ -15,6 +15,10 @@ BOOT = (
     '{"chargePointVendor":"Bench","chargePointModel":"DC-120-2",'
     '"chargePointSerialNumber":"%s","firmwareVersion":"1.0.0"}'
 )
+BOOT_2 = (
+    '{"reason":"PowerUp","chargingStation":{"vendorName":"Bench","model":"DC-120-2",'
+    '"serialNumber":"%s","firmwareVersion":"1.0.0"}}'
+)
 STATUS = '{"connectorId":1,"errorCode":"NoError","status":"%s","timestamp":"%s"}'
 AUTHORIZE = '{"idTag":"%s"}'
 START = '{"connectorId":1,"idTag":"%s","meterStart":%d,"timestamp":"%s"}'
@@ -35,6 +39,26 @@ _FIVE_VALUES = (
 _ONE_VALUE = (
     '{"timestamp":"%s","sampledValue":[{"value":"%s",' + _COMMON + ","
     '"measurand":"Energy.Active.Import.Register","location":"Outlet","unit":"Wh"}]}'
+)
+
+_EVENT = (
+    '{"eventType":"%s","timestamp":"%s","triggerReason":"%s","seqNo":%d,'
+    '"transactionInfo":{"transactionId":"%s","chargingState":"Charging"},'
+    '"evse":{"id":1,"connectorId":1}%s}'
+)
+_TOKEN = ',"idToken":{"idToken":"%s","type":"ISO14443"}'
+_FIVE_VALUES_2 = (
+    ',"meterValue":[{"timestamp":"%s","sampledValue":['
+    '{"value":%s,"context":"Sample.Periodic","measurand":"Energy.Active.Import.Register",'
+    '"location":"Outlet","unitOfMeasure":{"unit":"Wh"}},'
+    '{"value":100.8,"context":"Sample.Periodic","measurand":"Power.Active.Import",'
+    '"location":"Outlet","unitOfMeasure":{"unit":"kW"}},'
+    '{"value":612.4,"context":"Sample.Periodic","measurand":"Voltage",'
+    '"location":"Outlet","unitOfMeasure":{"unit":"V"}},'
+    '{"value":164.6,"context":"Sample.Periodic","measurand":"Current.Import",'
+    '"location":"Outlet","unitOfMeasure":{"unit":"A"}},'
+    '{"value":47,"context":"Sample.Periodic","measurand":"SoC",'
+    '"location":"EV","unitOfMeasure":{"unit":"Percent"}}]}]'
 )
 
 _second_texts: dict[int, str] = {}
@@ -68,3 +92,20 @@ def five_moments(transaction_id: str, at_ms: int, register_mwh: int) -> str:
         for index in range(5)
     )
     return f'{{"connectorId":1,"transactionId":{transaction_id},"meterValue":[{moments}]}}'
+
+
+def event_started(transaction_id: str, at_ms: int, seq_no: int, id_token: str) -> str:
+    """TransactionEvent of 2.x that begins a transaction with a token."""
+    more = _TOKEN % id_token
+    return _EVENT % ("Started", timestamp(at_ms), "Authorized", seq_no, transaction_id, more)
+
+
+def event_sampled(transaction_id: str, at_ms: int, seq_no: int, register_mwh: int) -> str:
+    """TransactionEvent of 2.x with the same five values as `five_values`."""
+    more = _FIVE_VALUES_2 % (timestamp(at_ms), register(register_mwh))
+    stamp = timestamp(at_ms)
+    return _EVENT % ("Updated", stamp, "MeterValuePeriodic", seq_no, transaction_id, more)
+
+
+def event_ended(transaction_id: str, at_ms: int, seq_no: int) -> str:
+    return _EVENT % ("Ended", timestamp(at_ms), "StopAuthorized", seq_no, transaction_id, "")

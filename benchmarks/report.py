@@ -12,17 +12,26 @@ from benchmarks.plan import (
     CHARGEHUB,
     ECHO,
     ECHO_OTHER_LOOP,
+    EVENTS_21,
+    EVENTS_201,
     FIXED_RATE,
     HEADLINE,
     IDLE,
+    LOGGED,
     OCPP_PACKAGE,
+    OURS,
     STORM,
     SUBJECTS,
     TITLES,
 )
 
 Record = dict[str, Any]
-NAMES = {CHARGEHUB: "ChargeHub", ECHO: "bare echo", OCPP_PACKAGE: "`ocpp` package"}
+NAMES = {
+    CHARGEHUB: "ChargeHub",
+    LOGGED: "ChargeHub with its frame log",
+    ECHO: "bare echo",
+    OCPP_PACKAGE: "`ocpp` package",
+}
 
 
 def summarise(records: Sequence[Record], facts: Record, seconds: float) -> Record:
@@ -37,8 +46,9 @@ def summarise(records: Sequence[Record], facts: Record, seconds: float) -> Recor
         return round(median(values), 3) if values else None
 
     cpu = "server_cpu_us_per_message"
-    ours, echo, package = (middle(subject, HEADLINE, cpu) for subject in SUBJECTS)
-    durable = [record for record in records if record["subject"] == CHARGEHUB]
+    ours, logged, echo, package = (middle(subject, HEADLINE, cpu) for subject in SUBJECTS)
+    events_201, events_21 = (middle(LOGGED, name, cpu) for name in (EVENTS_201, EVENTS_21))
+    durable = [record for record in records if record["subject"] in OURS]
     return {
         "durable_cpu_us_per_message": ours,
         "echo_cpu_us_per_message": echo,
@@ -46,6 +56,11 @@ def summarise(records: Sequence[Record], facts: Record, seconds: float) -> Recor
         "postgres_cpu_us_per_message": middle(CHARGEHUB, HEADLINE, "postgres_cpu_us_per_message"),
         "ratio_to_echo": ratio(ours, echo),
         "ratio_to_ocpp_package": ratio(ours, package),
+        "logged_cpu_us_per_message": logged,
+        "ratio_to_echo_with_frame_log": ratio(logged, echo),
+        "frame_log_share": ratio(logged and ours and logged - ours, logged),
+        "events_2_0_1_ratio_to_metering": ratio(events_201, logged),
+        "events_2_1_ratio_to_metering": ratio(events_21, logged),
         "echo_other_loop_cpu_us_per_message": middle(ECHO_OTHER_LOOP, HEADLINE, cpu),
         "throughput_per_s": middle(CHARGEHUB, HEADLINE, "throughput_per_s"),
         "p99_ms_at_1000_per_s": middle(CHARGEHUB, FIXED_RATE, "p99_ms"),
@@ -111,7 +126,7 @@ IDLE_HEAD = ("", "kB a connection", "server RSS MB", "still connected")
 
 
 def load_row(record: Record) -> Sequence[str]:
-    durable = record["subject"] == CHARGEHUB
+    durable = record["subject"] in OURS
     return (
         NAMES[record["subject"]],
         f"{record['throughput_per_s']:,.0f}",
@@ -155,6 +170,20 @@ def heading(results: Record) -> str:
         ("CPU of the bare echo", "echo_cpu_us_per_message", "µs", ""),
         ("ratio to the echo", "ratio_to_echo", "", "at most 3"),
         ("ratio to the `ocpp` package", "ratio_to_ocpp_package", "", "at most 0.25"),
+        (
+            "ratio to the echo with the frame log on",
+            "ratio_to_echo_with_frame_log",
+            "",
+            "at most 3.5",
+        ),
+        ("the frame log's share of a message", "frame_log_share", "", "at most 0.25"),
+        (
+            "a TransactionEvent of 2.0.1 to MeterValues, both logged",
+            "events_2_0_1_ratio_to_metering",
+            "",
+            "at most 1.3",
+        ),
+        ("the same of 2.1", "events_2_1_ratio_to_metering", "", "at most 1.3"),
         ("durable MeterValues a second", "throughput_per_s", "", "at least 8,000"),
         ("p99 reply at 1,000 a second", "p99_ms_at_1000_per_s", "ms", "at most 50"),
         ("acknowledged messages", "acknowledged", "", ""),

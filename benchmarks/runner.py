@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.database import BenchDatabase
-from benchmarks.plan import CHARGEHUB, ECHO_OTHER_LOOP, OCPP_PACKAGE, Run
+from benchmarks.plan import ECHO_OTHER_LOOP, LOGGED, OCPP_PACKAGE, OURS, Run
 from benchmarks.processes import (
     cpu_seconds,
     free_port,
@@ -112,10 +112,10 @@ class Bench:
 
     def execute(self, run: Run, progress: str) -> None:
         print(f"[{progress}] {run.subject}: {run.name} ...", end=" ", flush=True)
-        if run.subject == CHARGEHUB:
+        if run.subject in OURS:
             with self.database.copied() as database:
                 since_ms = int(time.time() * 1000)
-                with self._chargehub(database) as (pid, port):
+                with self._chargehub(run.subject, database) as (pid, port):
                     observer = Observer(pid, database)
                     done = self._drive(run, observer, port)
                     if run.scenario == "sessions":
@@ -134,18 +134,19 @@ class Bench:
         return {**machine(), "event_loop": loop, "postgres": self.database.facts()}
 
     @contextmanager
-    def _chargehub(self, database: BenchDatabase) -> Iterator[tuple[int, int]]:
+    def _chargehub(self, subject: str, database: BenchDatabase) -> Iterator[tuple[int, int]]:
         port = free_port()
         env = {
             "CHARGEHUB_DATABASE_URL": database.url,
             "CHARGEHUB_SECRET_KEY": self.secret,
             "CHARGEHUB_API_PORT": "0",
             "CHARGEHUB_OCPP_PORT": str(port),
+            "CHARGEHUB_FRAME_LOG": str(subject == LOGGED),
             # A closed loop is a flood by design.
             "CHARGEHUB_LIMITS__MESSAGES_PER_S": "1000000",
             "CHARGEHUB_LIMITS__MESSAGES_BURST": "1000000",
         }
-        log_path = self.logs / f"{CHARGEHUB}.log"
+        log_path = self.logs / f"{subject}.log"
         with running(["chargehub", "serve"], port, log_path, env) as process:
             self.uvloop = uses_uvloop(process.pid)
             yield process.pid, port

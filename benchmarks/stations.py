@@ -48,9 +48,12 @@ class Acknowledged:
 class LoadStation(StationSocket):
     """Connects, boots, then waits for `begin`. Subclasses decide what follows an answer."""
 
+    subprotocol = "ocpp1.6"
+    boot = payloads.BOOT
+
     def __init__(self, identity: str, host: str, path: str, password: bytes, tally: Tally) -> None:
         authorization = identity.encode() + b":" + password if password else b""
-        super().__init__(host, path + identity, "ocpp1.6", authorization)
+        super().__init__(host, path + identity, self.subprotocol, authorization)
         self.identity = identity
         self.id_tag = f"tag-{identity}"
         self.tally = tally
@@ -68,7 +71,7 @@ class LoadStation(StationSocket):
     # The socket's side.
 
     def opened(self) -> None:
-        self.call("BootNotification", payloads.BOOT % self.identity)
+        self.call("BootNotification", self.boot % self.identity)
 
     def lost(self, reason: str) -> None:
         self.tally.errors[reason] += 1
@@ -257,6 +260,57 @@ class MeteringStation(LoadStation):
 
     def _send(self, intended: float) -> None:
         self.send_meter_values(self._build, self._moments, intended)
+
+
+class EventStation(LoadStation):
+    """Starts a transaction of 2.x, then sends TransactionEvents as fast as they are answered."""
+
+    subprotocol = "ocpp2.0.1"
+    boot = payloads.BOOT_2
+
+    def __init__(self, identity: str, host: str, path: str, password: bytes, tally: Tally) -> None:
+        super().__init__(identity, host, path, password, tally)
+        self._seq_no = 0
+        self._kind = ""
+
+    def begin(self) -> None:
+        self.begin_ms = self.next_ms()
+        # Unique over runs on one database: the time tells them apart.
+        self.transaction_id = f"{self.identity}-{self.begin_ms}"
+        self._tell("Started", payloads.event_started(*self._now(self.begin_ms), self.id_tag))
+
+    def answered(self, action: str, payload: bytes) -> None:
+        match self._kind:
+            case "Started":
+                self.kept.starts += 1
+            case "Updated":
+                self.note_samples(1)
+            case "Ended":
+                self.kept.stops += 1
+            case _:
+                super().answered(action, payload)
+
+    def proceed(self, action: str) -> None:  # noqa: ARG002  Its events tell more than the action.
+        if self._kind in ("Started", "Updated") and not self.tally.stopping:
+            at_ms = self._sample_ms = self.next_ms()
+            register = self.register_mwh(at_ms)
+            self._tell("Updated", payloads.event_sampled(*self._now(at_ms), register))
+
+    def finish(self) -> None:
+        if self._kind:
+            self._tell("Ended", payloads.event_ended(*self._now(self.next_ms())))
+
+    def _now(self, at_ms: int) -> tuple[str, int, int]:
+        self._seq_no += 1
+        return self.transaction_id, at_ms, self._seq_no - 1
+
+    def _tell(self, kind: str, payload: str) -> None:
+        self._kind = kind
+        self.call("TransactionEvent", payload)
+
+
+class EventStation21(EventStation):
+    subprotocol = "ocpp2.1"
 
 
 class SessionStation(LoadStation):
