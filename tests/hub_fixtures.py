@@ -208,6 +208,7 @@ class RunningHub:
         secret: str | bytes | None = PASSWORD,
         registration: str = "Accepted",
         inventoried: bool = True,
+        has_booted: bool = True,
         **columns: Any,
     ) -> str:
         """Commission a dual-gun station and return its identity."""
@@ -230,6 +231,7 @@ class RunningHub:
                     # As its boot says: so no inventory is asked for among a test's own commands.
                     inventoried_firmware="" if inventoried else None,
                     commissioned_at=wall_now(),
+                    booted_at=wall_now() if has_booted else None,
                     **columns,
                 )
                 .returning(charging_stations.c.id)

@@ -67,6 +67,7 @@ from chargehub.stations import api as stations_api
 from chargehub.stations import commissioning_api
 from chargehub.stations.admission import Admission, close_left_open_connections
 from chargehub.stations.api import StationParts
+from chargehub.stations.boots import ASK_BOOT, BootWatch
 from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.control import StationControl
 from chargehub.stations.credential_change import CredentialChange
@@ -314,6 +315,7 @@ class Hub:
     ) -> Worker:
         due: dict[str, DueAction] = {
             SETTLE: Settlement(self.database, clock).settle,
+            ASK_BOOT: BootWatch(self.database, desk).ask,
             ASK_MISSING: MissingMessages(self.database, clock, desk).ask,
             ORPHAN_CHECK: orphans.check,
             SWEEP: orphans.sweep,

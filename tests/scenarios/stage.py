@@ -227,7 +227,7 @@ class Stage:
             )
         return identity, station_id
 
-    async def raw(self, version: str) -> RawStation:
+    async def raw(self, version: str, *, boots: bool = True) -> RawStation:
         """A connected and booted station under a scenario's word-by-word control."""
         identity, station_id = await self.new_station()
         account = Account(self.addresses.ocpp_url, identity, PASSWORD, version)
@@ -240,7 +240,8 @@ class Stage:
         station.wire = SocketWire(account, answer=station.reply, settled=settled, options=options)
         self.wires.append(station.wire)
         await station.wire.open()
-        await station.boot()
+        if boots:
+            await station.boot()
         return station
 
     async def simulated(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from simulators.car import Car
+from simulators.client import CallRefused
 from simulators.misbehaviour import Misbehaviour
 from tests.scenarios.speech import V16, moment
 from tests.scenarios.stage import RawStation, Stage
@@ -134,6 +135,24 @@ async def test_73_availability_may_come_as_an_event(stage: Stage, version_2x: st
     await stage.work()
     assert (await stage.the_transaction(station.identity)).state == "Ended"
     assert session.events
+
+
+async def test_32_a_station_that_forgets_to_boot_is_asked_to(stage: Stage, version: str) -> None:
+    """It came from another hub, where it was accepted long ago."""
+    station = await stage.raw(version, boots=False)
+    station.answers["TriggerMessage"] = {"status": "Accepted"}
+    with pytest.raises(CallRefused, match="SecurityError"):
+        await station.report(1, "Available", station.now)
+    stage.pass_time(61)
+    await stage.work()
+    (asked,) = [payload for action, payload in station.asked if action == "TriggerMessage"]
+    assert asked == {"requestedMessage": "BootNotification"}
+    await station.boot()
+    await station.report(1, "Available", station.now)
+    await station.reconnect()
+    stage.pass_time(61)
+    await stage.work()
+    assert [action for action, _ in station.asked].count("TriggerMessage") == 1
 
 
 @pytest.mark.parametrize("word", ["Unavailable", "Reserved"])

@@ -16,6 +16,7 @@ from psycopg import AsyncConnection
 from chargehub.access.audit import AUDIT
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import BatchStatement, Decision, Item, Row, Writes
+from chargehub.stations.boots import schedule_ask_boot
 from chargehub.stations.events import StationOnline, StationWentOffline
 from chargehub.stations.reports import (
     Connected,
@@ -36,7 +37,8 @@ CONNECT = """
             AS u(station_id, protocol, remote, connected_at, credential_hash, security_profile,
                  certified_serial, tls)),
     welcome AS (
-        SELECT u.*, s.identity, s.registration, before.security_profile AS profile_before
+        SELECT u.*, s.identity, s.registration, s.booted_at IS NOT NULL AS has_booted,
+            before.security_profile AS profile_before
         FROM arriving u
         JOIN charging_stations s ON s.id = u.station_id AND s.decommissioned_at IS NULL
             AND s.security_profile <= u.security_profile
@@ -71,7 +73,7 @@ CONNECT = """
             security_profile = EXCLUDED.security_profile,
             certified_serial = EXCLUDED.certified_serial, tls = EXCLUDED.tls
         RETURNING station_id, epoch)
-    SELECT g.station_id, g.epoch, w.registration, w.identity, w.profile_before
+    SELECT g.station_id, g.epoch, w.registration, w.has_booted, w.identity, w.profile_before
     FROM granted g JOIN welcome w ON w.station_id = g.station_id
 """
 
@@ -79,6 +81,7 @@ CONNECT = """
 class Arrival(NamedTuple):
     epoch: int
     registration: str
+    has_booted: bool
     identity: str
     profile_before: int | None
 
@@ -125,10 +128,14 @@ class ConnectHandler:
             text = orjson.dumps(told).decode()
             action = "station.security_profile_used"
             writes.add(AUDIT, (report.received_at, "station", action, arrival.identity, text))
+        registration = RegistrationStatus(arrival.registration)
+        if registration is RegistrationStatus.ACCEPTED and not arrival.has_booted:
+            # Nobody has told it so yet: acceptance begins with its first boot (B01.FR.10).
+            registration = RegistrationStatus.PENDING
+            schedule_ask_boot(writes, report.station_id, report.received_at)
         event = StationOnline(report.station_id, arrival.identity, report.received_at)
         return Decision(
-            ConnectionGranted(arrival.epoch, RegistrationStatus(arrival.registration)),
-            lambda: self.bus.publish(event),
+            ConnectionGranted(arrival.epoch, registration), lambda: self.bus.publish(event)
         )
 
 

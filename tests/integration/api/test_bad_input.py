@@ -199,7 +199,7 @@ async def test_integers_beyond_64_bits_in_a_payload_are_refused(hub: RunningApi)
     ("path", "body", "field", "said"),
     [
         ("/charging-stations", {"identity": "A:B"}, "identity", "1 to 48 printable characters"),
-        ("/charging-stations", {"credential": "short"}, "credential", "16 to 40 letters"),
+        ("/charging-stations", {"credential": "short"}, "credential", "16 to 64 letters"),
         ("/operators", {"login": "w w"}, "login", "2 to 64 letters"),
     ],
 )

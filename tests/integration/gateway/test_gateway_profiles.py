@@ -168,7 +168,7 @@ async def test_statement_12_a_boot_with_another_serial_number_closes_the_socket(
     hub: RunningHub, world: TlsWorld, version: str
 ) -> None:
     # B01.FR.11/12
-    identity = await hub.new_station(bound_serial_number=SERIAL)
+    identity = await hub.new_station(bound_serial_number=SERIAL, has_booted=False)
     client = world.client(world.station(SERIAL))
     station = await hub.connect(identity, version, password=None, tls=client)
     await station.send([2, "boot", "BootNotification", boot_of(version, "DC120-0043")])

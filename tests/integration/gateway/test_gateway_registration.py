@@ -83,6 +83,24 @@ async def test_statement_32_before_acceptance_only_a_boot_is_heard(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+async def test_statement_32_acceptance_begins_with_the_first_boot(
+    hub: RunningHub, version: str
+) -> None:
+    identity = await hub.new_station(has_booted=False)
+    station = await hub.connect(identity, version)
+    assert await refused(station, *transaction_started(version))
+    with pytest.raises(StationNotAccepted):
+        await hub.send(identity, ClearCache())
+    assert (await station.boot())["status"] == "Accepted"
+    assert await station.call("StatusNotification", status(version)) == {}
+    await station.leave()
+    # Statement 7: from then on no boot is needed.
+    station = await hub.connect(identity, version)
+    assert await station.call("StatusNotification", status(version)) == {}
+    await station.leave()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 async def test_statement_32_accepted_at_last_it_is_heard_on_the_same_socket(
     hub: RunningHub, version: str
 ) -> None:
