@@ -17,6 +17,12 @@ class Setting:
     data_type: str = "integer"
     writable: bool = True
     readable: bool = True
+    instance: str | None = None
+    unit: str | None = None
+    low: int | None = None
+    needs_reboot: bool = False
+    waiting: str | None = None
+    """A value that is taken at the next boot."""
     variable_value: str | None = None
     """What the variable says where its words are not those of the key."""
 
@@ -27,18 +33,62 @@ class Setting:
     def accepts(self, value: str) -> bool:
         match self.data_type:
             case "integer":
-                return value.isdecimal() and int(value) < 2**31
+                return value.isdecimal() and (self.low or 0) <= int(value) < 2**31
             case "boolean":
                 return value.lower() in {"true", "false"}
             case _:
                 return len(value) <= 1000
 
 
+MAX_READS = 10
+MAX_WRITES = 4
+
+
+def _communication() -> Iterator[Setting]:
+    yield Setting("HeartbeatInterval", "OCPPCommCtrlr", "HeartbeatInterval", "300", unit="s", low=1)
+    yield Setting(
+        "WebSocketPingInterval",
+        "OCPPCommCtrlr",
+        "WebSocketPingInterval",
+        "30",
+        unit="s",
+        needs_reboot=True,
+    )
+    yield Setting(
+        "TransactionMessageAttempts",
+        "OCPPCommCtrlr",
+        "MessageAttempts",
+        "3",
+        instance="TransactionEvent",
+    )
+    yield Setting(
+        "TransactionMessageRetryInterval",
+        "OCPPCommCtrlr",
+        "MessageAttemptInterval",
+        "2",
+        instance="TransactionEvent",
+    )
+    yield Setting(
+        "GetConfigurationMaxKeys",
+        "DeviceDataCtrlr",
+        "ItemsPerMessage",
+        str(MAX_READS),
+        writable=False,
+        instance="GetVariables",
+    )
+    # It has no key: 1.6 writes one value at a time.
+    yield Setting(
+        "",
+        "DeviceDataCtrlr",
+        "ItemsPerMessage",
+        str(MAX_WRITES),
+        writable=False,
+        instance="SetVariables",
+    )
+
+
 def _settings() -> Iterator[Setting]:
-    yield Setting("HeartbeatInterval", "OCPPCommCtrlr", "HeartbeatInterval", "300")
-    yield Setting("WebSocketPingInterval", "OCPPCommCtrlr", "WebSocketPingInterval", "30")
-    yield Setting("TransactionMessageAttempts", "OCPPCommCtrlr", "MessageAttempts", "3")
-    yield Setting("TransactionMessageRetryInterval", "OCPPCommCtrlr", "MessageAttemptInterval", "2")
+    yield from _communication()
     yield Setting("ConnectionTimeOut", "TxCtrlr", "EVConnectionTimeOut", "120")
     yield Setting("MeterValueSampleInterval", "SampledDataCtrlr", "TxUpdatedInterval", "10")
     yield Setting(
@@ -74,9 +124,6 @@ def _settings() -> Iterator[Setting]:
         "Core,Reservation,RemoteTrigger,SmartCharging",
         "MemberList",
         writable=False,
-    )
-    yield Setting(
-        "GetConfigurationMaxKeys", "DeviceDataCtrlr", "ItemsPerMessage", "50", writable=False
     )
     yield Setting("SupplyPower", "ChargingStation", "Power", "120000", writable=False)
     yield from _smart_charging()
@@ -114,11 +161,17 @@ class Configuration:
 
     def find(self, key: str) -> Setting | None:
         wanted = key.lower()
-        return next((s for s in self if s.key.lower() == wanted), None)
+        return next((s for s in self.keyed() if s.key.lower() == wanted), None)
 
-    def find_variable(self, component: str, variable: str) -> Setting | None:
-        wanted = (component.lower(), variable.lower())
-        return next((s for s in self if (s.component.lower(), s.variable.lower()) == wanted), None)
+    def keyed(self) -> Iterator[Setting]:
+        """Iterate over the settings that have a 1.6 key."""
+        return (setting for setting in self if setting.key)
+
+    def find_variable(
+        self, component: str, variable: str, instance: str | None = None
+    ) -> Setting | None:
+        wanted = (component.lower(), variable.lower(), (instance or "").lower())
+        return next((setting for setting in self if _name(setting) == wanted), None)
 
     def knows_component(self, component: str) -> bool:
         return any(setting.component.lower() == component.lower() for setting in self)
@@ -137,12 +190,29 @@ class Configuration:
     def flag(self, key: str) -> bool:
         return self._settings[key].value.lower() == "true"
 
-    def write(self, setting: Setting, value: str) -> bool:
-        """Write a setting and say whether it was accepted."""
+    def write(self, setting: Setting, value: str) -> str:
+        """Write a setting and return the status word, which is that of both versions."""
         gullible = Misbehaviour.ACCEPT_ANY_SETTING in self._quirks or (
             Misbehaviour.HEARTBEAT_FLOOD in self._quirks and setting.key == "HeartbeatInterval"
         )
         if not gullible and not (setting.writable and setting.accepts(value)):
-            return False
+            return "Rejected"
+        if setting.needs_reboot:
+            setting.waiting = value
+            return "RebootRequired"
         setting.value = value
-        return True
+        return "Accepted"
+
+    def reboot(self) -> None:
+        """Take the values that waited for it."""
+        for setting in self:
+            if setting.waiting is not None:
+                setting.value, setting.waiting = setting.waiting, None
+
+
+def _name(setting: Setting) -> tuple[str, str, str]:
+    return (
+        setting.component.lower(),
+        setting.variable.lower(),
+        (setting.instance or "").lower(),
+    )

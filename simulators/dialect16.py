@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from simulators.client import Payload, Refusal, Reply
+from simulators.configuration import MAX_READS
 from simulators.dialect import FIRMWARE, MODEL, VENDOR, Timestamps, parse_time
 from simulators.gun import GunState, Reservation, StopCause, Transaction, Verdict
 from simulators.metering import Sample, Value, signed_reading
@@ -267,7 +268,10 @@ class Dialect16:
 
     def _get_configuration(self, payload: Payload) -> Reply:
         configuration = self._station.configuration
-        keys: list[str] = payload.get("key") or [s.key for s in configuration]
+        asked: list[str] = payload.get("key") or []
+        if len(asked) > MAX_READS:
+            raise Refusal("OccurenceConstraintViolation", f"more than {MAX_READS} keys")
+        keys = asked or [setting.key for setting in configuration.keyed()]
         known: list[dict[str, Any]] = []
         unknown: list[str] = []
         for key in keys:
@@ -289,11 +293,9 @@ class Dialect16:
         if setting is None:
             gullible = Misbehaviour.ACCEPT_ANY_SETTING in self._quirks
             return Reply({"status": "Accepted" if gullible else "NotSupported"})
-        accepted = self._station.configuration.write(setting, payload["value"])
-        return Reply(
-            {"status": "Accepted" if accepted else "Rejected"},
-            self._requests.setting_changed(setting) if accepted else None,
-        )
+        word = self._station.configuration.write(setting, payload["value"])
+        changed = self._requests.setting_changed(setting) if word == "Accepted" else None
+        return Reply({"status": word}, changed)
 
     def _trigger(self, payload: Payload) -> Reply:
         station = self._station

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from simulators.client import Payload, Refusal, Reply
-from simulators.configuration import Setting
+from simulators.configuration import MAX_READS, MAX_WRITES, Setting
 from simulators.dialect import FIRMWARE, MODEL, VENDOR, Timestamps, parse_time
 from simulators.gun import Gun, GunState, Reservation, StopCause, Transaction, Verdict
 from simulators.metering import Sample, Value, signed_reading
@@ -290,7 +290,9 @@ class Dialect201:
         return Reply({"status": "Unlocked"}, self._requests.unlock(gun))
 
     def _get_variables(self, payload: Payload) -> Reply:
-        return Reply({"getVariableResult": [self._read(d) for d in payload["getVariableData"]]})
+        wanted = payload["getVariableData"]
+        _check_count(wanted, MAX_READS)
+        return Reply({"getVariableResult": [self._read(item) for item in wanted]})
 
     def _read(self, wanted: Payload) -> Payload:
         result: Payload = {"component": wanted["component"], "variable": wanted["variable"]}
@@ -304,15 +306,15 @@ class Dialect201:
     def _set_variables(self, payload: Payload) -> Reply:
         changed: list[Callable[[], None]] = []
         results = []
+        _check_count(payload["setVariableData"], MAX_WRITES)
         for wanted in payload["setVariableData"]:
             setting = self._setting(wanted)
             if isinstance(setting, str):
                 status = setting
-            elif self._station.configuration.write(setting, wanted["attributeValue"]):
-                status = "Accepted"
-                changed.append(self._requests.setting_changed(setting))
             else:
-                status = "Rejected"
+                status = self._station.configuration.write(setting, wanted["attributeValue"])
+                if status == "Accepted":
+                    changed.append(self._requests.setting_changed(setting))
             results.append(
                 {
                     "attributeStatus": status,
@@ -332,7 +334,8 @@ class Dialect201:
         component, variable = wanted["component"]["name"], wanted["variable"]["name"]
         if wanted.get("attributeType", "Actual") != "Actual":
             return "NotSupportedAttributeType"
-        setting = self._station.configuration.find_variable(component, variable)
+        instance = wanted["variable"].get("instance")
+        setting = self._station.configuration.find_variable(component, variable, instance)
         if setting is not None:
             return setting
         known = self._station.configuration.knows_component(component)
@@ -369,6 +372,7 @@ class Dialect201:
                 setting.as_variable if setting.readable else None,
                 mutability if setting.readable else "WriteOnly",
                 setting.data_type,
+                setting=setting,
             )
         for name, value in (
             ("Model", MODEL),
@@ -446,15 +450,35 @@ def _message(action: str, payload: Payload, *, durable: bool = False) -> Message
     return Message(action, lambda: payload, durable=durable)
 
 
+def _check_count(items: list[Payload], most: int) -> None:
+    if len(items) > most:  # B06.FR.16
+        raise Refusal("OccurrenceConstraintViolation", f"more than {most} items")
+
+
 def _entry(
-    component: Payload, variable: str, value: str | None, mutability: str, data_type: str
+    component: Payload,
+    variable: str,
+    value: str | None,
+    mutability: str,
+    data_type: str,
+    *,
+    setting: Setting | None = None,
 ) -> Payload:
     attribute: Payload = {"type": "Actual", "mutability": mutability}
     if value is not None:
         attribute["value"] = value
+    name: Payload = {"name": variable}
+    characteristics: Payload = {"dataType": data_type, "supportsMonitoring": False}
+    if setting is not None:
+        if setting.instance is not None:
+            name["instance"] = setting.instance
+        if setting.unit is not None:
+            characteristics["unit"] = setting.unit
+        if setting.low is not None:
+            characteristics["minLimit"] = setting.low
     return {
         "component": component,
-        "variable": {"name": variable},
+        "variable": name,
         "variableAttribute": [attribute],
-        "variableCharacteristics": {"dataType": data_type, "supportsMonitoring": False},
+        "variableCharacteristics": characteristics,
     }

@@ -12,7 +12,7 @@ from typing import Protocol
 from simulators.charging import Charging
 from simulators.client import SocketWire
 from simulators.clock import Clock
-from simulators.configuration import Setting
+from simulators.configuration import Configuration, Setting
 from simulators.dialect import Dialect
 from simulators.gun import Gun, Reservation, StopCause, Transaction
 from simulators.misbehaviour import Misbehaviour, Quirks
@@ -30,6 +30,7 @@ class Asked(Protocol):
     dialect: Dialect
     uplink: Uplink
     charging: Charging
+    configuration: Configuration
 
     @property
     def guns(self) -> tuple[Gun, ...]: ...
@@ -136,6 +137,7 @@ class Requests:
             station.uplink.outbox.pause()
             station.charging.end_everything(cause)
         station.charging.forget_waiting()
+        station.configuration.reboot()
         await station.uplink.rest_until_rebooted(reason)
 
     def reserve(self, evse_no: int, reservation: Reservation) -> tuple[str, Act | None]:

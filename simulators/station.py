@@ -157,6 +157,7 @@ class SimulatedStation:
         await self.uplink.go_offline()
         self.charging.end_everything(StopCause.POWER_LOSS)
         self.charging.forget_waiting()
+        self.configuration.reboot()
         self.uplink.forget_boot("PowerUp")
 
     async def settled(self) -> None:

@@ -18,7 +18,7 @@ def upgrade() -> None:
     op.execute("CREATE SEQUENCE transaction_ids MINVALUE 1 MAXVALUE 2147483647")
     op.execute("CREATE SEQUENCE profile_request_ids MINVALUE 1 MAXVALUE 2147483647")
     op.execute("CREATE SEQUENCE charging_profile_ids MINVALUE 1 MAXVALUE 2147483647")
-    op.execute("CREATE SEQUENCE inventory_request_ids MINVALUE 1 MAXVALUE 2147483647")
+    op.execute("CREATE SEQUENCE report_request_ids MINVALUE 1 MAXVALUE 2147483647")
     op.create_table(
         "audit_entries",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -30,6 +30,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entries")),
     )
     op.create_index("ix_audit_entries_at", "audit_entries", ["at"], unique=False)
+    op.create_table(
+        "configuration_templates",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), server_default="", nullable=False),
+        sa.Column("vendor", sa.Text(), nullable=True),
+        sa.Column("model", sa.Text(), nullable=True),
+        sa.Column("firmware_version", sa.Text(), nullable=True),
+        sa.Column("identities", postgresql.ARRAY(sa.Text()), nullable=True),
+        sa.Column("wanted", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("revision", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("changed_by", sa.Text(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_configuration_templates")),
+    )
+    op.create_index(
+        "uq_configuration_templates_name",
+        "configuration_templates",
+        [sa.literal_column("lower(name)")],
+        unique=True,
+    )
     op.create_table(
         "due_actions",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -195,6 +216,26 @@ def upgrade() -> None:
             name=op.f("pk_samples"),
         ),
         postgresql_partition_by="RANGE (sampled_at)",
+    )
+    op.create_table(
+        "template_applications",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("template_id", sa.BigInteger(), nullable=False),
+        sa.Column("template_name", sa.Text(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("wanted", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("only_drift", sa.Boolean(), nullable=False),
+        sa.Column("requested_by", sa.Text(), nullable=False),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_template_applications")),
+    )
+    op.create_index(
+        "ix_template_applications_requested_at",
+        "template_applications",
+        ["requested_at"],
+        unique=False,
     )
     op.create_table(
         "charging_stations",
@@ -448,6 +489,12 @@ def upgrade() -> None:
         sa.Column("transaction_id", sa.BigInteger(), nullable=True),
         sa.Column("evse_no", sa.SmallInteger(), nullable=True),
         sa.Column("id_token", sa.Text(), nullable=True),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("durable", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("raw", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("targets", postgresql.ARRAY(sa.Text()), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("order_id", sa.Uuid(), nullable=True),
         sa.ForeignKeyConstraint(
             ["station_id"],
             ["charging_stations.id"],
@@ -456,11 +503,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_station_commands")),
     )
     op.create_index(
+        "ix_station_commands_order_id",
+        "station_commands",
+        ["order_id"],
+        unique=False,
+        postgresql_where=sa.text("order_id IS NOT NULL"),
+    )
+    op.create_index(
         "ix_station_commands_pending",
         "station_commands",
         ["station_id"],
         unique=False,
         postgresql_where=sa.text("outcome = 'pending'"),
+    )
+    op.create_index(
+        "ix_station_commands_queued",
+        "station_commands",
+        ["station_id", "seq"],
+        unique=False,
+        postgresql_where=sa.text("outcome = 'queued'"),
     )
     op.create_index(
         "ix_station_commands_station_id_requested_at",
@@ -511,16 +572,65 @@ def upgrade() -> None:
     op.create_table(
         "station_variables",
         sa.Column("station_id", sa.BigInteger(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
         sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("component", sa.Text(), nullable=False),
+        sa.Column("component_instance", sa.Text(), nullable=True),
+        sa.Column("evse_no", sa.SmallInteger(), nullable=True),
+        sa.Column("connector_no", sa.SmallInteger(), nullable=True),
+        sa.Column("variable", sa.Text(), nullable=False),
+        sa.Column("variable_instance", sa.Text(), nullable=True),
+        sa.Column("attribute", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=True),
-        sa.Column("facts", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("reported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("mutability", sa.Text(), nullable=True),
+        sa.Column("data_type", sa.Text(), nullable=True),
+        sa.Column("unit", sa.Text(), nullable=True),
+        sa.Column("min_limit", sa.Double(), nullable=True),
+        sa.Column("max_limit", sa.Double(), nullable=True),
+        sa.Column("values_list", sa.Text(), nullable=True),
+        sa.Column("own_key", sa.Text(), nullable=True),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("supported", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("pending_value", sa.Text(), nullable=True),
+        sa.Column("pending_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["station_id"],
             ["charging_stations.id"],
             name=op.f("fk_station_variables_station_id_charging_stations"),
         ),
-        sa.PrimaryKeyConstraint("station_id", "path", name=op.f("pk_station_variables")),
+        sa.PrimaryKeyConstraint("station_id", "key", name=op.f("pk_station_variables")),
+    )
+    op.create_table(
+        "template_application_stations",
+        sa.Column("application_id", sa.Uuid(), nullable=False),
+        sa.Column("station_id", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), server_default="waiting", nullable=False),
+        sa.Column(
+            "refused",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'[]'"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["template_applications.id"],
+            name=op.f("fk_template_application_stations_application_id_template_applications"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["station_id"],
+            ["charging_stations.id"],
+            name=op.f("fk_template_application_stations_station_id_charging_stations"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "application_id", "station_id", name=op.f("pk_template_application_stations")
+        ),
+    )
+    op.create_index(
+        "ix_template_application_stations_waiting",
+        "template_application_stations",
+        ["application_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'waiting'"),
     )
     op.create_table(
         "transactions",
@@ -588,6 +698,33 @@ def upgrade() -> None:
         "ix_transactions_station_id_started_at",
         "transactions",
         ["station_id", "started_at"],
+        unique=False,
+    )
+    op.create_table(
+        "variable_reports",
+        sa.Column("request_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("station_id", sa.BigInteger(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.Text(), server_default="asked", nullable=False),
+        sa.Column(
+            "pages",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'[]'"),
+            nullable=False,
+        ),
+        sa.Column("last_page", sa.Integer(), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["station_id"],
+            ["charging_stations.id"],
+            name=op.f("fk_variable_reports_station_id_charging_stations"),
+        ),
+        sa.PrimaryKeyConstraint("request_id", name=op.f("pk_variable_reports")),
+    )
+    op.create_index(
+        "ix_variable_reports_station_id_asked_at",
+        "variable_reports",
+        ["station_id", "asked_at"],
         unique=False,
     )
     op.create_table(
@@ -665,6 +802,8 @@ def downgrade() -> None:
     op.drop_table("transaction_events")
     op.drop_table("profile_reports")
     op.drop_table("connectors")
+    op.drop_index("ix_variable_reports_station_id_asked_at", table_name="variable_reports")
+    op.drop_table("variable_reports")
     op.drop_index("ix_transactions_station_id_started_at", table_name="transactions")
     op.drop_index("ix_transactions_station_id_evse_no_started_at", table_name="transactions")
     op.drop_index("ix_transactions_started_at_id", table_name="transactions")
@@ -675,15 +814,31 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'Active'"),
     )
     op.drop_table("transactions")
+    op.drop_index(
+        "ix_template_application_stations_waiting",
+        table_name="template_application_stations",
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.drop_table("template_application_stations")
     op.drop_table("station_variables")
     op.drop_index("ix_station_notices_station_id_received_at", table_name="station_notices")
     op.drop_table("station_notices")
     op.drop_table("station_connections")
     op.drop_index("ix_station_commands_station_id_requested_at", table_name="station_commands")
     op.drop_index(
+        "ix_station_commands_queued",
+        table_name="station_commands",
+        postgresql_where=sa.text("outcome = 'queued'"),
+    )
+    op.drop_index(
         "ix_station_commands_pending",
         table_name="station_commands",
         postgresql_where=sa.text("outcome = 'pending'"),
+    )
+    op.drop_index(
+        "ix_station_commands_order_id",
+        table_name="station_commands",
+        postgresql_where=sa.text("order_id IS NOT NULL"),
     )
     op.drop_table("station_commands")
     op.drop_index("ix_profile_requests_asked_at", table_name="profile_requests")
@@ -710,6 +865,8 @@ def downgrade() -> None:
     )
     op.drop_index("ix_charging_stations_location_id", table_name="charging_stations")
     op.drop_table("charging_stations")
+    op.drop_index("ix_template_applications_requested_at", table_name="template_applications")
+    op.drop_table("template_applications")
     op.drop_table("samples")
     op.drop_table("profile_observations")
     op.drop_index(
@@ -726,9 +883,11 @@ def downgrade() -> None:
     op.drop_table("frames")
     op.drop_index("ix_due_actions_due_at", table_name="due_actions")
     op.drop_table("due_actions")
+    op.drop_index("uq_configuration_templates_name", table_name="configuration_templates")
+    op.drop_table("configuration_templates")
     op.drop_index("ix_audit_entries_at", table_name="audit_entries")
     op.drop_table("audit_entries")
-    op.execute("DROP SEQUENCE inventory_request_ids")
+    op.execute("DROP SEQUENCE report_request_ids")
     op.execute("DROP SEQUENCE charging_profile_ids")
     op.execute("DROP SEQUENCE profile_request_ids")
     op.execute("DROP SEQUENCE transaction_ids")

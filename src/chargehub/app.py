@@ -29,6 +29,9 @@ from chargehub.access.api import AccessParts
 from chargehub.access.principal import viewer
 from chargehub.access.service import AccessService
 from chargehub.access.store import audit_entries
+from chargehub.devices import templates_api, variables_api
+from chargehub.devices.service import Devices
+from chargehub.devices.store import variable_reports
 from chargehub.drivers import api as drivers_api
 from chargehub.frame_log import api as frame_log_api
 from chargehub.frame_log.log import FrameLog
@@ -47,7 +50,7 @@ from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import GroupCommitter
 from chargehub.kit.health import health_router, measure_loop_lag
 from chargehub.kit.http import create_api, provide
-from chargehub.kit.serving import QuietServer, spare_the_collector
+from chargehub.kit.serving import QuietServer, cancel, spare_the_collector
 from chargehub.kit.worker import DueAction, Worker
 from chargehub.live import api as live_api
 from chargehub.live.board import Board
@@ -64,17 +67,17 @@ from chargehub.smart_charging.composite import Supply
 from chargehub.smart_charging.ledger import close_ended, close_unanswered
 from chargehub.smart_charging.store import charging_profiles, profile_requests
 from chargehub.stations import api as stations_api
-from chargehub.stations import commissioning_api
+from chargehub.stations import commands_api, commissioning_api
 from chargehub.stations.admission import Admission, close_left_open_connections
 from chargehub.stations.api import StationParts
 from chargehub.stations.boots import ASK_BOOT, BootWatch
+from chargehub.stations.command_queue import QueueLimits
 from chargehub.stations.commissioning import Commissioning
-from chargehub.stations.control import StationControl
 from chargehub.stations.credential_change import CredentialChange
-from chargehub.stations.dispatch import CommandDesk, close_pending_as_unknown
-from chargehub.stations.events import BOOTED, RETIRED
+from chargehub.stations.dispatch import close_pending_as_unknown
+from chargehub.stations.events import RETIRED
 from chargehub.stations.fence import ConnectionFence
-from chargehub.stations.inventory import Inventory
+from chargehub.stations.orders import Orders
 from chargehub.stations.store import (
     connector_status_events,
     station_commands,
@@ -127,6 +130,9 @@ def build_api(checks: dict[str, Callable[[], Awaitable[bool]]], max_body_bytes: 
     for router in (
         access_api.router,
         stations_api.router,
+        commands_api.router,
+        variables_api.router,
+        templates_api.router,
         commissioning_api.router,
         drivers_api.router,
         transactions_api.router,
@@ -213,8 +219,8 @@ class Hub:
         if self.frame_log is not None:
             self.frame_log.start(self.committer)
             self._stack.push_async_callback(self.frame_log.stop)
-        desk = CommandDesk(self.database, self.connections, clock)
-        self._stack.push_async_callback(desk.stop)
+        orders = self._start_orders(clock)
+        desk = orders.desk
         remote = RemoteControl(self.database, clock, desk, book, settings.limits.call_timeout_s)
         self.smart = SmartChargingParts.build(
             self.database, clock, desk, book=book, remote=remote, supply=self.supply
@@ -225,7 +231,7 @@ class Hub:
         orphans = OrphanPolicy(
             self.database, clock, book, self.committer, closing, self.connections
         )
-        worker = self._start_worker(clock, desk, remote, orphans)
+        worker = self._start_worker(clock, orders, remote, orphans)
         checks = {
             "database": self._database_answers,
             "migrations": self._migrations_current,
@@ -242,7 +248,7 @@ class Hub:
             else f"wss://{settings.tls.host}:{listener.bound_tls_port}{settings.ocpp_path_prefix}",
         )
         api = build_api(checks, settings.limits.request_body_bytes)
-        provide(api, orphans, *self._parts(clock, desk, remote, feed, addresses))
+        provide(api, orphans, *self._parts(clock, orders, remote, feed, addresses))
         await self._start_http(api, feed, listening)
         told = {name.removesuffix("_url"): url for name, url in asdict(addresses).items()}
         log.info("server_started", **told)
@@ -269,6 +275,21 @@ class Hub:
             log.warning("commands_outcome_unknown", count=len(unknown))
         return clock, book
 
+    def _start_orders(self, clock: HubClock) -> Orders:
+        limits = self.settings.limits
+        queue_limits = QueueLimits(
+            waiting=limits.queued_commands,
+            usual=timedelta(hours=limits.queued_hours),
+            longest=timedelta(hours=limits.queued_hours_max),
+            at_once=limits.deliveries,
+            answer_within_s=2 * limits.call_timeout_s,
+        )
+        orders = Orders.through(self.connections, self.database, clock, self.bus, queue_limits)
+        self._stack.push_async_callback(orders.stop)
+        at_once, stations_max = limits.template_stations, limits.template_stations_max
+        self.devices = Devices.with_orders(orders, at_once=at_once, stations_max=stations_max)
+        return orders
+
     async def _start_feed(self, clock: HubClock) -> LiveFeed:
         async def load() -> HubFacts:
             async with self.database.read() as connection:
@@ -280,7 +301,7 @@ class Hub:
         await feed.start()
         self._stack.push_async_callback(feed.stop)
         lag = asyncio.create_task(measure_loop_lag(), name="loop-lag")
-        self._stack.push_async_callback(_cancel, lag)
+        self._stack.push_async_callback(cancel, lag)
         return feed
 
     async def _start_listener(self, clock: HubClock, book: Book) -> Listener:
@@ -311,21 +332,22 @@ class Hub:
         return listener
 
     def _start_worker(
-        self, clock: HubClock, desk: CommandDesk, remote: RemoteControl, orphans: OrphanPolicy
+        self, clock: HubClock, orders: Orders, remote: RemoteControl, orphans: OrphanPolicy
     ) -> Worker:
         due: dict[str, DueAction] = {
             SETTLE: Settlement(self.database, clock).settle,
-            ASK_BOOT: BootWatch(self.database, desk).ask,
-            ASK_MISSING: MissingMessages(self.database, clock, desk).ask,
+            ASK_BOOT: BootWatch(self.database, orders.desk).ask,
+            ASK_MISSING: MissingMessages(self.database, clock, orders.desk).ask,
             ORPHAN_CHECK: orphans.check,
             SWEEP: orphans.sweep,
             START_TIMEOUT: remote.give_up_start,
+            **orders.due(),
+            **self.devices.due(),
             ENSURE_PARTITIONS: self._daily(clock, ENSURE_PARTITIONS, self._ensure_partitions),
             PRUNE_OUTBOX: self._daily(clock, PRUNE_OUTBOX, self._prune_outbox),
             PRUNE_HISTORY: self._daily(clock, PRUNE_HISTORY, self._prune_history),
         }
-        inventory = Inventory(self.database, desk)
-        topics = {BOOTED: inventory.station_booted, RETIRED: orphans.station_retired}
+        topics = {RETIRED: orphans.station_retired, **orders.topics(), **self.devices.topics()}
         worker = Worker(self.database, clock, due, topics | self.smart.topics)
         worker.start()
         self._stack.push_async_callback(worker.stop)
@@ -364,6 +386,7 @@ class Hub:
             station_commands.c.requested_at: limits.history_days,
             charging_profiles.c.closed_at: limits.history_days,
             profile_requests.c.asked_at: limits.history_days,
+            variable_reports.c.asked_at: limits.history_days,
             audit_entries.c.at: limits.audit_days,
         }
         for column, days in kept_days.items():
@@ -380,23 +403,20 @@ class Hub:
     def _parts(
         self,
         clock: HubClock,
-        desk: CommandDesk,
+        orders: Orders,
         remote: RemoteControl,
         feed: LiveFeed,
         addresses: Addresses,
     ) -> tuple[object, ...]:
         """Return what the routers find by type."""
         settings, database = self.settings, self.database
+        key = station_key(settings)
         stations = StationParts(
             database=database,
-            desk=desk,
-            control=StationControl(database, desk, clock, self.bus),
-            commissioning=Commissioning(
-                database, clock, station_key(settings), self.bus, self.connections
-            ),
-            credential_change=CredentialChange(
-                database, clock, station_key(settings), self.bus, desk
-            ),
+            desk=orders.desk,
+            control=orders.control,
+            commissioning=Commissioning(database, clock, key, self.bus, self.connections),
+            credential_change=CredentialChange(database, clock, key, self.bus, orders.desk),
             public_url=settings.public_url or addresses.api_url,
             read_charges=read_charges,
         )
@@ -406,6 +426,8 @@ class Hub:
             AccessService(database, clock),
             AccessParts(database, settings.secure_cookies),
             stations,
+            orders.queue,
+            self.devices,
             remote,
             self.smart,
             feed,
@@ -450,11 +472,6 @@ def _check(question: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
         return question()
 
     return ask
-
-
-async def _cancel(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def serve(

@@ -69,6 +69,24 @@ class Limits(BaseModel):
     commit_waiting: int = Field(
         20_000, ge=1, description="Reports of all stations that may wait for a COMMIT."
     )
+    queued_commands: int = Field(
+        100, ge=1, description="Commands that may wait for one station's return; more are refused."
+    )
+    queued_hours: int = Field(
+        24, ge=1, description="Hub hours that a command waits for its station unless told."
+    )
+    queued_hours_max: int = Field(
+        720, ge=1, description="Hub hours that a command may wait for its station at most."
+    )
+    deliveries: int = Field(
+        16, ge=1, description="Stations that waiting commands are delivered to at the same time."
+    )
+    template_stations: int = Field(
+        20, ge=1, description="Stations that one configuration template is applied to at once."
+    )
+    template_stations_max: int = Field(
+        5_000, ge=1, description="Stations that one application of a template may be for."
+    )
     call_timeout_s: float = Field(
         30.0, gt=0, description="Wall seconds a station has to answer a command."
     )

@@ -25,7 +25,7 @@ from chargehub.kit.db import Database
 from chargehub.kit.worker import Worker
 from chargehub.settings import Limits, Settings
 from chargehub.stations.credentials import hash_credential
-from chargehub.stations.dispatch import CommandDesk
+from chargehub.stations.orders import Orders
 from chargehub.stations.store import charging_stations, connectors, evses, locations
 from chargehub.telemetry.readings import Flag
 from chargehub.telemetry.store import samples
@@ -69,14 +69,16 @@ class StagedHub(Hub):
 
     worker: Worker
     book: Book
+    orders: Orders
     remote: RemoteControl
     orphans: OrphanPolicy
 
     def _start_worker(
-        self, clock: HubClock, desk: CommandDesk, remote: RemoteControl, orphans: OrphanPolicy
+        self, clock: HubClock, orders: Orders, remote: RemoteControl, orphans: OrphanPolicy
     ) -> Worker:
-        self.worker = super()._start_worker(clock, desk, remote, orphans)
-        self.book, self.remote, self.orphans = remote.book, remote, orphans
+        self.worker = super()._start_worker(clock, orders, remote, orphans)
+        self.book, self.orders, self.remote = remote.book, orders, remote
+        self.orphans = orphans
         # Before its tasks get further than their first wait: nothing due at once is done unasked.
         self._rests = asyncio.create_task(self.worker.stop())
         return self.worker
@@ -172,9 +174,9 @@ class Stage:
             wire.account.url = self.addresses.ocpp_url
 
     async def work(self) -> None:
-        """Do all that is due by now, due rows and outbox."""
+        """Do all that is due by now: due rows, outbox, what waits for stations that are here."""
         while await self.hub.worker.run_once():
-            pass
+            await self.hub.orders.queue.idle()
 
     @contextmanager
     def patience(self, seconds: float) -> Iterator[None]:

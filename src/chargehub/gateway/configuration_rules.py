@@ -1,7 +1,7 @@
-"""What a value must look like before it is written to a station's configuration. Pure.
+"""Which raw requests about variables must not leave. Pure.
 
-Stations often accept nonsense: one told to send a Heartbeat every "abc" seconds floods us until it
-is visited. So whole numbers of the standard are checked here; keys that it does not know pass.
+The list of dangerous values is `devices.rules.SMALLEST`; this reads the names and values from a
+request as somebody wrote it. Keys that the list does not know pass.
 """
 
 from __future__ import annotations
@@ -10,65 +10,29 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from chargehub.gateway.fields import MAX_INT31
+from chargehub.devices.rules import duplicates, unsafe_value
+from chargehub.gateway.configuration_keys import name_of_key
+from chargehub.gateway.device_model import read_name
+from chargehub.gateway.fields import Fields
 from chargehub.gateway.translation import Payload
-
-HEARTBEAT_MIN_S = 10
-
-# Names are compared without case, as stations do (CiString, identifierString).
-_KEYS = {
-    "blinkrepeat": 0,
-    "certsigningrepeattimes": 0,
-    "certsigningwaitminimum": 0,
-    "clockaligneddatainterval": 0,
-    "connectiontimeout": 0,
-    "heartbeatinterval": HEARTBEAT_MIN_S,
-    "lightintensity": 0,
-    "maxenergyoninvalidid": 0,
-    "metervaluesampleinterval": 0,
-    "minimumstatusduration": 0,
-    "resetretries": 0,
-    "securityprofile": 0,
-    "transactionmessageattempts": 0,
-    "transactionmessageretryinterval": 0,
-    "websocketpinginterval": 0,
-}
-"""1.6: key to its smallest value (16 9, E16J, security whitepaper)."""
-
-_VARIABLES = {
-    ("aligneddatactrlr", "interval"): 0,
-    ("aligneddatactrlr", "txendedinterval"): 0,
-    ("authcachectrlr", "lifetime"): 0,
-    ("ocppcommctrlr", "heartbeatinterval"): HEARTBEAT_MIN_S,
-    ("ocppcommctrlr", "messageattemptinterval"): 0,
-    ("ocppcommctrlr", "messageattempts"): 0,
-    ("ocppcommctrlr", "messagetimeout"): 1,
-    ("ocppcommctrlr", "networkprofileconnectionattempts"): 0,
-    ("ocppcommctrlr", "offlinethreshold"): 0,
-    ("ocppcommctrlr", "resetretries"): 0,
-    ("ocppcommctrlr", "retrybackoffrandomrange"): 0,
-    ("ocppcommctrlr", "retrybackoffrepeattimes"): 0,
-    ("ocppcommctrlr", "retrybackoffwaitminimum"): 0,
-    ("ocppcommctrlr", "websocketpinginterval"): 0,
-    ("sampleddatactrlr", "txendedinterval"): 0,
-    ("sampleddatactrlr", "txupdatedinterval"): 0,
-    ("securityctrlr", "certsigningrepeattimes"): 0,
-    ("securityctrlr", "certsigningwaitminimum"): 0,
-    ("txctrlr", "evconnectiontimeout"): 0,
-    ("txctrlr", "maxenergyoninvalidid"): 0,
-}
-"""2.x: component and variable to its smallest value (referenced components and variables)."""
+from chargehub.stations.commands import VariableName
 
 _WHOLE = re.compile(r"-?[0-9]{1,10}")
+_ITEMS = {
+    "GetVariables": "getVariableData",
+    "SetVariables": "setVariableData",
+}
 
 
 def refused_write(action: str, payload: Payload) -> str | None:
     """Return why this request must not be sent; shapes are the schema's matter."""
-    for name, minimum, value in _checked_writes(action, payload):
-        whole = isinstance(value, str) and _WHOLE.fullmatch(value) is not None
-        if not whole or not minimum <= int(value) <= MAX_INT31:
-            return f"{name} takes a whole number from {minimum} to {MAX_INT31}"
-    return None
+    for shown, name, value in _writes(action, payload):
+        unsafe = unsafe_value(name, value)
+        if unsafe is not None:
+            return f"{shown} {unsafe}"
+    names = [read_name(item) for item in _items(action, payload)]
+    again = duplicates(found for found in names if found is not None)  # B05.FR.13
+    return f"{again[0].path} is named twice" if again else None
 
 
 def refused_downgrade(action: str, payload: Payload, profile: int) -> str | None:
@@ -84,36 +48,26 @@ def refused_downgrade(action: str, payload: Payload, profile: int) -> str | None
 
 
 def _profile_writes(action: str, payload: Payload) -> Iterator[tuple[str, Any]]:
-    if action == "ChangeConfiguration":
-        key = payload.get("key")
-        if isinstance(key, str) and key.lower() == "securityprofile":
-            yield key, payload.get("value")
-    elif action == "SetNetworkProfile":
+    if action == "SetNetworkProfile":
         data = payload.get("connectionData")
         yield "securityProfile", data.get("securityProfile") if isinstance(data, dict) else None
-    elif action == "SetVariables":
+    for shown, name, value in _writes(action, payload):
         # SecurityCtrlr.SecurityProfile, NetworkConfiguration[slot].SecurityProfile (2.1).
-        items = payload.get("setVariableData")
-        for item in items if isinstance(items, list) else []:
-            if _name(item, "variable").lower() == "securityprofile":
-                yield f"{_name(item, 'component')}.SecurityProfile", item.get("attributeValue")
+        if name.variable.lower() == "securityprofile":
+            yield shown, value
 
 
-def _checked_writes(action: str, payload: Payload) -> Iterator[tuple[str, int, Any]]:
+def _writes(action: str, payload: Payload) -> Iterator[tuple[str, VariableName, Any]]:
     if action == "ChangeConfiguration":
         key = payload.get("key")
-        if isinstance(key, str) and key.lower() in _KEYS:
-            yield key, _KEYS[key.lower()], payload.get("value")
+        if isinstance(key, str):
+            yield key, name_of_key(key), payload.get("value")
     elif action == "SetVariables":
-        items = payload.get("setVariableData")
-        for item in items if isinstance(items, list) else []:
-            component, variable = _name(item, "component"), _name(item, "variable")
-            minimum = _VARIABLES.get((component.lower(), variable.lower()))
-            if minimum is not None:
-                yield f"{component}.{variable}", minimum, item.get("attributeValue")
+        for item in _items(action, payload):
+            name = read_name(item)
+            if name is not None and name.attribute == "Actual":
+                yield f"{name.component}.{name.variable}", name, item.raw("attributeValue")
 
 
-def _name(item: object, field: str) -> str:
-    named = item.get(field) if isinstance(item, dict) else None
-    name = named.get("name") if isinstance(named, dict) else None
-    return name if isinstance(name, str) else ""
+def _items(action: str, payload: Payload) -> list[Fields]:
+    return Fields(payload).children(_ITEMS.get(action, ""))

@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from websockets.asyncio.connection import broadcast
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
+from chargehub.gateway.answers import failure_of, resolve
 from chargehub.gateway.frame_recorder import FrameRecorder
 from chargehub.gateway.intake import Intake
 from chargehub.gateway.messages import refused_answer
@@ -46,7 +47,6 @@ from chargehub.ocpp import (
     CallReceived,
     CallRefused,
     ErrorCode,
-    FailureReason,
     Ignored,
     InvalidPayload,
     OcppSession,
@@ -57,10 +57,8 @@ from chargehub.ocpp import (
 from chargehub.stations.commands import (
     CommandAnswer,
     InvalidCommand,
-    StationAnswerError,
     StationBusy,
     StationOffline,
-    StationTimeout,
     UnsupportedByStation,
 )
 from chargehub.stations.entry import SecurityProfile
@@ -139,7 +137,7 @@ class StationConnection:
     _resume_at: float = 0.0
     _throttled_told_at: float = -TOLD_EVERY_S
     _ended: bool = False
-    _calls: dict[str, asyncio.Future[CommandAnswer]] = field(default_factory=dict)
+    _calls: dict[str, tuple[Request, asyncio.Future[CommandAnswer]]] = field(default_factory=dict)
     _timer: asyncio.TimerHandle | None = None
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -385,7 +383,7 @@ class StationConnection:
             raise StationOffline from error
         _SENT.inc()
         done: asyncio.Future[CommandAnswer] = self.loop.create_future()
-        self._calls[message_id] = done
+        self._calls[message_id] = request, done
         self._room.set()
         self._arm()
         # The end of the socket fails the call through `abandon`.
@@ -426,20 +424,27 @@ class StationConnection:
                 reason=answered.violation.description if answered.violation else "",
             )
         reader = self.translator.results.get(answered.action)
-        if reader is not None:
-            self.spawn(self._keep(reader, answered))
         self._arm()
-        done = self._calls.pop(answered.message_id, None)
-        if done is not None and not done.done():
-            done.set_result(CommandAnswer(answer_status(answered.payload), answered.payload))
+        request, done = self._calls.pop(answered.message_id, (None, None))
+        answer = CommandAnswer(answer_status(answered.payload), answered.payload)
+        if reader is None:
+            resolve(done, answer)
+            return
+        asked = None if request is None else request.payload
+        context = Context(self.station_id, self.clock.now(), answered.valid, asked)
+        self.spawn(self._keep(reader, context, answer, done))
 
     async def _keep(
-        self, reader: Callable[[Payload, Context], Any], answered: CallAnswered
+        self,
+        reader: Callable[[Payload, Context], Sequence[Report]],
+        context: Context,
+        answer: CommandAnswer,
+        done: asyncio.Future[CommandAnswer] | None,
     ) -> None:
-        """Store what an answer reports (a configuration, a device model)."""
-        context = Context(self.station_id, self.clock.now(), answered.valid)
+        """Store what an answer reports (a configuration, what was written), then hand it over."""
         try:
-            reports: list[Report] = list(reader(answered.payload, context))
+            reports = tuple(reader(answer.payload, context))
+            answer = replace(answer, told=reports)
             for report in reports:
                 await self.intake.submit(self.station_id, self.epoch, report)
         except (StaleConnection, CommitOutcomeUnknown) as error:
@@ -449,23 +454,11 @@ class StationConnection:
             log.warning("answer_not_kept", station_id=self.identity, why=repr(error))
         except Exception:
             log.exception("answer_not_kept", station_id=self.identity)
+        resolve(done, answer)
 
     def _finish_failed(self, failed: CallFailed) -> None:
         self._arm()
-        done = self._calls.pop(failed.message_id, None)
+        _, done = self._calls.pop(failed.message_id, (None, None))
         if done is None or done.done():
             return
-        done.set_exception(_failure(failed))
-
-
-def _failure(failed: CallFailed) -> Exception:
-    match failed.reason:
-        case FailureReason.TIMED_OUT:
-            return StationTimeout(sent=failed.sent)
-        case FailureReason.CONNECTION_CLOSED:
-            return StationOffline("The connection ended before the answer.", sent=failed.sent)
-        case FailureReason.ANSWERED_WITH_ERROR:
-            facts = {"station_error": str(failed.code), "station_detail": failed.description[:255]}
-            if failed.code in {ErrorCode.NOT_IMPLEMENTED, ErrorCode.NOT_SUPPORTED}:
-                return UnsupportedByStation(**facts)
-            return StationAnswerError(f"The station answered {failed.code}.", **facts)
+        done.set_exception(failure_of(failed))

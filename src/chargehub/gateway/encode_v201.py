@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from chargehub.gateway.device_model import encode_get_variables, encode_set_variables
 from chargehub.gateway.messages import encode_cancel_reservation, encode_clear_cache
 from chargehub.gateway.profiles_v201 import ENCODERS as PROFILE_ENCODERS
 from chargehub.gateway.profiles_v201 import encode_profile
@@ -15,12 +16,14 @@ from chargehub.stations.commands import (
     ChangeCredential,
     ClearCache,
     GetTransactionStatus,
+    GetVariables,
     InvalidCommand,
     ReportInventory,
     RequestStartTransaction,
     RequestStopTransaction,
     ReserveNow,
     ResetStation,
+    SetVariables,
     TriggerMessage,
     UnlockConnector,
 )
@@ -130,4 +133,6 @@ ENCODERS: Mapping[type, Encoder] = {
     ReportInventory: _encode_inventory,
     **PROFILE_ENCODERS,
     ChangeCredential: _encode_credential,
+    SetVariables: encode_set_variables,
+    GetVariables: encode_get_variables,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chargehub.devices.inbound import DEVICE_HANDLERS
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import BatchHandler
 from chargehub.smart_charging import inbound as smart_charging_inbound
@@ -12,7 +13,6 @@ from chargehub.stations.inbound import (
     BootHandler,
     NoticeHandler,
     StatusHandler,
-    VariablesHandler,
 )
 from chargehub.stations.presence import ConnectHandler, DisconnectHandler
 from chargehub.stations.reports import (
@@ -21,7 +21,6 @@ from chargehub.stations.reports import (
     Disconnected,
     NoticeReported,
     StatusReported,
-    VariablesReported,
 )
 from chargehub.transactions.book import Book
 from chargehub.transactions.inbound import (
@@ -50,7 +49,7 @@ def report_handlers(
         BootReported: BootHandler(heartbeat_interval_s, 60, (watch.station_booted,)),
         StatusReported: StatusHandler(bus, (watch.status_reported,)),
         NoticeReported: NoticeHandler(),
-        VariablesReported: VariablesHandler(),
+        **DEVICE_HANDLERS,
         AuthorizeRequested: AuthorizeHandler(book),
         TransactionReported: TransactionHandler(book, bus),
         SamplesReported: SamplesHandler(book, bus),

@@ -11,6 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from chargehub.authorization.decision import Authorization, AuthorizationStatus
+from chargehub.gateway.configuration_keys import (
+    encode_change,
+    encode_read,
+    read_change,
+    read_configuration,
+)
 from chargehub.gateway.fields import (
     MAX_INT16,
     MAX_INT31,
@@ -49,6 +55,7 @@ from chargehub.stations.commands import (
     ChangeAvailability,
     ChangeCredential,
     ClearCache,
+    GetVariables,
     InvalidCommand,
     ReportInventory,
     RequestStartTransaction,
@@ -56,6 +63,7 @@ from chargehub.stations.commands import (
     ReserveNow,
     ResetKind,
     ResetStation,
+    SetVariables,
     TriggerMessage,
     UnlockConnector,
     UnsupportedByStation,
@@ -64,8 +72,6 @@ from chargehub.stations.reports import (
     BootReported,
     ConnectorStatus,
     StatusReported,
-    VariableReported,
-    VariablesReported,
 )
 from chargehub.telemetry.measurands import read_register_wh
 from chargehub.telemetry.meter_values import read_meter_values, read_timestamp
@@ -290,33 +296,6 @@ _INBOUND = {
 }
 
 
-def read_configuration(payload: Payload, context: Context) -> VariablesReported:
-    """Read the answer to GetConfiguration. Its keys become variables of one component."""
-    return VariablesReported(
-        station_id=context.station_id,
-        received_at=context.received_at,
-        request_id=None,
-        variables=tuple(
-            VariableReported(
-                component=CONFIGURATION_COMPONENT,
-                component_instance=None,
-                evse_no=None,
-                connector_no=None,
-                variable=key,
-                variable_instance=None,
-                attribute="Actual",
-                value=item.text("value", 2500),
-                mutability="ReadOnly" if item.truth("readonly") else "ReadWrite",
-            )
-            for item in Fields(payload).children("configurationKey")
-            if (key := item.filled("key", 50)) is not None
-        ),
-    )
-
-
-CONFIGURATION_COMPONENT = "Configuration"
-
-
 # --- Outbound -------------------------------------------------------------------------------------
 
 
@@ -414,6 +393,8 @@ TRANSLATOR = Translator(
         ReportInventory: _encode_inventory,
         **PROFILE_ENCODERS,
         ChangeCredential: _encode_credential,
+        SetVariables: encode_change,
+        GetVariables: encode_read,
     },
     trigger_answers={
         "TriggerMessage": frozenset(_TRIGGERS.values()),
@@ -438,6 +419,9 @@ TRANSLATOR = Translator(
             "UpdateFirmware",
         )
     ),
-    results={"GetConfiguration": lambda payload, context: (read_configuration(payload, context),)},
+    results={
+        "ChangeConfiguration": read_change,
+        "GetConfiguration": read_configuration,
+    },
     told={**TOLD, ChangeCredential: lambda payload, _context: answer_status(payload)},
 )

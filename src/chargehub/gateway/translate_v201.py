@@ -7,11 +7,11 @@ business.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from chargehub.authorization.decision import Authorization
+from chargehub.gateway.device_model import read_report, read_variable_results, read_write_results
 from chargehub.gateway.encode_v201 import CENTRAL, ENCODERS, ID_TOKEN_LIMIT
 from chargehub.gateway.fields import (
     MAX_INT16,
@@ -47,8 +47,6 @@ from chargehub.stations.reports import (
     BootReported,
     ConnectorStatus,
     StatusReported,
-    VariableReported,
-    VariablesReported,
 )
 from chargehub.telemetry.meter_values import read_meter_values, read_timestamp
 from chargehub.transactions.reports import (
@@ -248,72 +246,6 @@ def _read_meter_values(payload: Payload, context: Context) -> Sequence[Report]:
     )
 
 
-def _read_report(payload: Payload, context: Context) -> Sequence[Report]:
-    fields = Fields(payload)
-    return (
-        VariablesReported(
-            station_id=context.station_id,
-            received_at=context.received_at,
-            request_id=fields.whole("requestId"),
-            variables=tuple(
-                reported for item in fields.children("reportData") for reported in _variables(item)
-            ),
-        ),
-    )
-
-
-def _variables(item: Fields) -> list[VariableReported]:
-    characteristics = item.child("variableCharacteristics")
-    data_type = characteristics.filled("dataType", 50)
-    unit = characteristics.filled("unit", 50)
-    attributes = item.children("variableAttribute")
-    reported = []
-    for attribute in attributes:
-        mutability = attribute.filled("mutability", 50) or "ReadWrite"
-        one = _variable(item, attribute.filled("type", 50), attribute.text("value", 2500))
-        if one is not None:
-            reported.append(replace(one, mutability=mutability, data_type=data_type, unit=unit))
-    return reported
-
-
-def _variable(item: Fields, attribute: str | None, value: str | None) -> VariableReported | None:
-    component, variable = item.child("component"), item.child("variable")
-    evse = component.child("evse")
-    name, variable_name = component.filled("name", 50), variable.filled("name", 50)
-    if name is None or variable_name is None:
-        return None
-    return VariableReported(
-        component=name,
-        component_instance=component.filled("instance", 50),
-        evse_no=evse.whole("id", high=MAX_INT16),
-        connector_no=evse.whole("connectorId", high=MAX_INT16),
-        variable=variable_name,
-        variable_instance=variable.filled("instance", 50),
-        attribute=attribute or "Actual",  # A omits the type.
-        value=value,
-    )
-
-
-def read_variable_results(payload: Payload, context: Context) -> VariablesReported:
-    """Read the answer to GetVariables; attributes that were not Accepted are left out."""
-    return VariablesReported(
-        station_id=context.station_id,
-        received_at=context.received_at,
-        request_id=None,
-        variables=tuple(
-            reported
-            for item in Fields(payload).children("getVariableResult")
-            if item.text("attributeStatus", 50) == "Accepted"
-            and (
-                reported := _variable(
-                    item, item.filled("attributeType", 50), item.text("attributeValue", 2500)
-                )
-            )
-            is not None
-        ),
-    )
-
-
 def _read_credential_word(payload: Payload, _context: Context) -> str | None:
     """Read what the answer to SetVariables says of its one variable."""
     results = Fields(payload).children("setVariableResult")
@@ -368,7 +300,7 @@ _INBOUND = {
     "LogStatusNotification": kept_as("LogStatusNotification"),
     "MeterValues": InboundMessage(_read_meter_values, answer_nothing, tolerant=True),
     "NotifyEvent": InboundMessage(_read_event, answer_nothing),
-    "NotifyReport": InboundMessage(_read_report, answer_nothing),
+    "NotifyReport": InboundMessage(read_report, answer_nothing),
     "ReservationStatusUpdate": InboundMessage(_read_reservation, answer_nothing),
     "SecurityEventNotification": kept_as("SecurityEventNotification"),
     "StatusNotification": InboundMessage(_read_status, answer_nothing, tolerant=True),
@@ -408,6 +340,9 @@ TRANSLATOR = Translator(
             "TriggerMessage",
         )
     ),
-    results={"GetVariables": lambda payload, context: (read_variable_results(payload, context),)},
+    results={
+        "GetVariables": read_variable_results,
+        "SetVariables": read_write_results,
+    },
     told={**TOLD, ChangeCredential: _read_credential_word},
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from chargehub.devices.reports import VariablesReported, VariablesWritten
 from chargehub.smart_charging.reports import (
     EvNeedsReported,
     EvScheduleReported,
@@ -19,12 +20,7 @@ from chargehub.smart_charging.reports import (
     ProfilesReported,
 )
 from chargehub.stations.commands import Command
-from chargehub.stations.reports import (
-    BootReported,
-    NoticeReported,
-    StatusReported,
-    VariablesReported,
-)
+from chargehub.stations.reports import BootReported, NoticeReported, StatusReported
 from chargehub.transactions.reports import (
     AuthorizeRequested,
     ReservationStatusReported,
@@ -39,6 +35,7 @@ Report = (
     | StatusReported
     | NoticeReported
     | VariablesReported
+    | VariablesWritten
     | AuthorizeRequested
     | TransactionReported
     | SamplesReported
@@ -62,6 +59,8 @@ class Context(NamedTuple):
     received_at: datetime
     valid: bool = True
     """False when the payload failed its schema: read field by field, and flag."""
+    asked: Payload | None = None
+    """Our request, where its answer is read."""
 
 
 Reader = Callable[[Payload, Context], Sequence[Report]]
@@ -145,6 +144,13 @@ class Translator:
 
 
 def answer_status(payload: Payload) -> str | None:
-    """Return the status word of a station's answer, whatever the version."""
+    """Return the status word of a station's answer, whatever the version.
+
+    Of an answer with a word for each item it is all the words there are.
+    """
+    items = payload.get("setVariableResult")
+    if isinstance(items, list):
+        words = {item.get("attributeStatus") for item in items if isinstance(item, dict)}
+        return ", ".join(sorted(word for word in words if isinstance(word, str))) or None
     status = payload.get("status")
     return status if isinstance(status, str) else None

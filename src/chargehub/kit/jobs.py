@@ -65,6 +65,21 @@ outbox = Table(
     Index("ix_outbox_open", "seq", postgresql_where=text("handled_at IS NULL")),
 )
 
+SCHEDULE = BatchStatement(
+    "due_actions.schedule",
+    """
+    INSERT INTO due_actions (kind, subject, due_at, payload)
+    SELECT DISTINCT ON (kind, subject) kind, subject, due_at, payload::jsonb
+    FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[])
+         AS u(kind, subject, due_at, payload)
+    ORDER BY kind, subject, due_at DESC
+    ON CONFLICT (kind, subject)
+    DO UPDATE SET due_at = EXCLUDED.due_at, payload = EXCLUDED.payload, attempts = 0
+    """,
+    order=80,
+)
+"""Columns: kind, subject, due_at, payload (JSON text). What waits already moves to this time."""
+
 SCHEDULE_ONCE = BatchStatement(
     "due_actions.schedule_once",
     """
@@ -76,7 +91,7 @@ SCHEDULE_ONCE = BatchStatement(
     """,
     order=80,
 )
-"""Columns: kind, subject, due_at, payload (JSON text). What waits already keeps its time."""
+"""As SCHEDULE, but what waits already keeps its time."""
 
 POST = BatchStatement(
     "outbox.post",

@@ -38,8 +38,8 @@ _REFUSED_VALUES = re.compile(
 )
 
 # ChangeConfiguration {key, value}, SetVariables {variable, attributeValue}, NotifyReport
-# {variable, variableAttribute: [{value}]}, NotifyEvent {variable, actualValue}: the value of what
-# another field names.
+# {variable, variableAttribute: [{value}]}, NotifyEvent {variable, actualValue}, our own {name:
+# {component, variable}, value}: the value of what another field names.
 _NAMING_FIELDS = ("key", "variable", "name")
 _VALUE_FIELDS = frozenset({"value", "attributeValue", "actualValue"})
 
@@ -97,7 +97,7 @@ def _names_in(value: Mapping[Any, Any]) -> Iterator[str]:
     for field in _NAMING_FIELDS:
         name = value.get(field)
         if isinstance(name, Mapping):
-            name = name.get("name")
+            name = name.get("name", name.get("variable"))
         if isinstance(name, str):
             yield name
 

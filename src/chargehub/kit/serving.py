@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from contextlib import nullcontext
 from typing import Any
@@ -25,3 +26,8 @@ class QuietServer(uvicorn.Server):
 
     def capture_signals(self) -> Any:
         return nullcontext()
+
+
+async def cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

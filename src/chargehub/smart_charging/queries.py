@@ -9,9 +9,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chargehub.devices.store import station_variables
 from chargehub.smart_charging.capabilities import Observation
 from chargehub.smart_charging.composite import InForce
-from chargehub.smart_charging.rules import Held, StationLimits, read_limits
+from chargehub.smart_charging.rules import (
+    LIMIT_PATHS,
+    PERSISTENCE_PATH,
+    UNIT_PATHS,
+    Held,
+    StationLimits,
+    read_limits,
+)
 from chargehub.smart_charging.store import (
     charging_profiles,
     ev_needs,
@@ -26,7 +34,7 @@ from chargehub.stations.profiles import (
     ProfilePurpose,
     RateUnit,
 )
-from chargehub.stations.store import station_commands, station_variables
+from chargehub.stations.store import station_commands
 from chargehub.transactions.store import transactions
 
 Rows = Sequence[Row[Any]]
@@ -99,13 +107,13 @@ def held_of(row: Row[Any]) -> Held:
 
 async def read_limits_of(connection: AsyncConnection, station_id: int) -> StationLimits:
     """Return what the station reported that it takes."""
-    path = func.lower(station_variables.c.path)
-    query = select(path.label("path"), station_variables.c.value).where(
-        station_variables.c.station_id == station_id,
-        or_(path.like("smartchargingctrlr%#actual"), path.like("configuration.%charg%#actual")),
+    paths = (*LIMIT_PATHS.values(), *UNIT_PATHS, PERSISTENCE_PATH)
+    keys = [f"{path.lower()}#actual" for path in paths]
+    query = select(station_variables.c.key, station_variables.c.value).where(
+        station_variables.c.station_id == station_id, station_variables.c.key.in_(keys)
     )
     variables: Mapping[str, str | None] = {
-        row.path.removesuffix("#actual"): row.value for row in await connection.execute(query)
+        row.key.removesuffix("#actual"): row.value for row in await connection.execute(query)
     }
     return read_limits(variables)
 

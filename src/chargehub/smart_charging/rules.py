@@ -269,31 +269,19 @@ _UNITS = {
 }
 
 LIMIT_PATHS = {
-    "max_stack_level": (
-        "Configuration.ChargeProfileMaxStackLevel",
-        "SmartChargingCtrlr.ProfileStackLevel",
-    ),
-    "max_periods": (
-        "Configuration.ChargingScheduleMaxPeriods",
-        "SmartChargingCtrlr.PeriodsPerSchedule",
-    ),
-    "max_profiles": ("Configuration.MaxChargingProfilesInstalled",),
-    "max_external_id": ("SmartChargingCtrlr.MaxExternalConstraintsId",),
+    "max_stack_level": "SmartChargingCtrlr.ProfileStackLevel",
+    "max_periods": "SmartChargingCtrlr.PeriodsPerSchedule",
+    "max_profiles": "SmartChargingCtrlr.Entries/ChargingProfiles",
+    "max_external_id": "SmartChargingCtrlr.MaxExternalConstraintsId",
 }
 PERSISTENCE_PATH = "SmartChargingCtrlr.ChargingProfilePersistence/TxProfile"
-UNIT_PATHS = (
-    "Configuration.ChargingScheduleAllowedChargingRateUnit",
-    "SmartChargingCtrlr.RateUnit",
-)
-"""Component.Variable, as `station_variables.path` names them."""
+UNIT_PATHS = ("ChargingScheduleAllowedChargingRateUnit", "SmartChargingCtrlr.RateUnit")
+"""As `station_variables.path` names them; the first is a configuration key with its own words."""
 
 
 def read_limits(variables: Mapping[str, str | None]) -> StationLimits:
     """Read a station's limits from its variables: Component.Variable in lower case to value."""
-    numbers = {
-        name: _whole(next((variables[p.lower()] for p in paths if p.lower() in variables), None))
-        for name, paths in LIMIT_PATHS.items()
-    }
+    numbers = {name: _whole(variables.get(path.lower())) for name, path in LIMIT_PATHS.items()}
     words = ",".join(variables.get(path.lower()) or "" for path in UNIT_PATHS).split(",")
     units = {_UNITS[word.strip().upper()] for word in words if word.strip().upper() in _UNITS}
     kept = (variables.get(PERSISTENCE_PATH.lower()) or "").strip().lower() == "true"

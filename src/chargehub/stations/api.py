@@ -9,20 +9,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chargehub.access.principal import GUARDS, Operator, demand, operator, viewer
-from chargehub.access.rules import Role
+from chargehub.access.principal import GUARDS, Operator, operator, viewer
 from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
-from chargehub.kit.fields import CleanText, JsonObject
+from chargehub.kit.fields import CleanText
 from chargehub.kit.http import API_PREFIX, PayloadTooLarge, problems, provided
 from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
 from chargehub.kit.secrets import redacted
@@ -30,7 +29,6 @@ from chargehub.stations import views
 from chargehub.stations.commands import (
     CommandAnswer,
     InvalidCommand,
-    RawCommand,
     ResetKind,
     StationAnswerError,
     StationBusy,
@@ -47,7 +45,6 @@ from chargehub.stations.labels import Label, render_labels
 from chargehub.stations.queries import (
     find_station,
     find_station_in_service,
-    read_commands,
     read_connectors_of,
     read_evses,
     read_evses_of,
@@ -57,7 +54,6 @@ from chargehub.stations.queries import (
     read_stations,
 )
 from chargehub.stations.reports import ConnectorStatus
-from chargehub.stations.rights import needs_admin
 from chargehub.stations.rules import IDENTITY_PATTERN, MAX_EVSES
 from chargehub.stations.states import Charge, EvseState
 
@@ -127,10 +123,6 @@ class EvseQuery(PageQuery):
     online: bool | None = None
 
 
-class CommandQuery(PageQuery):
-    outcome: Literal["pending", "answered", "failed", "timeout", "offline", "unknown"] | None = None
-
-
 class NoticeQuery(PageQuery):
     kind: CleanText | None = Field(None, max_length=50, examples=["SecurityEventNotification"])
     flagged: bool | None = None
@@ -156,10 +148,15 @@ class UnlockRequest(Input):
     connector_no: int = Field(1, ge=1, le=100)
 
 
-def command_result(sent: tuple[UUID, CommandAnswer]) -> views.CommandResult:
+def command_result(sent: tuple[UUID, CommandAnswer | None]) -> views.CommandResult:
     command_id, answer = sent
+    if answer is None:
+        return views.CommandResult(command_id=command_id, outcome="queued", status=None, payload={})
     return views.CommandResult(
-        command_id=command_id, status=answer.status, payload=redacted(answer.payload)
+        command_id=command_id,
+        outcome="answered",
+        status=answer.status,
+        payload=redacted(answer.payload),
     )
 
 
@@ -325,57 +322,6 @@ async def station_detail(
 
 
 @router.get(
-    "/charging-stations/{identity}/commands",
-    tags=["Commands"],
-    dependencies=[Depends(viewer)],
-    responses=problems(*GUARDS, NotFound, InvalidCursor),
-)
-async def list_commands(
-    identity: IdentityPath, parts: Parts, query: Annotated[CommandQuery, Query()]
-) -> views.CommandPage:
-    """List what was sent to a station and what came of it, newest first."""
-    after = decode_cursor("commands", query.cursor, datetime, UUID)
-    async with parts.database.read() as connection:
-        station = await find_station(connection, identity)
-        rows = await read_commands(
-            connection,
-            station.id,
-            after=None if after is None else (after[0], after[1]),
-            limit=query.limit + 1,
-            outcome=query.outcome,
-        )
-    page, following = cut_page(
-        rows, query.limit, lambda row: encode_cursor("commands", row.requested_at, row.id)
-    )
-    return views.CommandPage(items=[views.command_view(row) for row in page], next_cursor=following)
-
-
-@router.post(
-    "/charging-stations/{identity}/commands/{action}",
-    tags=["Commands"],
-    responses=problems(*GUARDS, *COMMAND_PROBLEMS),
-)
-async def send_command(
-    identity: IdentityPath,
-    action: Annotated[str, Path(pattern=r"^[A-Za-z][A-Za-z0-9]{0,63}$", examples=["Reset"])],
-    payload: Annotated[JsonObject, Body(examples=[{"type": "Soft"}])],
-    principal: Operator,
-    parts: Parts,
-) -> views.CommandResult:
-    """Send an OCPP request as it is, validated against the schema of what the station speaks.
-
-    The role admin is needed for what a station trusts, connects to or executes (CertificateSigned,
-    DeleteCertificate, InstallCertificate, PublishFirmware, SetNetworkProfile, SignedUpdateFirmware,
-    UpdateFirmware), and for ChangeConfiguration and SetVariables of a secret such as
-    AuthorizationKey or BasicAuthPassword. Secrets are left out of the answer and of the record.
-    """
-    if needs_admin(action, payload):
-        demand(principal, Role.ADMIN)
-    command = RawCommand(action, payload)
-    return command_result(await parts.control.send(identity, command, actor=principal.login))
-
-
-@router.get(
     "/charging-stations/{identity}/notices",
     tags=["Charging stations"],
     dependencies=[Depends(operator)],
@@ -428,8 +374,9 @@ async def change_availability(
 ) -> views.CommandResult:
     """Take a station or an EVSE out of use, or back.
 
-    The wish is kept even when the station is offline or says no; `Scheduled` means that the
-    station will follow when its transaction has ended. Compare `wanted_operative` with `status`.
+    The wish is kept even when the station is offline or says no, and sent when it is back;
+    `Scheduled` means that the station will follow when its transaction has ended. Compare
+    `wanted_operative` with `status`.
     """
     sent = await parts.control.change_availability(
         identity, operative=body.operative, evse_no=body.evse_no, actor=principal.login

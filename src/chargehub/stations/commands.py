@@ -54,6 +54,24 @@ class StationAnswerError(ChargeHubError):
     status = 502
 
 
+class CommandNotDurable(InvalidInput):
+    """This command may not wait for a station's return."""
+
+    code = "command-not-durable"
+
+
+class CommandQueueFull(Conflict):
+    """Too many commands wait for this station's return already."""
+
+    code = "command-queue-full"
+
+
+class CommandNotQueued(Conflict):
+    """The command does not wait any more."""
+
+    code = "command-not-queued"
+
+
 class InvalidCommand(InvalidInput):
     """The command's payload does not match the station's protocol."""
 
@@ -188,6 +206,62 @@ class ChangeCredential:
 
 
 @dataclass(frozen=True, slots=True)
+class VariableName:
+    """Which variable of a station, in the words of the OCPP 2.x device model.
+
+    A configuration key without a 2.x name has an empty component. Names are compared without case.
+    """
+
+    component: str
+    variable: str
+    component_instance: str | None = None
+    evse_no: int | None = None
+    connector_no: int | None = None
+    variable_instance: str | None = None
+    attribute: str = "Actual"
+
+    @property
+    def path(self) -> str:
+        """Component[/instance][@evse[.connector]].Variable[/instance]#Attribute."""
+        place = ""
+        if self.evse_no is not None:
+            place = f"@{self.evse_no}"
+            if self.connector_no is not None:
+                place += f".{self.connector_no}"
+        component = self.component + (
+            f"/{self.component_instance}" if self.component_instance else ""
+        )
+        name = self.variable + (f"/{self.variable_instance}" if self.variable_instance else "")
+        dot = "." if component or place else ""
+        return f"{component}{place}{dot}{name}#{self.attribute}"
+
+    @property
+    def key(self) -> str:
+        """The path by which two spellings of one name are the same."""
+        return self.path.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class VariableWrite:
+    name: VariableName
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetVariables:
+    """Write variables; what the station says of each comes back in `CommandAnswer.told`."""
+
+    writes: tuple[VariableWrite, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GetVariables:
+    """Read variables; what they are comes back in `CommandAnswer.told`, and is kept."""
+
+    names: tuple[VariableName, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RawCommand:
     """An OCPP request as the caller wrote it; validated against the station's own schema."""
 
@@ -212,13 +286,18 @@ Command = (
     | GetChargingProfiles
     | GetCompositeSchedule
     | ChangeCredential
+    | SetVariables
+    | GetVariables
     | RawCommand
 )
 
 
 @dataclass(frozen=True, slots=True)
 class CommandAnswer:
-    """The station's own result: `status` is its status word (None where the message has none)."""
+    """The station's own result: `status` is its status word (None where the message has none).
+
+    `told` are the reports read from the answer, where it reports something; they are stored.
+    """
 
     status: str | None
     payload: dict[str, Any]

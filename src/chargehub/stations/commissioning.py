@@ -22,6 +22,7 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError, Conflict, InvalidInput, NotFound
 from chargehub.kit.events import EventBus
+from chargehub.stations.command_queue import drop_queue
 from chargehub.stations.commands import StationLink
 from chargehub.stations.credential_change import forget_change
 from chargehub.stations.credentials import generate_credential, hash_credential
@@ -446,6 +447,7 @@ async def _retire(connection: AsyncConnection, station_id: int, at: datetime) ->
     await _set(connection, station_id, decommissioned_at=at)
     await jobs.post(connection, RETIRED, str(station_id), at)
     await forget_change(connection, station_id)
+    await drop_queue(connection, station_id, at)
     rows = await connection.execute(
         select(evses.c.gun_code).where(evses.c.station_id == station_id).order_by(evses.c.evse_no)
     )

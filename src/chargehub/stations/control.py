@@ -1,15 +1,18 @@
 """Version-free orders to a station: reset, availability, unlock.
 
 What the operator wants is stored before the order leaves and stays stored whatever the station
-answers: `Scheduled` means that wanted and actual differ until the status changes (G03.FR.05).
+answers: `Scheduled` means that wanted and actual differ until the status changes (G03.FR.05). A
+wish waits for a station that is away, and is told again to one that has booted.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, update
+from sqlalchemy import Row, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access.audit import audit
@@ -17,34 +20,50 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError
 from chargehub.kit.events import EventBus
+from chargehub.stations.command_queue import CommandQueue
 from chargehub.stations.commands import (
     ChangeAvailability,
     Command,
     CommandAnswer,
     ResetKind,
     ResetStation,
+    StationBusy,
+    StationOffline,
     UnlockConnector,
 )
-from chargehub.stations.dispatch import CommandDesk
+from chargehub.stations.dispatch import QUEUED, payload_of
+from chargehub.stations.durable import reading_back, restore, why_not_durable
 from chargehub.stations.events import HubLayoutChanged
 from chargehub.stations.queries import find_evse, find_station_in_service
-from chargehub.stations.store import charging_stations, evses
+from chargehub.stations.store import charging_stations, evses, station_commands
+
+REQUESTED_BY = "availability"
+RECONCILED_BY = "reconciliation"
 
 Sent = tuple[UUID, CommandAnswer]
 
 
 class StationControl:
     def __init__(
-        self, database: Database, desk: CommandDesk, clock: HubClock, bus: EventBus
+        self, database: Database, queue: CommandQueue, clock: HubClock, bus: EventBus
     ) -> None:
         self._database = database
-        self._desk = desk
+        self._queue = queue
+        self._desk = queue.desk
         self._clock = clock
         self._bus = bus
 
     async def send(self, identity: str, command: Command, *, actor: str) -> Sent:
         station_id = await self._station_id(identity)
         return await self._desk.send(station_id, command, actor)
+
+    async def send_durably(
+        self, identity: str, command: Command, *, wait: timedelta | None, actor: str
+    ) -> tuple[UUID, CommandAnswer | None]:
+        """Send at once or when the station is back; None while it waits."""
+        station_id = await self._station_id(identity)
+        expires_at = self._queue.expiry(wait)
+        return await self._queue.send(station_id, command, actor, expires_at=expires_at)
 
     async def reset(self, identity: str, kind: ResetKind, *, actor: str) -> Sent:
         return await self.send(identity, ResetStation(kind), actor=actor)
@@ -57,7 +76,10 @@ class StationControl:
     async def change_availability(
         self, identity: str, *, operative: bool, evse_no: int | None, actor: str
     ) -> Sent:
-        """Store the wish, then tell the station; a failure says that the wish is kept."""
+        """Store the wish, then tell the station; a failure says that the wish is kept.
+
+        One wish waits for an EVSE at most: a later one replaces it.
+        """
         now = self._clock.now()
         async with self._database.write() as connection:
             station = await find_station_in_service(connection, identity)
@@ -71,15 +93,76 @@ class StationControl:
                 operative=operative,
                 evse_no=evse_no,
             )
+            command_id = await self._queue.add(
+                connection,
+                station.id,
+                # Connector 0, or no EVSE, is the whole station (16 5.2).
+                ChangeAvailability(operative=operative, evse_no=evse_no or 0),
+                actor,
+                expires_at=None,
+                evse_no=evse_no,
+            )
         self._bus.publish(HubLayoutChanged(now))
-        # Connector 0, or no EVSE, is the whole station (16 5.2).
-        command = ChangeAvailability(operative=operative, evse_no=evse_no or 0)
         try:
-            return await self._desk.send(station.id, command, actor, evse_no=evse_no)
+            answer = await self._queue.deliver_now(station.id, command_id)
         except ChargeHubError as error:
             error.detail = f"{error.detail.rstrip('.')}. The wish is kept."
             error.facts["wanted_operative"] = operative
             raise
+        if answer is None:
+            here = station.id in self._desk.online_ids()
+            raise (StationBusy if here else StationOffline)(
+                "The wish is kept, and sent as soon as the station takes it.",
+                wanted_operative=operative,
+                command_id=str(command_id),
+                outcome=QUEUED,
+            )
+        return command_id, answer
+
+    async def station_booted(self, subject: str) -> None:
+        """Take out of use again what the operator wants so; many forget it over a boot. Repeatable.
+
+        G03.FR.06 wants it remembered, and the order does nothing where it is.
+        """
+        station_id = int(subject)
+        async with self._database.write() as connection:
+            for evse_no in await _out_of_use(connection, station_id):
+                order = ChangeAvailability(operative=False, evse_no=evse_no)
+                await self._queue.add(
+                    connection, station_id, order, REQUESTED_BY, expires_at=None, evse_no=evse_no
+                )
+        self._queue.kick(station_id)
+
+    async def command_unknown(self, subject: str, _payload: dict[str, Any]) -> None:
+        """Find out what became of a command, where the station can be asked. Repeatable.
+
+        A wish is told again, what was written is read back; else the outcome stays on show as
+        unknown. What was asked here is not asked about again, or a station that breaks down over a
+        question would be asked for ever.
+        """
+        async with self._database.write() as connection:
+            query = select(station_commands).where(station_commands.c.id == UUID(subject))
+            row = (await connection.execute(query)).one_or_none()
+            if row is None or row.requested_by == RECONCILED_BY:
+                return
+            command = restore(row.action, row.payload, raw=row.raw)
+            question: Command | None = None
+            if isinstance(command, ChangeAvailability):
+                wanted = await _wish(connection, row.station_id, command.evse_no)
+                question = replace(command, operative=wanted)
+            elif command is not None:
+                question = reading_back(command)
+            if question is None or why_not_durable(question, payload_of(question)):
+                return
+            await self._queue.add(
+                connection,
+                row.station_id,
+                question,
+                RECONCILED_BY,
+                expires_at=self._queue.expiry(),
+                evse_no=row.evse_no,
+            )
+        self._queue.kick(row.station_id)
 
     async def _station_id(self, identity: str, evse_no: int | None = None) -> int:
         async with self._database.read() as connection:
@@ -106,3 +189,25 @@ async def _store_wish(
         .where(evses.c.station_id == station.id, evses.c.evse_no == evse_no)
         .values(wanted_operative=operative)
     )
+
+
+async def _out_of_use(connection: AsyncConnection, station_id: int) -> list[int]:
+    """Return the EVSEs that the operator wants out of use; 0 is the whole station."""
+    whole = select(literal(0)).where(
+        charging_stations.c.id == station_id,
+        charging_stations.c.decommissioned_at.is_(None),
+        ~charging_stations.c.wanted_operative,
+    )
+    single = select(evses.c.evse_no).where(
+        evses.c.station_id == station_id, ~evses.c.wanted_operative
+    )
+    return sorted((await connection.execute(whole.union_all(single))).scalars())
+
+
+async def _wish(connection: AsyncConnection, station_id: int, evse_no: int) -> bool:
+    query = select(charging_stations.c.wanted_operative).where(charging_stations.c.id == station_id)
+    if evse_no:
+        query = select(evses.c.wanted_operative).where(
+            evses.c.station_id == station_id, evses.c.evse_no == evse_no
+        )
+    return bool(await connection.scalar(query))

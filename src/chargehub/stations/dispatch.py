@@ -1,8 +1,8 @@
 """The command desk: every command to a station is a row before it leaves and after it returns.
 
 Two short transactions around the station's round trip, none during it. What was pending when the
-server died is closed as `unknown` at the next start; reconciling it is the business of whoever
-asked.
+server died is closed as `unknown` at the next start, and an outbox row tells whoever can ask the
+station what became of it. Commands that wait are the business of `command_queue`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -21,6 +21,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access.audit import audit
+from chargehub.kit import jobs
 from chargehub.kit.clean import clean_json
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
@@ -31,15 +32,28 @@ from chargehub.stations.commands import (
     Command,
     CommandAnswer,
     RawCommand,
+    StationBusy,
     StationLink,
+    StationNotAccepted,
     StationOffline,
     StationTimeout,
+    UnsupportedByStation,
 )
 from chargehub.stations.store import charging_stations, station_commands
 
 log = structlog.get_logger(__name__)
 
 STORE_AGAIN_S = 1.0
+COMMAND_UNKNOWN = "command.unknown"
+"""Outbox topic: nobody knows what the station did with the command `subject`."""
+COMMAND_UNSUPPORTED = "command.unsupported"
+"""Outbox topic: the station cannot do what the command `subject` asks for."""
+NEVER_LEFT = (StationBusy, StationNotAccepted)
+UNANSWERED = (StationOffline, StationTimeout)
+"""Whether they left is in the error's facts."""
+QUEUED, PENDING, UNKNOWN, UNSUPPORTED = "queued", "pending", "unknown", "unsupported"
+TOLD_ENDS = {UNKNOWN: COMMAND_UNKNOWN, UNSUPPORTED: COMMAND_UNSUPPORTED}
+"""Ends that somebody may act on."""
 
 WithPending = Callable[[AsyncConnection, UUID], Awaitable[None]]
 """Writes what must exist whenever the command does, in the transaction that records it."""
@@ -85,6 +99,7 @@ class CommandDesk:
                 "station_id": station_id,
                 "action": action_of(command),
                 "payload": redacted(payload_of(command)),
+                "raw": isinstance(command, RawCommand),
                 "requested_by": requested_by,
                 "requested_at": self._clock.now(),
                 "remote_start_id": remote_start_id,
@@ -94,6 +109,16 @@ class CommandDesk:
             },
             with_pending,
         )
+        return command_id, await self.carry_out(command_id, station_id, command)
+
+    async def carry_out(
+        self, command_id: UUID, station_id: int, command: Command, *, waits: bool = False
+    ) -> CommandAnswer:
+        """Send a command that is on record as pending, and record its outcome.
+
+        One that `waits` goes back into the queue where it did not leave, and its outcome is unknown
+        where it left and the connection ended; the error is raised all the same.
+        """
         try:
             answer = await self._link.send(station_id, command)
         except ChargeHubError as error:
@@ -101,22 +126,23 @@ class CommandDesk:
             error.detail, error.facts = hide_in_text(error.detail), redacted(error.facts)
             if isinstance(command, ChangeCredential):
                 error.facts.pop("station_detail", None)
-            await self._close(command_id, _outcome_of(error), error.code, {"detail": error.detail})
-            error.facts["command_id"] = str(command_id)
+            outcome = _outcome_of(error, waits=waits)
+            await self.close(command_id, outcome, error.code, {"detail": error.detail})
+            error.facts |= {"command_id": str(command_id), "outcome": outcome}
             raise
         except asyncio.CancelledError:
             # The request was abandoned; whether the station acted is not known.
-            await asyncio.shield(self._close(command_id, "unknown", None, None))
+            await asyncio.shield(self.close(command_id, UNKNOWN, None, None))
             raise
         except Exception:
-            await self._close(command_id, "failed", ChargeHubError.code, None)
+            await self.close(command_id, "failed", ChargeHubError.code, None)
             raise
         if isinstance(command, ChangeCredential):
             # Only its word: the rest may hold the password, under any name.
-            await self._close(command_id, "answered", answer.told or answer.status, None)
+            await self.close(command_id, "answered", answer.told or answer.status, None)
         else:
-            await self._close(command_id, "answered", answer.status, answer.payload)
-        return command_id, answer
+            await self.close(command_id, "answered", answer.status, answer.payload)
+        return answer
 
     async def _begin(self, values: dict[str, Any], with_pending: WithPending | None) -> None:
         try:
@@ -130,37 +156,27 @@ class CommandDesk:
         self, values: dict[str, Any], with_pending: WithPending | None
     ) -> None:
         async with self._database.write() as connection:
-            await connection.execute(insert(station_commands).values(values))
+            await record_command(connection, values)
             if with_pending is not None:
                 await with_pending(connection, values["id"])
-            identity = await connection.execute(
-                select(charging_stations.c.identity).where(
-                    charging_stations.c.id == values["station_id"]
-                )
-            )
-            await audit(
-                connection,
-                values["requested_at"],
-                values["requested_by"],
-                "station.command",
-                identity.scalar_one(),
-                action=values["action"],
-                command_id=str(values["id"]),
-            )
 
-    async def _close(
+    async def close(
         self, command_id: UUID, outcome: str, status: str | None, answer: dict[str, Any] | None
     ) -> None:
-        """Store how a command ended. Where the database is away this goes on trying, and raises."""
-        ended = {
-            "outcome": outcome,
-            "status": status,
-            "answer": redacted(clean_json(answer)),
-            "completed_at": self._clock.now(),
-        }
+        """Store how a command ended, or that it waits again; of an unknown end somebody is told.
+
+        Where the database is away this goes on trying, and raises.
+        """
+        ended: dict[str, Any] = {"outcome": outcome}
+        if outcome != QUEUED:
+            hidden = redacted(clean_json(answer))
+            ended |= {"status": status, "answer": hidden, "completed_at": self._clock.now()}
         try:
             await self._store_end(command_id, ended)
         except Exception:
+            if outcome == QUEUED:
+                # Perhaps it was stored, and has been taken from the queue since: never twice.
+                ended |= {"outcome": UNKNOWN, "completed_at": self._clock.now()}
             self._insist_on(command_id, ended)
             raise
 
@@ -191,6 +207,9 @@ class CommandDesk:
                 .returning(charging_stations.c.identity, station_commands.c.action)
             )
             row = closed.one_or_none()
+            topic = TOLD_ENDS.get(ended["outcome"])
+            if row is not None and topic is not None:
+                await _tell(connection, topic, [command_id], self._clock.now())
         if row is None:
             return  # It was never recorded.
         log.info(
@@ -203,15 +222,45 @@ class CommandDesk:
         )
 
 
+async def record_command(connection: AsyncConnection, values: dict[str, Any]) -> None:
+    """Write a command down, and who wanted it."""
+    await connection.execute(insert(station_commands).values(values))
+    identity = await connection.execute(
+        select(charging_stations.c.identity).where(charging_stations.c.id == values["station_id"])
+    )
+    await audit(
+        connection,
+        values["requested_at"],
+        values["requested_by"],
+        "station.command",
+        identity.scalar_one(),
+        action=values["action"],
+        command_id=str(values["id"]),
+    )
+
+
+async def _tell(
+    connection: AsyncConnection, topic: str, command_ids: Sequence[UUID], at: datetime
+) -> None:
+    rows = [
+        {"at": at, "topic": topic, "subject": str(command_id), "payload": {}}
+        for command_id in command_ids
+    ]
+    if rows:
+        await connection.execute(insert(jobs.outbox), rows)
+
+
 async def close_pending_as_unknown(connection: AsyncConnection, at: datetime) -> list[UUID]:
-    """Close, at start-up, what a dead server left open; return the ids to be reconciled."""
+    """Close, at start-up, what a dead server left open, and tell of it; return the ids."""
     rows = await connection.execute(
         update(station_commands)
         .where(station_commands.c.outcome == "pending")
-        .values(outcome="unknown", completed_at=at)
+        .values(outcome=UNKNOWN, completed_at=at)
         .returning(station_commands.c.id)
     )
-    return [row.id for row in rows]
+    closed = [row.id for row in rows]
+    await _tell(connection, COMMAND_UNKNOWN, closed, at)
+    return closed
 
 
 def action_of(command: Command) -> str:
@@ -221,20 +270,30 @@ def action_of(command: Command) -> str:
 def payload_of(command: Command) -> dict[str, Any]:
     if isinstance(command, RawCommand):
         return command.payload
-    return {key: _plain(value) for key, value in dataclasses.asdict(command).items()}
+    fields: dict[str, Any] = _plain(dataclasses.asdict(command))
+    return fields
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(child) for key, child in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(child) for child in value]
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return value.value if isinstance(value, Enum) else value
+    match value:
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case datetime():
+            return value.isoformat()
+        case Enum():
+            return value.value
+        case _:
+            return value
 
 
-def _outcome_of(error: ChargeHubError) -> str:
+def _outcome_of(error: ChargeHubError, *, waits: bool) -> str:
+    sent = bool(error.facts.get("sent"))
+    if waits and (isinstance(error, NEVER_LEFT) or (isinstance(error, UNANSWERED) and not sent)):
+        return QUEUED
     if isinstance(error, StationOffline):
-        return "offline"
+        return UNKNOWN if waits else "offline"
+    if isinstance(error, UnsupportedByStation):
+        return UNSUPPORTED
     return "timeout" if isinstance(error, StationTimeout) else "failed"

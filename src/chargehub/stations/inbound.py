@@ -6,7 +6,7 @@ by app.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from chargehub.kit.group_commit import (
     Row,
     Writes,
 )
-from chargehub.kit.secrets import REDACTED, hide_in_text, is_secret_name, redacted
+from chargehub.kit.secrets import redacted
 from chargehub.stations.events import BOOTED, ConnectorStatusChanged
 from chargehub.stations.reports import (
     BootRefused,
@@ -34,8 +34,6 @@ from chargehub.stations.reports import (
     NoticeReported,
     RegistrationStatus,
     StatusReported,
-    VariableReported,
-    VariablesReported,
 )
 
 log = structlog.get_logger(__name__)
@@ -330,87 +328,6 @@ class NoticeHandler:
             (report.station_id, report.kind, at, report.received_at, report.flagged, text),
         )
         return Decision(None)
-
-
-UPSERT_VARIABLES = BatchStatement(
-    "station_variables.upsert",
-    """
-    INSERT INTO station_variables (station_id, path, value, facts, reported_at)
-    SELECT DISTINCT ON (station_id, path) station_id, path, value, facts::jsonb, reported_at
-    FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
-         AS u(station_id, path, value, facts, reported_at)
-    ORDER BY station_id, path, reported_at DESC
-    ON CONFLICT (station_id, path) DO UPDATE SET
-        value = EXCLUDED.value, facts = EXCLUDED.facts, reported_at = EXCLUDED.reported_at
-    """,
-)
-
-
-class VariablesHandler:
-    """Keeps the last reported value of every variable or configuration key that is no secret."""
-
-    async def read(
-        self,
-        connection: Connection,
-        items: Sequence[Item[VariablesReported]],
-    ) -> None:
-        """Need nothing."""
-
-    def decide(
-        self,
-        item: Item[VariablesReported],
-        facts: None,  # noqa: ARG002 - part of the handler's shape
-        writes: Writes,
-    ) -> Decision[None]:
-        report = item.report
-        for variable in _last_of_each(report.variables):
-            facts_text = _json(
-                {
-                    "mutability": variable.mutability,
-                    "data_type": variable.data_type,
-                    "unit": variable.unit,
-                }
-            )
-            writes.add(
-                UPSERT_VARIABLES,
-                (
-                    report.station_id,
-                    variable_path(variable),
-                    _shown_value(variable),
-                    facts_text,
-                    report.received_at,
-                ),
-            )
-        return Decision(None)
-
-
-def variable_path(variable: VariableReported) -> str:
-    """Return the variable's full name, one text for both protocol families."""
-    place = ""
-    if variable.evse_no is not None:
-        place = f"@{variable.evse_no}"
-        if variable.connector_no is not None:
-            place += f".{variable.connector_no}"
-    component = variable.component + (
-        f"/{variable.component_instance}" if variable.component_instance else ""
-    )
-    name = variable.variable + (
-        f"/{variable.variable_instance}" if variable.variable_instance else ""
-    )
-    return f"{component}{place}.{name}#{variable.attribute}"
-
-
-def _shown_value(variable: VariableReported) -> str | None:
-    """Return what may be kept: some stations report their passwords (A01.FR.08)."""
-    if not variable.value:
-        return variable.value
-    if is_secret_name(variable.component, variable.variable):
-        return REDACTED
-    return hide_in_text(variable.value)
-
-
-def _last_of_each(variables: Iterable[VariableReported]) -> Iterable[VariableReported]:
-    return {variable_path(variable): variable for variable in variables}.values()
 
 
 def _json(value: dict[str, Any]) -> str:

@@ -14,9 +14,11 @@ import orjson
 from psycopg import AsyncConnection
 
 from chargehub.access.audit import AUDIT
+from chargehub.kit import jobs
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import BatchStatement, Decision, Item, Row, Writes
 from chargehub.stations.boots import schedule_ask_boot
+from chargehub.stations.command_queue import DELIVER, SETTLE_AFTER
 from chargehub.stations.events import StationOnline, StationWentOffline
 from chargehub.stations.reports import (
     Connected,
@@ -73,7 +75,9 @@ CONNECT = """
             security_profile = EXCLUDED.security_profile,
             certified_serial = EXCLUDED.certified_serial, tls = EXCLUDED.tls
         RETURNING station_id, epoch)
-    SELECT g.station_id, g.epoch, w.registration, w.has_booted, w.identity, w.profile_before
+    SELECT g.station_id, g.epoch, w.registration, w.has_booted, w.identity, w.profile_before,
+        EXISTS (SELECT FROM station_commands q
+            WHERE q.station_id = g.station_id AND q.outcome = 'queued')
     FROM granted g JOIN welcome w ON w.station_id = g.station_id
 """
 
@@ -84,6 +88,8 @@ class Arrival(NamedTuple):
     has_booted: bool
     identity: str
     profile_before: int | None
+    awaited: bool
+    """Commands wait for it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -91,6 +97,7 @@ class ConnectHandler:
     """Gives each accepted socket the next epoch; the newest wins (P4 5.3).
 
     None where the station was decommissioned, or what let it in was changed, since the handshake.
+    What waits for the station is delivered a little later, or as soon as it has booted.
     """
 
     bus: EventBus
@@ -133,6 +140,9 @@ class ConnectHandler:
             # Nobody has told it so yet: acceptance begins with its first boot (B01.FR.10).
             registration = RegistrationStatus.PENDING
             schedule_ask_boot(writes, report.station_id, report.received_at)
+        if arrival.awaited:
+            due_at = report.received_at + SETTLE_AFTER
+            writes.add(jobs.SCHEDULE, (DELIVER, str(report.station_id), due_at, "{}"))
         event = StationOnline(report.station_id, arrival.identity, report.received_at)
         return Decision(
             ConnectionGranted(arrival.epoch, registration), lambda: self.bus.publish(event)

@@ -131,28 +131,3 @@ class NoticeReported:
     payload: dict[str, Any]
     at: datetime | None = None
     flagged: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class VariableReported:
-    component: str
-    component_instance: str | None
-    evse_no: int | None
-    connector_no: int | None
-    variable: str
-    variable_instance: str | None
-    attribute: str
-    value: str | None
-    mutability: str | None = None
-    data_type: str | None = None
-    unit: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class VariablesReported:
-    """NotifyReport, or the answer to GetConfiguration. Reply: None."""
-
-    station_id: int
-    received_at: datetime
-    request_id: int | None
-    variables: tuple[VariableReported, ...]

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    Sequence,
     SmallInteger,
     Table,
     Text,
@@ -24,7 +23,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from chargehub.kit.tables import metadata
 
@@ -40,10 +39,6 @@ locations = Table(
     Column("time_zone", Text, nullable=False, server_default="Asia/Shanghai"),
     CheckConstraint("latitude BETWEEN -90 AND 90", name="latitude"),
     CheckConstraint("longitude BETWEEN -180 AND 180", name="longitude"),
-)
-
-inventory_request_ids = Sequence(
-    "inventory_request_ids", minvalue=1, maxvalue=2**31 - 1, metadata=metadata
 )
 
 charging_stations = Table(
@@ -178,17 +173,6 @@ station_notices = Table(
     Index("ix_station_notices_station_id_received_at", "station_id", "received_at"),
 )
 
-station_variables = Table(
-    "station_variables",
-    metadata,
-    Column("station_id", BigInteger, ForeignKey(charging_stations.c.id), primary_key=True),
-    # Component[/instance][@evse[.connector]].Variable[/instance]#Attribute
-    Column("path", Text, primary_key=True),
-    Column("value", Text),
-    Column("facts", JSONB, nullable=False),
-    Column("reported_at", DateTime(timezone=True), nullable=False),
-)
-
 station_commands = Table(
     "station_commands",
     metadata,
@@ -198,7 +182,8 @@ station_commands = Table(
     Column("payload", JSONB, nullable=False),
     Column("requested_by", Text, nullable=False),
     Column("requested_at", DateTime(timezone=True), nullable=False),
-    # pending, answered, failed, timeout, offline, unknown
+    # queued, pending; then one of answered, failed, unsupported, timeout, offline, unknown,
+    # expired, cancelled, replaced
     Column("outcome", Text, nullable=False, server_default="pending"),
     Column("status", Text),
     Column("answer", JSONB),
@@ -208,10 +193,29 @@ station_commands = Table(
     Column("transaction_id", BigInteger),
     Column("evse_no", SmallInteger),
     Column("id_token", Text),
+    # Of durable commands: their order, what they are, what they set, until when they may leave.
+    Column("seq", BigInteger, Identity(always=True), nullable=False),
+    Column("durable", Boolean, nullable=False, server_default=text("false")),
+    Column("raw", Boolean, nullable=False, server_default=text("false")),
+    Column("targets", ARRAY(Text)),
+    Column("expires_at", DateTime(timezone=True)),
+    # What they were asked for together in; the tables of who asks are above this feature.
+    Column("order_id", Uuid),
     Index("ix_station_commands_station_id_requested_at", "station_id", "requested_at"),
     Index(
         "ix_station_commands_pending",
         "station_id",
         postgresql_where=text("outcome = 'pending'"),
+    ),
+    Index(
+        "ix_station_commands_queued",
+        "station_id",
+        "seq",
+        postgresql_where=text("outcome = 'queued'"),
+    ),
+    Index(
+        "ix_station_commands_order_id",
+        "order_id",
+        postgresql_where=text("order_id IS NOT NULL"),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -125,8 +125,26 @@ class StationDetail(StationSummary):
     commissioned_at: datetime
 
 
+CommandOutcome = Literal[
+    "queued",
+    "pending",
+    "answered",
+    "failed",
+    "unsupported",
+    "timeout",
+    "offline",
+    "unknown",
+    "expired",
+    "cancelled",
+    "replaced",
+]
+
+
 class CommandResult(BaseModel):
     command_id: UUID
+    outcome: Literal["answered", "queued"] = Field(
+        description="queued: it waits for the station.", examples=["answered"]
+    )
     status: str | None = Field(description="The station's own status word.", examples=["Accepted"])
     payload: dict[str, Any] = Field(
         description="The station's whole answer.", examples=[{"status": "Accepted"}]
@@ -140,13 +158,22 @@ class CommandView(BaseModel):
     requested_by: str = Field(examples=["wang.fang"])
     requested_at: datetime
     outcome: str = Field(
-        description="pending, answered, failed, timeout, offline, or unknown (we were restarted)."
+        description="queued, pending; then answered, failed, unsupported, timeout, offline, "
+        "expired, cancelled, replaced (by a later durable command), or unknown: it may have left, "
+        "and the connection ended or we were restarted.",
+        examples=["answered"],
     )
     status: str | None
     answer: dict[str, Any] | None
     completed_at: datetime | None
     evse_no: int | None
     transaction_id: int | None
+    durable: bool = Field(description="It waits, or waited, for the station's return.")
+    expires_at: datetime | None = Field(description="Until when it may leave; null: for good.")
+
+
+class CommandQueueView(BaseModel):
+    items: list[CommandView] = Field(description="In the order of delivery.")
 
 
 class CommandPage(Page[CommandView]):
@@ -294,6 +321,8 @@ def command_view(row: Row[Any]) -> CommandView:
         completed_at=row.completed_at,
         evse_no=row.evse_no,
         transaction_id=row.transaction_id,
+        durable=row.durable,
+        expires_at=row.expires_at,
     )
 
 

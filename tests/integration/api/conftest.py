@@ -26,6 +26,7 @@ from chargehub.access.passwords import Passwords
 from chargehub.access.rules import LoginGuard, Role
 from chargehub.access.service import AccessService
 from chargehub.app import build_api, create_openapi
+from chargehub.devices.service import Devices
 from chargehub.kit.clock import ClockPair, HubClock, wall_now
 from chargehub.kit.db import Database
 from chargehub.kit.events import EventBus
@@ -38,11 +39,12 @@ from chargehub.live.frames import FrameRing
 from chargehub.smart_charging.api import SmartChargingParts
 from chargehub.smart_charging.composite import Supply
 from chargehub.stations.api import StationParts
+from chargehub.stations.command_queue import CommandQueue, QueueLimits
 from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.control import StationControl
 from chargehub.stations.credential_change import CredentialChange
-from chargehub.stations.dispatch import CommandDesk
 from chargehub.stations.fence import ConnectionFence
+from chargehub.stations.orders import Orders
 from chargehub.stations.store import charging_stations
 from chargehub.telemetry.partitions import ensure_partitions
 from chargehub.transactions.book import Book
@@ -55,6 +57,14 @@ PASSWORD = "a password for tests"
 STATION_KEY = b"k" * 32
 PUBLIC_URL = "https://hub.example"
 MAX_BODY_BYTES = 262_144
+MAX_WAITING = 5
+QUEUE_LIMITS = QueueLimits(
+    waiting=MAX_WAITING,
+    usual=timedelta(days=1),
+    longest=timedelta(days=2),
+    at_once=4,
+    answer_within_s=10.0,
+)
 # No client here speaks TLS; one shared context saves each the loading of all authorities.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -81,6 +91,9 @@ class RunningApi:
     bus: EventBus
     wall: MovableWall
     access: AccessService
+    queue: CommandQueue
+    control: StationControl
+    devices: Devices
     clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
 
     @property
@@ -157,7 +170,10 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         guard=LoginGuard(free_failures_per_address=10_000),
         wall=wall,
     )
-    desk, book = CommandDesk(database, link, clock), Book()
+    orders = Orders.through(link, database, clock, bus, QUEUE_LIMITS)
+    desk, queue, control = orders.desk, orders.queue, orders.control
+    devices = Devices.with_orders(orders, at_once=2, stations_max=50)
+    book = Book()
     remote = RemoteControl(database, clock, desk, book, call_timeout_s=30.0)
     committer = GroupCommitter(database, ConnectionFence(), max_batch=10, max_waiting=10)
     committer.start()
@@ -175,17 +191,21 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         StationParts(
             database,
             desk,
-            StationControl(database, desk, clock, bus),
+            control,
             Commissioning(database, clock, STATION_KEY, bus, link),
             CredentialChange(database, clock, STATION_KEY, bus, desk),
             PUBLIC_URL,
             read_charges,
         ),
+        queue,
+        devices,
     )
     async with database.write() as connection:
         await ensure_partitions(connection, clock.now())
     async with serving(app) as url:
-        api = RunningApi(app, url, database, clock, link, bus, wall, access)
+        api = RunningApi(
+            app, url, database, clock, link, bus, wall, access, queue, control, devices
+        )
         api.clients["anonymous"] = api.new_client()
         for role in Role:
             await access.add_operator(login=role.value, role=role, password=PASSWORD, actor="test")
@@ -194,6 +214,7 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         yield api
         for client in api.clients.values():
             await client.aclose()
+    await orders.stop()
     await committer.stop()
     await database.close()
 

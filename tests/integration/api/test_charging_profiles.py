@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from sqlalchemy import insert
 
+from chargehub.devices.store import station_variables
 from chargehub.stations.commands import (
     ClearChargingProfile,
     CommandAnswer,
@@ -18,6 +20,7 @@ from chargehub.stations.commands import (
     SetChargingProfile,
     StationTimeout,
     UnsupportedByStation,
+    VariableName,
 )
 from chargehub.stations.profiles import (
     ChargingSchedule,
@@ -26,7 +29,6 @@ from chargehub.stations.profiles import (
     ReportedSchedule,
     SchedulePeriod,
 )
-from chargehub.stations.store import station_variables
 from tests.integration.api.conftest import (
     RunningApi,
     make_location,
@@ -204,18 +206,18 @@ async def test_our_composite_schedule_and_the_stations(hub: RunningApi, cs: str)
 async def test_limits_that_the_station_reported(hub: RunningApi, cs: str) -> None:
     station_id = await hub.station_id(cs.rpartition("/")[2])
     reported = {
-        "Configuration.ChargeProfileMaxStackLevel#Actual": "2",
-        "Configuration.ChargingScheduleAllowedChargingRateUnit#Actual": "Current",
+        VariableName("SmartChargingCtrlr", "ProfileStackLevel"): "2",
+        VariableName("", "ChargingScheduleAllowedChargingRateUnit"): "Current",
     }
     async with hub.database.write() as connection:
-        for path, value in reported.items():
+        for name, value in reported.items():
             await connection.execute(
                 insert(station_variables).values(
                     station_id=station_id,
-                    path=path,
+                    key=name.key,
+                    path=name.path,
                     value=value,
-                    facts={},
-                    reported_at=hub.clock.now(),
+                    **asdict(name),
                 )
             )
     limits = (await hub.viewer.get(f"{cs}/charging-limits")).json()

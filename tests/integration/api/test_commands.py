@@ -81,7 +81,7 @@ async def test_raw_command_answers_the_stations_own_result(hub: RunningApi) -> N
 @pytest.mark.parametrize(
     ("error", "status", "outcome"),
     [
-        (UnsupportedByStation(), 409, "failed"),
+        (UnsupportedByStation(), 409, "unsupported"),
         (StationNotAccepted(), 409, "failed"),
         (InvalidCommand("type: is required"), 422, "failed"),
         (StationAnswerError("NotImplemented"), 502, "failed"),

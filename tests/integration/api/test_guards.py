@@ -39,6 +39,14 @@ LEAST_ROLE = {
         GET /charging-stations
         GET /charging-stations/{identity}
         GET /charging-stations/{identity}/commands
+        GET /charging-stations/{identity}/queued-commands
+        GET /charging-stations/{identity}/variables
+        GET /configuration-templates
+        GET /configuration-templates/{template_id}
+        GET /configuration-templates/{template_id}/drift
+        GET /template-applications
+        GET /template-applications/{application_id}
+        GET /template-applications/{application_id}/stations
         GET /charging-stations/{identity}/evses/{evse_no}/samples
         GET /charging-stations/{identity}/charging-profiles
         GET /charging-stations/{identity}/charging-limits
@@ -56,6 +64,11 @@ LEAST_ROLE = {
         GET /charging-stations/{identity}/notices
         GET /charging-stations/{identity}/frames
         POST /charging-stations/{identity}/commands/{action}
+        DELETE /charging-stations/{identity}/queued-commands/{command_id}
+        PATCH /charging-stations/{identity}/variables
+        POST /charging-stations/{identity}/variables/read
+        POST /configuration-templates/{template_id}/applications
+        POST /template-applications/{application_id}/cancel
         POST /charging-stations/{identity}/reset
         POST /charging-stations/{identity}/availability
         POST /charging-stations/{identity}/unlock
@@ -89,12 +102,17 @@ LEAST_ROLE = {
         POST /charging-stations/{identity}/credential
         POST /charging-stations/{identity}/credential/change
         POST /charging-stations/{identity}/replace
+        POST /configuration-templates
+        PUT /configuration-templates/{template_id}
+        DELETE /configuration-templates/{template_id}
         POST /charging-stations/{identity}/decommission
     """,
 }
 # No answer to look at: a login that is revoked, and what the live board's own tests start.
 NOT_TRIED_ALLOWED = {"/api/v1/logout", "/api/v1/live", "/api/v1/live/snapshot"}
 DUMMIES = {
+    "application_id": "00000000-0000-4000-8000-000000000000",
+    "template_id": "999999",
     "operator_id": "00000000-0000-4000-8000-000000000000",
     "evse_no": "1",
     "transaction_id": "999999",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chargehub.devices.reports import VariablesReported
 from chargehub.gateway.translate_v16 import TRANSLATOR
 from chargehub.gateway.translation import Context
 from chargehub.ocpp import OcppVersion, schemas_for
@@ -25,9 +26,6 @@ from chargehub.stations.commands import (
     TriggerMessage,
     UnlockConnector,
     UnsupportedByStation,
-)
-from chargehub.stations.reports import (
-    VariablesReported,
 )
 
 SCHEMAS = schemas_for(OcppVersion.V16)
@@ -52,18 +50,24 @@ def test_configuration_becomes_variables() -> None:
     assert SCHEMAS.check_response("GetConfiguration", payload) is None
     (report,) = TRANSLATOR.results["GetConfiguration"](payload, Context(7, NOW))
     assert isinstance(report, VariablesReported)
-    assert [(v.variable, v.value, v.mutability) for v in report.variables] == [
+    assert [(v.own_key, v.value, v.mutability) for v in report.variables] == [
         ("HeartbeatInterval", "300", "ReadWrite"),
         ("NumberOfConnectors", "2", "ReadOnly"),
         ("AuthorizationKey", None, "ReadWrite"),
     ]
+    assert [v.name.path for v in report.variables] == [
+        "OCPPCommCtrlr.HeartbeatInterval#Actual",
+        "NumberOfConnectors#Actual",
+        "SecurityCtrlr.BasicAuthPassword#Actual",
+    ]
+    assert [name.path for name in report.unsupported] == ["Nonsense#Actual"]
 
 
 def test_odd_configuration_answers_lose_only_what_is_odd() -> None:
     payload = {"configurationKey": [{"key": "A", "value": 5}, {"readonly": True}, "x"]}
     (report,) = TRANSLATOR.results["GetConfiguration"](payload, Context(7, NOW, valid=False))
     assert isinstance(report, VariablesReported)
-    assert [(v.variable, v.value) for v in report.variables] == [("A", "5")]
+    assert [(v.name.variable, v.value) for v in report.variables] == [("A", "5")]
 
 
 # --- Commands -------------------------------------------------------------------------------------

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from chargehub.devices.reports import VariableReported, VariablesReported
 from chargehub.gateway.translation import Context
+from chargehub.stations.commands import VariableName
 from chargehub.stations.reports import (
     BootReply,
     BootReported,
@@ -12,8 +14,6 @@ from chargehub.stations.reports import (
     NoticeReported,
     RegistrationStatus,
     StatusReported,
-    VariableReported,
-    VariablesReported,
 )
 from chargehub.transactions.reports import (
     ReservationStatusReported,
@@ -201,13 +201,7 @@ def test_a_report_without_tbc_and_attribute_type(words: Words) -> None:
     assert isinstance(report, VariablesReported)
     assert report.request_id == 11
     power = VariableReported(
-        component="EVSE",
-        component_instance=None,
-        evse_no=1,
-        connector_no=None,
-        variable="Power",
-        variable_instance=None,
-        attribute="Actual",
+        VariableName("EVSE", "Power", evse_no=1),
         value="60000",
         mutability="ReadOnly",
         data_type="decimal",
@@ -215,14 +209,14 @@ def test_a_report_without_tbc_and_attribute_type(words: Words) -> None:
     )
     assert report.variables[0] == power
     # Statement 98: an attribute without value is kept.
-    assert (report.variables[1].attribute, report.variables[1].value) == ("MaxSet", None)
+    assert (report.variables[1].name.attribute, report.variables[1].value) == ("MaxSet", None)
     assert report.variables[1].mutability == "ReadWrite"
     assert words.answer("NotifyReport", None) == {}
 
 
 def test_empty_report_page(words: Words) -> None:
     (report,) = words.read("NotifyReport", {"requestId": 1, "generatedAt": STAMP, "seqNo": 0})
-    assert report == VariablesReported(7, NOW, 1, ())
+    assert report == VariablesReported(7, NOW, 1, (), seq_no=0)
 
 
 def test_variables_read_from_our_own_question(words: Words) -> None:
@@ -244,9 +238,10 @@ def test_variables_read_from_our_own_question(words: Words) -> None:
     assert words.schemas.check_response("GetVariables", payload) is None
     (report,) = words.translator.results["GetVariables"](payload, Context(7, NOW))
     assert isinstance(report, VariablesReported)
-    assert [(v.component, v.variable, v.attribute, v.value) for v in report.variables] == [
-        ("OCPPCommCtrlr", "HeartbeatInterval", "Actual", "300")
+    assert [(v.name.path, v.value) for v in report.variables] == [
+        ("OCPPCommCtrlr.HeartbeatInterval#Actual", "300")
     ]
+    assert [name.path for name in report.unsupported] == ["OCPPCommCtrlr.Nonsense#Actual"]
 
 
 @pytest.mark.parametrize("status", ["Expired", "Removed"])

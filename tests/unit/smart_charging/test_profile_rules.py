@@ -255,10 +255,10 @@ def test_85_what_others_have_set_is_not_ours_to_clear() -> None:
 
 def test_82_both_families_name_the_same_limits() -> None:
     keys = {
-        "configuration.chargeprofilemaxstacklevel": "8",
-        "configuration.chargingschedulemaxperiods": " 24 ",
-        "configuration.maxchargingprofilesinstalled": "10",
-        "configuration.chargingscheduleallowedchargingrateunit": "Current,Power",
+        "smartchargingctrlr.profilestacklevel": "8",
+        "smartchargingctrlr.periodsperschedule": " 24 ",
+        "smartchargingctrlr.entries/chargingprofiles": "10",
+        "chargingscheduleallowedchargingrateunit": "Current,Power",
     }
     both = frozenset(RateUnit)
     assert read_limits(keys) == StationLimits(8, 24, 10, both)
@@ -283,12 +283,12 @@ def test_82_both_families_name_the_same_limits() -> None:
     ],
 )
 def test_82_words_for_units(text: str | None, units: set[RateUnit]) -> None:
-    key = "configuration.chargingscheduleallowedchargingrateunit"
+    key = "chargingscheduleallowedchargingrateunit"
     assert read_limits({key: text}).units == units
 
 
 def test_82_a_limit_that_is_no_number_is_none() -> None:
-    keys: dict[str, str | None] = {"configuration.chargeprofilemaxstacklevel": "many"}
+    keys: dict[str, str | None] = {"smartchargingctrlr.profilestacklevel": "many"}
     assert read_limits(keys) == StationLimits()
     assert read_limits({}) == StationLimits()
 

@@ -1,0 +1,1 @@
+"""What a station is made of and set to: variables, reports of them, wanted configurations."""

@@ -1,0 +1,257 @@
+"""What stations tell of their variables, decided and stored in the group commit's batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import orjson
+import structlog
+from psycopg import AsyncConnection
+
+from chargehub.devices.reports import (
+    VariableReported,
+    VariablesReported,
+    VariablesWritten,
+    WriteEffect,
+)
+from chargehub.devices.rules import ReportJob, ReportState, join_page
+from chargehub.kit import jobs
+from chargehub.kit.group_commit import BatchHandler, BatchStatement, Decision, Item, Row, Writes
+from chargehub.kit.secrets import REDACTED, hide_in_text, is_secret_name
+from chargehub.stations.commands import VariableName
+
+log = structlog.get_logger(__name__)
+
+Connection = AsyncConnection[Row]
+
+GIVE_UP = "report.give_up"
+"""Due row: the report `subject` has had no further page for long."""
+GIVE_UP_AFTER = timedelta(minutes=10)
+
+UPSERT_VARIABLES = BatchStatement(
+    "station_variables.upsert",
+    """
+    INSERT INTO station_variables AS v (station_id, key, path, component, component_instance,
+        evse_no, connector_no, variable, variable_instance, attribute, value, mutability, data_type,
+        unit, min_limit, max_limit, values_list, own_key, read_at)
+    SELECT DISTINCT ON (station_id, key) *
+    FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::smallint[],
+        %s::smallint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+        %s::text[], %s::double precision[], %s::double precision[], %s::text[], %s::text[],
+        %s::timestamptz[])
+        AS u(station_id, key, path, component, component_instance, evse_no, connector_no, variable,
+             variable_instance, attribute, value, mutability, data_type, unit, min_limit, max_limit,
+             values_list, own_key, read_at)
+    ORDER BY station_id, key, read_at DESC
+    ON CONFLICT (station_id, key) DO UPDATE SET
+        path = EXCLUDED.path, value = EXCLUDED.value, read_at = EXCLUDED.read_at, supported = true,
+        mutability = coalesce(EXCLUDED.mutability, v.mutability),
+        data_type = coalesce(EXCLUDED.data_type, v.data_type),
+        unit = coalesce(EXCLUDED.unit, v.unit),
+        min_limit = coalesce(EXCLUDED.min_limit, v.min_limit),
+        max_limit = coalesce(EXCLUDED.max_limit, v.max_limit),
+        values_list = coalesce(EXCLUDED.values_list, v.values_list),
+        own_key = coalesce(EXCLUDED.own_key, v.own_key)
+    """,
+)
+
+_NAME_COLUMNS = """station_id, key, path, component, component_instance, evse_no, connector_no,
+        variable, variable_instance, attribute"""
+_NAME_ARRAYS = """%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::smallint[],
+        %s::smallint[], %s::text[], %s::text[], %s::text[]"""
+
+MARK_UNSUPPORTED = BatchStatement(
+    "station_variables.unsupported",
+    f"""
+    INSERT INTO station_variables ({_NAME_COLUMNS}, supported)
+    SELECT DISTINCT ON (station_id, key) *, false FROM unnest({_NAME_ARRAYS})
+        AS u({_NAME_COLUMNS})
+    ON CONFLICT (station_id, key) DO UPDATE SET
+        supported = false, value = NULL, pending_value = NULL
+    """,  # noqa: S608  Constants of this module.
+    order=51,
+)
+
+# The value is what the station confirmed. Where it is not read back, nothing is known but that.
+APPLY_WRITES = BatchStatement(
+    "station_variables.apply",
+    f"""
+    INSERT INTO station_variables AS v ({_NAME_COLUMNS}, value, read_at)
+    SELECT DISTINCT ON (station_id, key) *
+    FROM unnest({_NAME_ARRAYS}, %s::text[], %s::timestamptz[])
+        AS u({_NAME_COLUMNS}, value, read_at)
+    ON CONFLICT (station_id, key) DO UPDATE SET
+        value = CASE WHEN v.mutability = 'WriteOnly' THEN NULL ELSE EXCLUDED.value END,
+        read_at = EXCLUDED.read_at, supported = true, pending_value = NULL, pending_at = NULL
+    """,  # noqa: S608  As above.
+    order=52,
+)
+
+HOLD_WRITES = BatchStatement(
+    "station_variables.hold",
+    f"""
+    INSERT INTO station_variables AS v ({_NAME_COLUMNS}, pending_value, pending_at)
+    SELECT DISTINCT ON (station_id, key) *
+    FROM unnest({_NAME_ARRAYS}, %s::text[], %s::timestamptz[])
+        AS u({_NAME_COLUMNS}, pending_value, pending_at)
+    ON CONFLICT (station_id, key) DO UPDATE SET
+        supported = true, pending_value = EXCLUDED.pending_value, pending_at = EXCLUDED.pending_at
+    """,  # noqa: S608  As above.
+    order=53,
+)
+
+UPDATE_REPORT = BatchStatement(
+    "variable_reports.update",
+    """
+    UPDATE variable_reports r SET state = u.state, pages = u.pages::jsonb, last_page = u.last_page,
+        ended_at = u.ended_at
+    FROM unnest(%s::integer[], %s::text[], %s::text[], %s::integer[], %s::timestamptz[])
+        AS u(request_id, state, pages, last_page, ended_at)
+    WHERE r.request_id = u.request_id
+    """,
+)
+
+# What a whole report does not name any more is not there any more.
+FORGET_OLDER = BatchStatement(
+    "station_variables.forget",
+    """
+    DELETE FROM station_variables v USING unnest(%s::bigint[], %s::timestamptz[])
+        AS u(station_id, asked_at)
+    WHERE v.station_id = u.station_id
+        AND coalesce(v.read_at < u.asked_at, v.pending_at < u.asked_at, true)
+    """,
+    order=60,
+)
+
+
+class _Job(NamedTuple):
+    station_id: int
+    asked_at: datetime
+    job: ReportJob
+
+
+class VariablesHandler:
+    """Keeps the last told value of every variable, and counts the pages of the reports."""
+
+    async def read(
+        self, connection: Connection, items: Sequence[Item[VariablesReported]]
+    ) -> dict[int, _Job]:
+        numbers = [item.report.request_id for item in items if item.report.request_id is not None]
+        if not numbers:
+            return {}
+        cursor = await connection.execute(
+            "SELECT request_id, station_id, asked_at, state, pages, last_page"
+            " FROM variable_reports WHERE request_id = ANY(%s)",
+            (numbers,),
+        )
+        return {
+            row[0]: _Job(row[1], row[2], ReportJob(ReportState(row[3]), frozenset(row[4]), row[5]))
+            for row in await cursor.fetchall()
+        }
+
+    def decide(
+        self, item: Item[VariablesReported], facts: dict[int, _Job], writes: Writes
+    ) -> Decision[None]:
+        report = item.report
+        for variable in _last_of_each(report.variables):
+            writes.add(UPSERT_VARIABLES, _row(report, variable))
+        for name in report.unsupported:
+            writes.add(MARK_UNSUPPORTED, _name_row(report.station_id, name))
+        found = None if report.request_id is None else facts.get(report.request_id)
+        # A number that we gave to another station is none of this one's.
+        if found is not None and found.station_id == report.station_id:
+            self._join(report, found, writes)
+        return Decision(None)
+
+    def _join(self, report: VariablesReported, found: _Job, writes: Writes) -> None:
+        if report.seq_no is None:
+            return
+        joined = join_page(found.job, report.seq_no, last=report.last)
+        if joined == found.job:
+            return
+        number = report.request_id
+        complete = joined.state is ReportState.COMPLETE
+        pages = orjson.dumps(sorted(joined.pages)).decode()
+        ended_at = None if joined.state.open else report.received_at
+        writes.add(UPDATE_REPORT, (number, str(joined.state), pages, joined.last_page, ended_at))
+        if complete and found.job.state is not ReportState.COMPLETE:
+            writes.add(FORGET_OLDER, (report.station_id, found.asked_at))
+        elif joined.state.open:
+            due_at = report.received_at + GIVE_UP_AFTER
+            writes.add(jobs.SCHEDULE, (GIVE_UP, str(number), due_at, "{}"))
+
+
+class WritesHandler:
+    """Changes what is stored of a variable when the station has confirmed it, not before."""
+
+    async def read(self, connection: Connection, items: Sequence[Item[VariablesWritten]]) -> None:
+        """Need nothing."""
+
+    def decide(
+        self,
+        item: Item[VariablesWritten],
+        facts: None,  # noqa: ARG002 - part of the handler's shape
+        writes: Writes,
+    ) -> Decision[None]:
+        report = item.report
+        for told in {outcome.name.key: outcome for outcome in report.outcomes}.values():
+            name = _name_row(report.station_id, told.name)
+            value = _shown(told.name, told.value)
+            if told.effect is WriteEffect.APPLIED:
+                writes.add(APPLY_WRITES, (*name, value, report.received_at))
+            elif told.effect is WriteEffect.AFTER_REBOOT:
+                writes.add(HOLD_WRITES, (*name, value, report.received_at))
+            elif told.effect is WriteEffect.UNSUPPORTED:
+                writes.add(MARK_UNSUPPORTED, name)
+        return Decision(None)
+
+
+def _row(report: VariablesReported, variable: VariableReported) -> tuple[object, ...]:
+    return (
+        *_name_row(report.station_id, variable.name),
+        _shown(variable.name, variable.value),
+        variable.mutability,
+        variable.data_type,
+        variable.unit,
+        variable.min_limit,
+        variable.max_limit,
+        variable.values_list,
+        variable.own_key,
+        report.received_at,
+    )
+
+
+def _name_row(station_id: int, name: VariableName) -> tuple[object, ...]:
+    return (
+        station_id,
+        name.key,
+        name.path,
+        name.component,
+        name.component_instance,
+        name.evse_no,
+        name.connector_no,
+        name.variable,
+        name.variable_instance,
+        name.attribute,
+    )
+
+
+def _shown(name: VariableName, value: str | None) -> str | None:
+    """Return what may be kept: some stations report their passwords (A01.FR.08)."""
+    if not value:
+        return value
+    if is_secret_name(name.component, name.variable):
+        return REDACTED
+    return hide_in_text(value)
+
+
+def _last_of_each(variables: Iterable[VariableReported]) -> Iterable[VariableReported]:
+    return {variable.name.key: variable for variable in variables}.values()
+
+
+DEVICE_HANDLERS: Mapping[type, BatchHandler[Any, Any, Any]] = {
+    VariablesReported: VariablesHandler(),
+    VariablesWritten: WritesHandler(),
+}

@@ -1,0 +1,53 @@
+"""The parts of this feature, built together for the composition root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chargehub.devices.inbound import GIVE_UP
+from chargehub.devices.inventory import Inventory
+from chargehub.devices.templates import APPLY, Templates
+from chargehub.devices.variables import Variables
+from chargehub.kit.db import Database
+from chargehub.kit.worker import DueAction, OutboxAction
+from chargehub.stations.dispatch import COMMAND_UNSUPPORTED
+from chargehub.stations.events import BOOTED
+from chargehub.stations.orders import Orders
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    database: Database
+    orders: Orders
+    inventory: Inventory
+    variables: Variables
+    templates: Templates
+
+    @classmethod
+    def with_orders(cls, orders: Orders, *, at_once: int, stations_max: int) -> Devices:
+        database = orders.queue.database
+        inventory = Inventory(database, orders.desk, orders.queue.clock)
+        return cls(
+            database,
+            orders,
+            inventory,
+            Variables(database, orders.queue, inventory),
+            Templates(database, orders.queue, at_once, stations_max),
+        )
+
+    def due(self) -> dict[str, DueAction]:
+        return {GIVE_UP: self.inventory.give_up}
+
+    def topics(self) -> dict[str, OutboxAction]:
+        return {
+            BOOTED: self.station_booted,
+            COMMAND_UNSUPPORTED: self.variables.command_unsupported,
+            APPLY: self.templates.carry_on,
+        }
+
+    async def station_booted(self, subject: str, _payload: dict[str, Any]) -> None:
+        """Tell, read and ask for what a boot calls for. Repeatable."""
+        await self.orders.control.station_booted(subject)
+        await self.variables.station_booted(subject)
+        await self.inventory.station_booted(subject)

@@ -1,0 +1,265 @@
+"""Reading and writing a station's variables in version-free words.
+
+A write is checked before it leaves, cut into requests the station takes, and answered with the
+station's own word for each variable. What is stored changes by the station's answer alone
+(`inbound.WritesHandler`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.devices.inventory import Inventory
+from chargehub.devices.queries import name_of, read_known
+from chargehub.devices.reports import VariableReported, VariablesReported, VariablesWritten
+from chargehub.devices.rules import (
+    Variable,
+    duplicates,
+    refused_write,
+    request_limit,
+    split,
+)
+from chargehub.devices.store import station_variables
+from chargehub.kit.db import Database
+from chargehub.kit.errors import ChargeHubError, InvalidInput
+from chargehub.stations.command_queue import CommandQueue
+from chargehub.stations.commands import (
+    CommandAnswer,
+    GetVariables,
+    SetVariables,
+    VariableName,
+    VariableWrite,
+)
+from chargehub.stations.durable import restore
+from chargehub.stations.queries import find_station_in_service
+from chargehub.stations.store import charging_stations, station_commands
+
+REQUESTED_BY = "devices"
+
+
+class InvalidWrite(InvalidInput):
+    """A variable does not take this value."""
+
+    code = "invalid-write"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    name: VariableName
+    value: str
+    effect: str
+    """A WriteEffect, `waiting` (queued), `unknown` (not told) or `failed` (see `error`)."""
+    status: str | None = None
+    """The station's own word."""
+    command_id: UUID | None = None
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Variables:
+    database: Database
+    queue: CommandQueue
+    inventory: Inventory
+
+    async def write(
+        self,
+        identity: str,
+        writes: Sequence[VariableWrite],
+        actor: str,
+        *,
+        durable: bool = False,
+        wait: timedelta | None = None,
+    ) -> list[WriteResult]:
+        """Write in the order given. Raises InvalidWrite before anything leaves.
+
+        Raises what CommandDesk.send raises where the first request fails; after that a failure is
+        the result of its variables, and nothing further is sent.
+        """
+        async with self.database.read() as connection:
+            station = await find_station_in_service(connection, identity)
+            keys = [write.name.key for write in writes]
+            known = (await read_known(connection, [station.id], keys))[station.id]
+        _check(writes, known)
+        results: list[WriteResult] = []
+        failed: ChargeHubError | None = None
+        for chunk in split(writes, request_limit(known, "SetVariables")):
+            if failed is not None:
+                results += [_failed(write, failed) for write in chunk]
+                continue
+            try:
+                command_id, answer = await self._send(
+                    station.id, SetVariables(chunk), actor, durable=durable, wait=wait
+                )
+            except ChargeHubError as error:
+                if not results:
+                    raise
+                failed = error
+                results += [_failed(write, error) for write in chunk]
+                continue
+            results += _results(chunk, command_id, answer)
+        return results
+
+    async def _send(
+        self,
+        station_id: int,
+        command: SetVariables | GetVariables,
+        actor: str,
+        *,
+        durable: bool,
+        wait: timedelta | None = None,
+    ) -> tuple[UUID, CommandAnswer | None]:
+        if durable:
+            expires_at = self.queue.expiry(wait)
+            return await self.queue.send(station_id, command, actor, expires_at=expires_at)
+        return await self.queue.desk.send(station_id, command, actor)
+
+    async def read(
+        self, identity: str, names: Sequence[VariableName], actor: str
+    ) -> tuple[list[VariableReported], list[VariableName]]:
+        """Ask the station for these; return what it told and what it does not have.
+
+        What it neither told nor denied is in neither: it may be write-only (B06.FR.09). Raises as
+        CommandDesk.send.
+        """
+        again = duplicates(names)
+        if again:
+            raise InvalidInput(f"{again[0].path} is named twice.")
+        async with self.database.read() as connection:
+            station = await find_station_in_service(connection, identity)
+            known = (await read_known(connection, [station.id], ()))[station.id]
+        told: list[VariableReported] = []
+        unsupported: list[VariableName] = []
+        for chunk in split(names, request_limit(known, "GetVariables")):
+            _, answer = await self._send(station.id, GetVariables(chunk), actor, durable=False)
+            for report in _reports_of(answer):
+                if isinstance(report, VariablesReported):
+                    told += report.variables
+                    unsupported += report.unsupported
+        return told, unsupported
+
+    async def read_everything(self, identity: str, actor: str) -> int:
+        """Ask for a report of all variables; return its number. Raises as CommandDesk.send."""
+        async with self.database.read() as connection:
+            station = await find_station_in_service(connection, identity)
+        number, _ = await self.inventory.ask(station.id, actor)
+        return number
+
+    async def command_unsupported(self, subject: str, _payload: dict[str, Any]) -> None:
+        """Mark what a station cannot even be asked for or told, as a station would. Repeatable."""
+        async with self.database.write() as connection:
+            query = select(station_commands).where(station_commands.c.id == UUID(subject))
+            row = (await connection.execute(query)).one_or_none()
+            command = None if row is None else restore(row.action, row.payload, raw=row.raw)
+            if row is None or not isinstance(command, SetVariables):
+                return
+            # One name may be at fault for all of them: so only a request of one tells anything.
+            if len(command.writes) == 1:
+                await _mark_unsupported(connection, row.station_id, command.writes[0].name)
+
+    async def station_booted(self, subject: str) -> None:
+        """Read anew what was to take effect at the boot: the station's value is the truth now."""
+        station_id = int(subject)
+        async with self.database.write() as connection:
+            names = await _settle_pending(connection, station_id)
+            known = (await read_known(connection, [station_id], ()))[station_id]
+            for chunk in split(names, request_limit(known, "GetVariables")):
+                await self.queue.add(
+                    connection,
+                    station_id,
+                    GetVariables(chunk),
+                    REQUESTED_BY,
+                    expires_at=self.queue.expiry(),
+                )
+        if names:
+            self.queue.kick(station_id)
+
+
+async def _settle_pending(connection: AsyncConnection, station_id: int) -> list[VariableName]:
+    variables = station_variables.c
+    booted_at = (
+        select(charging_stations.c.booted_at)
+        .where(charging_stations.c.id == station_id)
+        .scalar_subquery()
+    )
+    settled = await connection.execute(
+        update(station_variables)
+        .where(variables.station_id == station_id, variables.pending_at < booted_at)
+        .values(pending_value=None, pending_at=None)
+        .returning(station_variables)
+    )
+    # What is write-only cannot be read.
+    return [name_of(row) for row in settled if row.mutability != "WriteOnly"]
+
+
+async def _mark_unsupported(
+    connection: AsyncConnection, station_id: int, name: VariableName
+) -> None:
+    values = {"station_id": station_id, "key": name.key, "path": name.path, **asdict(name)}
+    await connection.execute(
+        insert(station_variables)
+        .values(**values, supported=False)
+        .on_conflict_do_update(
+            index_elements=["station_id", "key"],
+            set_={"supported": False, "value": None, "pending_value": None},
+        )
+    )
+
+
+def _check(writes: Sequence[VariableWrite], known: Mapping[str, Variable]) -> None:
+    errors = [
+        {"variable": name.path, "message": "is named twice"}
+        for name in duplicates(write.name for write in writes)
+    ]
+    for write in writes:
+        problem = refused_write(write, known.get(write.name.key))
+        if problem is not None:
+            errors.append({"variable": write.name.path, "message": problem})
+    if errors:
+        first = errors[0]
+        raise InvalidWrite(f"{first['variable']} {first['message']}.", errors=errors)
+
+
+def _reports_of(answer: CommandAnswer | None) -> tuple[Any, ...]:
+    return answer.told if answer is not None and isinstance(answer.told, tuple) else ()
+
+
+def _results(
+    chunk: Sequence[VariableWrite], command_id: UUID, answer: CommandAnswer | None
+) -> list[WriteResult]:
+    told: dict[str, Any] = {}
+    for report in _reports_of(answer):
+        if isinstance(report, VariablesWritten):
+            told |= {outcome.name.key: outcome for outcome in report.outcomes}
+    results = []
+    for write in chunk:
+        outcome = told.get(write.name.key)
+        effect = "unknown" if answer is not None else "waiting"
+        results.append(
+            WriteResult(
+                write.name,
+                write.value,
+                effect if outcome is None else outcome.effect.value,
+                None if outcome is None else outcome.status,
+                command_id,
+            )
+        )
+    return results
+
+
+def _failed(write: VariableWrite, error: ChargeHubError) -> WriteResult:
+    command_id = error.facts.get("command_id")
+    return WriteResult(
+        write.name,
+        write.value,
+        "failed",
+        command_id=UUID(command_id) if command_id else None,
+        error=error.code,
+    )

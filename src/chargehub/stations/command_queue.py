@@ -1,0 +1,414 @@
+"""Commands that wait for their station: kept in order, delivered once, each with an outcome.
+
+A waiting command is a row (`queued`), claimed as `pending` in a transaction of its own before it
+leaves. So after a crash it is known that it may have left, and it never leaves twice. What may wait
+is decided in `durable`; who wants something sent is above.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from prometheus_client import Counter
+from sqlalchemy import Row, func, insert, or_, select, true, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.access.audit import audit
+from chargehub.kit import jobs
+from chargehub.kit.clock import HubClock
+from chargehub.kit.db import Database
+from chargehub.kit.errors import ChargeHubError, NotFound
+from chargehub.stations.commands import (
+    Command,
+    CommandAnswer,
+    CommandNotDurable,
+    CommandNotQueued,
+    CommandQueueFull,
+    InvalidCommand,
+    RawCommand,
+    StationNotAccepted,
+)
+from chargehub.stations.dispatch import (
+    PENDING,
+    QUEUED,
+    CommandDesk,
+    action_of,
+    payload_of,
+    record_command,
+)
+from chargehub.stations.durable import restore, targets_of, why_not_durable
+from chargehub.stations.store import station_commands, station_connections
+
+log = structlog.get_logger(__name__)
+
+DELIVER = "commands.deliver"
+"""Due row: the station `subject` may have commands waiting."""
+EXPIRE = "command.expire"
+"""Due row: the command `subject` has waited long enough."""
+RETRY_AFTER = timedelta(seconds=30)
+SETTLE_AFTER = timedelta(seconds=10)
+"""A station that is back may have to boot first: until then many answer nothing or an error."""
+
+ENDED = Counter("chargehub_queued_commands_total", "Durable commands that ended", ["end"])
+
+_commands = station_commands.c
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    waiting: int
+    """Commands that may wait for one station."""
+    usual: timedelta
+    """How long a command waits unless told."""
+    longest: timedelta
+    at_once: int
+    """Stations that are delivered to at the same time."""
+    answer_within_s: float
+    """Wall seconds for which whoever asked waits for the station's answer."""
+
+
+@dataclass(slots=True)
+class CommandQueue:
+    database: Database
+    desk: CommandDesk
+    clock: HubClock
+    limits: QueueLimits
+    _turns: asyncio.Semaphore = field(init=False)
+    _tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    _waiters: dict[UUID, asyncio.Future[CommandAnswer | None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._turns = asyncio.Semaphore(self.limits.at_once)
+
+    async def stop(self) -> None:
+        """End what is under way: a command that has left is closed as unknown."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def idle(self) -> None:
+        """Return when nothing is under way to any station."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+            await asyncio.sleep(0)  # The tasks' own callbacks forget them.
+
+    # Asking ------------------------------------------------------------------------------------
+
+    def expiry(self, wanted: timedelta | None = None) -> datetime:
+        """Return until when a command may wait that is asked for now."""
+        return self.clock.now() + min(wanted or self.limits.usual, self.limits.longest)
+
+    async def send(
+        self,
+        station_id: int,
+        command: Command,
+        requested_by: str,
+        *,
+        expires_at: datetime | None,
+        evse_no: int | None = None,
+    ) -> tuple[UUID, CommandAnswer | None]:
+        """Queue a command, deliver it where the station is here; None while it waits.
+
+        Raises CommandNotDurable, CommandQueueFull and, once it has left, what CommandDesk.send
+        raises.
+        """
+        async with self.database.write() as connection:
+            command_id = await self.add(
+                connection,
+                station_id,
+                command,
+                requested_by,
+                expires_at=expires_at,
+                evse_no=evse_no,
+            )
+        return command_id, await self.deliver_now(station_id, command_id)
+
+    async def add(
+        self,
+        connection: AsyncConnection,
+        station_id: int,
+        command: Command,
+        requested_by: str,
+        *,
+        expires_at: datetime | None,
+        evse_no: int | None = None,
+        order_id: UUID | None = None,
+    ) -> UUID:
+        """Queue a command in the caller's transaction; `deliver_now` or `kick` goes on after it."""
+        payload = payload_of(command)
+        refused = why_not_durable(command, payload)
+        if refused is not None:
+            raise CommandNotDurable(refused)
+        now, command_id, targets = self.clock.now(), uuid.uuid4(), targets_of(command)
+        if targets:
+            await self._replace(connection, station_id, targets, command_id, now)
+        waiting = await connection.scalar(
+            select(func.count()).where(
+                _commands.station_id == station_id, _commands.outcome == QUEUED
+            )
+        )
+        # What never expires is ours: one wish an EVSE.
+        if expires_at is not None and (waiting or 0) >= self.limits.waiting:
+            raise CommandQueueFull(waiting=waiting)
+        values = {
+            "id": command_id,
+            "station_id": station_id,
+            "action": action_of(command),
+            "payload": payload,
+            "raw": isinstance(command, RawCommand),
+            "requested_by": requested_by,
+            "requested_at": now,
+            "outcome": QUEUED,
+            "durable": True,
+            "targets": targets,
+            "expires_at": expires_at,
+            "evse_no": evse_no,
+            "order_id": order_id,
+        }
+        await record_command(connection, values)
+        if expires_at is not None:
+            await connection.execute(
+                insert(jobs.due_actions).values(
+                    kind=EXPIRE, subject=str(command_id), due_at=expires_at
+                )
+            )
+        return command_id
+
+    async def _replace(
+        self,
+        connection: AsyncConnection,
+        station_id: int,
+        targets: list[str],
+        by: UUID,
+        now: datetime,
+    ) -> None:
+        replaced = await connection.execute(
+            update(station_commands)
+            .where(
+                _commands.station_id == station_id,
+                _commands.outcome == QUEUED,
+                _commands.targets.contained_by(targets),
+            )
+            .values(outcome="replaced", completed_at=now, answer={"replaced_by": str(by)})
+        )
+        ENDED.labels("replaced").inc(replaced.rowcount)
+
+    async def cancel(self, station_id: int, command_id: UUID, actor: str) -> Row[Any]:
+        """End a command that still waits. Raises NotFound, CommandNotQueued."""
+        now = self.clock.now()
+        mine = (_commands.id == command_id) & (_commands.station_id == station_id)
+        async with self.database.write() as connection:
+            found = await connection.execute(select(_commands.outcome).where(mine))
+            outcome = found.scalar_one_or_none()
+            if outcome is None:
+                raise NotFound("There is no such command.")
+            cancelled = await connection.execute(
+                update(station_commands)
+                .where(mine, _commands.outcome == QUEUED)
+                .values(outcome="cancelled", completed_at=now)
+                .returning(station_commands)
+            )
+            row: Row[Any] | None = cancelled.one_or_none()
+            if row is None:
+                raise CommandNotQueued(outcome=outcome)
+            subject = str(command_id)
+            await audit(connection, now, actor, "station.command_cancelled", subject)
+        ENDED.labels("cancelled").inc()
+        return row
+
+    # Delivering --------------------------------------------------------------------------------
+
+    def kick(self, station_id: int) -> None:
+        """Deliver in the background what waits for the station, where it is here.
+
+        Nothing is lost with the task: after a crash the station connects anew, and a due row says
+        so (`inbound.ConnectHandler`).
+        """
+        running = self._tasks.get(station_id)
+        if running is not None and not running.done():
+            # Queue up behind it: it may have looked before the newest row was there.
+            running.add_done_callback(lambda _: self._begin(station_id))
+            return
+        self._begin(station_id)
+
+    def _begin(self, station_id: int) -> None:
+        if station_id not in self.desk.online_ids():
+            return
+        running = self._tasks.get(station_id)
+        if running is not None and not running.done():
+            return
+        task = asyncio.create_task(self._deliver(station_id), name=f"deliver-{station_id}")
+        self._tasks[station_id] = task
+        task.add_done_callback(lambda done: self._forget(station_id, done))
+
+    def _forget(self, station_id: int, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(station_id) is task:
+            del self._tasks[station_id]
+
+    async def deliver_now(self, station_id: int, command_id: UUID) -> CommandAnswer | None:
+        """Deliver what waits for a station that is here; return what it answers to this command."""
+        if station_id not in self.desk.online_ids():
+            return None
+        waiter = self._waiters[command_id] = asyncio.get_running_loop().create_future()
+        delivering = asyncio.create_task(self.deliver(station_id))
+        try:
+            await asyncio.wait(
+                {waiter, delivering},
+                timeout=self.limits.answer_within_s,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            return waiter.result() if waiter.done() else None
+        finally:
+            # What is under way goes on without whoever asked.
+            delivering.cancel()
+            del self._waiters[command_id]
+
+    async def deliver(self, station_id: int) -> None:
+        """Deliver what waits for a station and return when nothing is under way to it any more."""
+        self.kick(station_id)
+        while (task := self._tasks.get(station_id)) is not None and not task.done():
+            await asyncio.wait([task])
+
+    async def _deliver(self, station_id: int) -> None:
+        """Send what waits for the station, oldest first, until nothing does or it is gone."""
+        async with self._turns:
+            try:
+                while (row := await self._claim(station_id)) is not None:
+                    if not await self._carry_out(row):
+                        return
+            except Exception:
+                # The database is away, most likely; so no due row can be written either.
+                log.exception("delivery_failed", station=station_id)
+                loop = asyncio.get_running_loop()
+                loop.call_later(RETRY_AFTER.total_seconds(), self.kick, station_id)
+
+    async def _claim(self, station_id: int) -> Row[Any] | None:
+        if station_id not in self.desk.online_ids():
+            return None
+        now = self.clock.now()
+        oldest = (
+            select(_commands.id)
+            .where(
+                _commands.station_id == station_id,
+                _commands.outcome == QUEUED,
+                func.coalesce(_commands.expires_at > now, true()),
+            )
+            .order_by(_commands.seq)
+            .limit(1)
+            .scalar_subquery()
+        )
+        async with self.database.write() as connection:
+            claimed = await connection.execute(
+                update(station_commands)
+                .where(_commands.id == oldest, _commands.outcome == QUEUED)
+                .values(outcome=PENDING)
+                .returning(station_commands)
+            )
+            row: Row[Any] | None = claimed.one_or_none()
+        return row
+
+    async def _carry_out(self, row: Row[Any]) -> bool:
+        """Send one; return whether the next may be tried."""
+        waiter = self._waiters.get(row.id)
+        command = restore(row.action, row.payload, raw=row.raw)
+        try:
+            if command is None:
+                raise InvalidCommand("What was written down cannot be read any more.")
+            answer = await self.desk.carry_out(row.id, row.station_id, command, waits=True)
+        except ChargeHubError as error:
+            outcome = str(error.facts.get("outcome", "failed"))
+            if command is None:
+                await self.desk.close(row.id, "failed", error.code, {"detail": error.detail})
+            if waiter is not None and not waiter.done():
+                if outcome == QUEUED:
+                    waiter.set_result(None)
+                else:
+                    waiter.set_exception(error)
+            if outcome != QUEUED:
+                ENDED.labels(outcome).inc()
+                return True
+            if not isinstance(error, StationNotAccepted):  # That one will boot again.
+                await self._retry_later(row.station_id)
+            return False
+        ENDED.labels("answered").inc()
+        if waiter is not None and not waiter.done():
+            waiter.set_result(answer)
+        return True
+
+    async def _retry_later(self, station_id: int) -> None:
+        """Look again soon, where the station should be here; else its return is awaited."""
+        due_at = self.clock.now() + RETRY_AFTER
+        async with self.database.write() as connection:
+            connected = await connection.scalar(
+                select(station_connections.c.station_id).where(
+                    station_connections.c.station_id == station_id,
+                    station_connections.c.disconnected_at.is_(None),
+                )
+            )
+            if connected is None:
+                return
+            row = {"kind": DELIVER, "subject": str(station_id), "due_at": due_at}
+            await connection.execute(
+                upsert(jobs.due_actions)
+                .values(row)
+                .on_conflict_do_update(
+                    index_elements=["kind", "subject"], set_={"due_at": due_at, "attempts": 0}
+                )
+            )
+
+    # What is due -------------------------------------------------------------------------------
+
+    async def station_due(self, subject: str, _payload: dict[str, Any]) -> None:
+        """Deliver to a station that is back, without making other due rows wait. Repeatable."""
+        station_id = int(subject)
+        if station_id in self.desk.online_ids():
+            self.kick(station_id)
+        else:
+            await self._retry_later(station_id)
+
+    async def expire(self, subject: str, _payload: dict[str, Any]) -> None:
+        """End a command that nobody came for in time. Repeatable."""
+        now, command_id = self.clock.now(), UUID(subject)
+        async with self.database.write() as connection:
+            expired = await connection.execute(
+                update(station_commands)
+                .where(_commands.id == command_id, _commands.outcome == QUEUED)
+                .values(outcome="expired", completed_at=now)
+            )
+            under_way = await connection.scalar(
+                select(_commands.id).where(_commands.id == command_id, _commands.outcome == PENDING)
+            )
+            if under_way is not None:  # It may come back unsent.
+                await jobs.postpone(connection, EXPIRE, subject, now + RETRY_AFTER)
+        ENDED.labels("expired").inc(expired.rowcount)
+
+
+async def read_queue(connection: AsyncConnection, station_id: int) -> list[Row[Any]]:
+    """Return what waits for a station or is under way, in the order of delivery."""
+    rows = await connection.execute(
+        select(station_commands)
+        .where(
+            _commands.station_id == station_id,
+            _commands.durable,
+            or_(_commands.outcome == QUEUED, _commands.outcome == PENDING),
+        )
+        .order_by(_commands.seq)
+    )
+    return list(rows)
+
+
+async def drop_queue(connection: AsyncConnection, station_id: int, at: datetime) -> None:
+    """Cancel all that waits for a station which will never come back."""
+    await connection.execute(
+        update(station_commands)
+        .where(_commands.station_id == station_id, _commands.outcome == QUEUED)
+        .values(outcome="cancelled", completed_at=at)
+    )

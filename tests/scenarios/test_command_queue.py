@@ -1,0 +1,250 @@
+"""Commands that wait for a station's return: over its absence, its boot, our restart and our crash.
+
+What matters is what reaches the station: everything that was asked, in order, and nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from chargehub.stations.commands import RawCommand, StationOffline
+from simulators.misbehaviour import NO_QUIRKS, Misbehaviour
+from tests.scenarios.speech import V16
+from tests.scenarios.stage import RawStation, Stage
+
+SETTLED_S = 11
+SILENT = frozenset((Misbehaviour.SILENT_TO_CALLS,))
+ACCEPTED = {"status": "Accepted"}
+
+
+def set_interval(version: str, value: int) -> RawCommand:
+    if version == V16:
+        return RawCommand("ChangeConfiguration", {"key": "Interval", "value": str(value)})
+    item = {
+        "component": {"name": "Own"},
+        "variable": {"name": "Interval"},
+        "attributeValue": str(value),
+    }
+    return RawCommand("SetVariables", {"setVariableData": [item]})
+
+
+def answers() -> dict[str, Any]:
+    named = {"component": {"name": "Own"}, "variable": {"name": "Interval"}}
+    item = {"attributeStatus": "Accepted", **named}
+    return {
+        "ChangeAvailability": ACCEPTED,
+        "ChangeConfiguration": ACCEPTED,
+        "ClearCache": ACCEPTED,
+        "SetVariables": {"setVariableResult": [item]},
+        "GetVariables": {"getVariableResult": [{"attributeValue": "60", **item}]},
+        "GetConfiguration": {"configurationKey": []},
+        "GetBaseReport": {"status": "EmptyResultSet"},
+    }
+
+
+async def add(
+    stage: Stage, station: RawStation, command: Any, wait: timedelta | None = None
+) -> UUID:
+    queue = stage.hub.orders.queue
+    async with stage.database.write() as connection:
+        return await queue.add(
+            connection,
+            station.station_id,
+            command,
+            "a scenario",
+            expires_at=queue.expiry(wait),
+        )
+
+
+async def ready(stage: Stage, version: str) -> RawStation:
+    """A station whose inventory has been read, and that answers what may be asked here."""
+    station = await stage.raw(version)
+    station.answers.update(answers())
+    await stage.work()
+    station.asked.clear()
+    return station
+
+
+async def back(stage: Stage, station: RawStation) -> None:
+    """Connect, and wait until the hub has taken the socket into service."""
+    await station.wire.open()
+    async with asyncio.timeout(10):
+        while station.station_id not in stage.hub.connections.online_ids():  # noqa: ASYNC110  Its state.
+            await asyncio.sleep(0.005)
+
+
+async def outcomes(stage: Stage, station: RawStation) -> list[str]:
+    rows = await stage.rows(
+        "SELECT outcome FROM station_commands WHERE station_id = :id AND durable ORDER BY seq",
+        id=station.station_id,
+    )
+    return [row.outcome for row in rows]
+
+
+def actions(station: RawStation) -> Sequence[str]:
+    return [action for action, _ in station.asked]
+
+
+async def test_what_waits_is_delivered_once_over_restarts(stage: Stage, version: str) -> None:
+    station = await ready(stage, version)
+    await station.wire.close(abruptly=True)
+    commands = [set_interval(version, 60), RawCommand("ClearCache", {})]
+    for command in commands:
+        await add(stage, station, command)
+    await stage.restart()
+    await stage.work()
+    assert await outcomes(stage, station) == ["queued", "queued"]
+    await back(stage, station)
+    await stage.work()
+    assert station.asked == []  # It may have to boot first.
+    stage.pass_time(SETTLED_S)
+    await stage.work()
+    assert station.asked == [(command.action, command.payload) for command in commands]
+    assert await outcomes(stage, station) == ["answered", "answered"]
+    await stage.restart()
+    await station.wire.open()
+    await station.boot()
+    stage.pass_time(SETTLED_S)
+    await stage.work()
+    assert len(station.asked) == len(commands)
+
+
+async def test_a_boot_is_enough(stage: Stage, version: str) -> None:
+    """The station need not be connected for long: it has booted, so it listens."""
+    station = await ready(stage, version)
+    await station.wire.close(abruptly=True)
+    await add(stage, station, RawCommand("ClearCache", {}))
+    await station.wire.open()
+    await station.boot()
+    await stage.work()
+    assert actions(station) == ["ClearCache"]
+    assert await outcomes(stage, station) == ["answered"]
+
+
+async def test_what_may_have_left_when_we_died_does_not_leave_again(
+    stage: Stage, version: str
+) -> None:
+    """The value is read back instead, and the outcome stays on show."""
+    station = await ready(stage, version)
+    await station.wire.close(abruptly=True)
+    command_id = await add(stage, station, set_interval(version, 60))
+    async with stage.database.write() as connection:
+        # As SIGKILL leaves it between the claim and the answer.
+        await connection.exec_driver_sql(
+            "UPDATE station_commands SET outcome = 'pending' WHERE id = %s", (command_id,)
+        )
+    await stage.restart()
+    await back(stage, station)
+    await stage.work()
+    stage.pass_time(SETTLED_S)
+    await stage.work()
+    reading = "GetConfiguration" if version == V16 else "GetVariables"
+    assert actions(station) == [reading]
+    assert await outcomes(stage, station) == ["unknown", "answered"]
+
+
+async def test_an_orderly_stop_leaves_what_has_not_left(stage: Stage, version: str) -> None:
+    """A hub that stops while a station thinks closes that one as unknown, and sends the next."""
+    station = await ready(stage, version)
+    await station.wire.close(abruptly=True)
+    await add(stage, station, set_interval(version, 60))
+    await add(stage, station, RawCommand("ClearCache", {}))
+    station.wire.quirks = SILENT
+    await back(stage, station)
+    stage.hub.orders.queue.kick(station.station_id)
+    async with asyncio.timeout(10):
+        while "pending" not in await outcomes(stage, station):  # noqa: ASYNC110  Its state.
+            await asyncio.sleep(0.01)
+    await stage.restart()
+    station.wire.quirks = NO_QUIRKS
+    await back(stage, station)
+    await stage.work()
+    stage.pass_time(SETTLED_S)
+    await stage.work()
+    reading = "GetConfiguration" if version == V16 else "GetVariables"
+    assert actions(station) == ["ClearCache", reading]
+    assert await outcomes(stage, station) == ["unknown", "answered", "answered"]
+
+
+async def test_it_expires_while_the_station_is_away(stage: Stage, version: str) -> None:
+    station = await ready(stage, version)
+    await station.wire.close(abruptly=True)
+    await add(stage, station, set_interval(version, 60), timedelta(hours=2))
+    await add(stage, station, RawCommand("ClearCache", {}), timedelta(hours=4))
+    stage.pass_time(3 * 3600)
+    await stage.work()
+    await station.wire.open()
+    await station.boot()
+    await stage.work()
+    assert actions(station) == ["ClearCache"]
+    assert await outcomes(stage, station) == ["expired", "answered"]
+
+
+async def test_no_station_is_told_after_the_time_although_the_worker_is_late(
+    stage: Stage, version: str
+) -> None:
+    station = await ready(stage, version)
+    await station.wire.close(abruptly=True)
+    await add(stage, station, RawCommand("ClearCache", {}), timedelta(hours=2))
+    await back(stage, station)
+    stage.pass_time(3 * 3600)
+    queue = stage.hub.orders.queue
+    queue.kick(station.station_id)
+    await queue.idle()
+    assert station.asked == []
+    await stage.work()
+    assert await outcomes(stage, station) == ["expired"]
+
+
+async def test_a_station_that_never_answers_ends_its_command_and_not_the_queue(
+    stage: Stage, version: str
+) -> None:
+    station = await ready(stage, version)
+    await station.wire.close(abruptly=True)
+    await add(stage, station, set_interval(version, 60))
+    station.wire.quirks = SILENT
+    await station.wire.open()
+    await station.boot()
+    await stage.work()
+    assert await outcomes(stage, station) == ["timeout"]
+    station.wire.quirks = NO_QUIRKS
+    await add(stage, station, RawCommand("ClearCache", {}))
+    stage.hub.orders.queue.kick(station.station_id)
+    await stage.work()
+    await stage.hub.orders.queue.idle()
+    assert actions(station) == ["ClearCache"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_wish_from_its_absence_is_told_on_return(
+    stage: Stage, version: str, whole: bool
+) -> None:
+    """And again after each boot, until it is wanted no more."""
+    station = await ready(stage, version)
+    await station.wire.close(abruptly=True)
+    evse_no = None if whole else 2
+    with pytest.raises(StationOffline, match="wish is kept"):
+        await stage.hub.orders.control.change_availability(
+            station.identity, operative=False, evse_no=evse_no, actor="a scenario"
+        )
+    await stage.restart()
+    await back(stage, station)
+    stage.pass_time(SETTLED_S)
+    await stage.work()
+    assert actions(station) == ["ChangeAvailability"]
+    await station.boot()
+    await stage.work()
+    assert actions(station) == ["ChangeAvailability"] * 2
+    assert station.asked[0] == station.asked[1]
+    await stage.hub.orders.control.change_availability(
+        station.identity, operative=True, evse_no=evse_no, actor="a scenario"
+    )
+    await station.boot()
+    await stage.work()
+    assert actions(station) == ["ChangeAvailability"] * 3
