@@ -10,7 +10,7 @@ import asyncio
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,11 +19,13 @@ from sqlalchemy import Row, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from chargehub.app import Addresses, Hub, station_key
+from chargehub.devices.store import station_variables
 from chargehub.drivers.store import id_tokens
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.worker import Worker
 from chargehub.settings import Limits, Settings
+from chargehub.stations.commands import VariableName
 from chargehub.stations.credentials import hash_credential
 from chargehub.stations.orders import Orders
 from chargehub.stations.store import charging_stations, connectors, evses, locations
@@ -271,6 +273,14 @@ class Stage:
         await station.connect()
         assert await station.boot() == "Accepted"
         return station
+
+    async def know(self, station_id: int, name: VariableName, value: str) -> None:
+        """Let a variable be known as if the station had told it."""
+        values = {"key": name.key, "path": name.path, "value": value, **asdict(name)}
+        async with self.database.write() as connection:
+            await connection.execute(
+                insert(station_variables).values(station_id=station_id, **values)
+            )
 
     async def station_id(self, identity: str) -> int:
         (row,) = await self.rows(

@@ -11,6 +11,7 @@ from chargehub.smart_charging.capabilities import ProfileNotObeyed, Seen
 from chargehub.smart_charging.rules import InvalidChargingProfile
 from chargehub.stations.commands import (
     UnsupportedByStation,
+    VariableName,
 )
 from chargehub.stations.profiles import (
     RateUnit,
@@ -217,13 +218,10 @@ async def test_87_a_resumed_transaction_gets_its_profile_again(
     done = await set_profile(stage, station, 1, a_profile(stage, TX, 30_000), transaction_id=row.id)
     await stage.work()
     if keeps:
-        async with stage.database.write() as connection:
-            await connection.exec_driver_sql(
-                "INSERT INTO station_variables VALUES (%s,"
-                " 'SmartChargingCtrlr.ChargingProfilePersistence/TxProfile#Actual', 'true', '{}',"
-                " now())",
-                (station.station_id,),
-            )
+        kept = VariableName(
+            "SmartChargingCtrlr", "ChargingProfilePersistence", variable_instance="TxProfile"
+        )
+        await stage.know(station.station_id, kept, "true")
     station.asked.clear()
     resumed = station.speech.sampled(session, station.now, [station.speech.value(5_100)])
     await station.say(Message(resumed.action, resumed.payload | {"triggerReason": "TxResumed"}))
@@ -249,13 +247,9 @@ async def test_87_a_pull_of_a_dynamic_schedule_is_answered(stage: Stage) -> None
 async def test_87_ids_stay_above_those_of_the_station(stage: Stage, version: str) -> None:
     """K01.FR.80."""
     station = await stage.simulated(version)
-    async with stage.database.write() as connection:
-        await connection.exec_driver_sql(
-            "INSERT INTO station_variables SELECT id,"
-            " 'SmartChargingCtrlr.MaxExternalConstraintsId#Actual', '500000', '{}', now()"
-            " FROM charging_stations WHERE identity = %s",
-            (station.identity,),
-        )
+    station_id = await stage.station_id(station.identity)
+    highest = VariableName("SmartChargingCtrlr", "MaxExternalConstraintsId")
+    await stage.know(station_id, highest, "500000")
     done = await set_profile(stage, station, 0, a_profile(stage, MAX, 60_000))
     assert done.profile.id > 500_000
     with pytest.raises(InvalidChargingProfile) as refused:
