@@ -300,7 +300,7 @@ async def test_85_a_report_of_several_pages_outranks_our_belief(stage: Stage, ve
 
 async def test_silence_leaves_a_profile_in_force_as_unknown(stage: Stage, version: str) -> None:
     station = await stage.simulated(version, Misbehaviour.SILENT_TO_CALLS)
-    with pytest.raises(StationTimeout):
+    with stage.patience(0.5), pytest.raises(StationTimeout):
         await set_profile(stage, station, 1, a_profile(stage, DEFAULT, 30_000))
     ((number, state),) = await states(stage, station)
     assert state == "unknown"
