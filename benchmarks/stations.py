@@ -290,8 +290,9 @@ class EventStation(LoadStation):
             case _:
                 super().answered(action, payload)
 
-    def proceed(self, action: str) -> None:  # noqa: ARG002  Its events tell more than the action.
-        if self._kind in ("Started", "Updated") and not self.tally.stopping:
+    def proceed(self, action: str) -> None:
+        goes_on = self._kind != "Ended" and not self.tally.stopping
+        if action == "TransactionEvent" and goes_on:
             at_ms = self._sample_ms = self.next_ms()
             register = self.register_mwh(at_ms)
             self._tell("Updated", payloads.event_sampled(*self._now(at_ms), register))

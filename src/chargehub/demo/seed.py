@@ -31,7 +31,6 @@ ACTOR = "demo"
 HUB = "quzhou-hub"
 HUB_STATIONS = 91
 GUNS = 2
-STATION_POWER_W = 120_000
 
 ID_TOKENS = {"TAXI": 400, "RIDE": 200, "PRIV": 100}
 HOLDERS = {"TAXI": "Taxi", "RIDE": "Ride-hailing", "PRIV": "Private"}

@@ -42,7 +42,10 @@ SELF_REGISTERED_EVSES = 2
 
 @dataclass(slots=True)
 class Admission:
-    """Whoever can reach the port can knock: however many do, they use one database connection."""
+    """Whoever can reach the port can knock: however many do, one database connection looks them up.
+
+    A demo takes a second one, to register whom it does not know.
+    """
 
     database: Database
     clock: HubClock
