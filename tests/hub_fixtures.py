@@ -366,6 +366,7 @@ async def running_hub(
     demo: bool = False,
     frame_log: bool = True,
     tls: TlsSettings | None = None,
+    conformance_adapter: bool = False,
     **limits: Any,
 ) -> AsyncIterator[RunningHub]:
     # No .env file and free ports: where a test runs decides nothing.
@@ -376,6 +377,7 @@ async def running_hub(
         secret_key=SECRET,
         demo=demo,
         frame_log=frame_log,
+        conformance_adapter=conformance_adapter,
         tls=tls or TlsSettings(),
         limits=Limits(**limits),
     )

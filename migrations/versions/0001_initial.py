@@ -135,7 +135,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "role IN ('admin', 'operator', 'viewer')", name=op.f("ck_operators_role")
+            "role IN ('admin', 'operator', 'viewer', 'conformance')", name=op.f("ck_operators_role")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_operators")),
     )

@@ -29,6 +29,7 @@ from chargehub.access.api import AccessParts
 from chargehub.access.principal import viewer
 from chargehub.access.service import AccessService
 from chargehub.access.store import audit_entries
+from chargehub.conformance import api as conformance_api
 from chargehub.devices import templates_api, variables_api
 from chargehub.devices.service import Devices
 from chargehub.devices.store import variable_reports
@@ -248,7 +249,9 @@ class Hub:
             else f"wss://{settings.tls.host}:{listener.bound_tls_port}{settings.ocpp_path_prefix}",
         )
         api = build_api(checks, settings.limits.request_body_bytes)
-        provide(api, orphans, *self._parts(clock, orders, remote, feed, addresses))
+        if settings.conformance_adapter:
+            api.include_router(conformance_api.router)
+        provide(api, orphans, listener.intake, *self._parts(clock, orders, remote, feed, addresses))
         await self._start_http(api, feed, listening)
         told = {name.removesuffix("_url"): url for name, url in asdict(addresses).items()}
         log.info("server_started", **told)

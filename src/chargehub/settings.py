@@ -27,6 +27,7 @@ from chargehub.kit.errors import ChargeHubError
 
 PREFIX = "CHARGEHUB_"
 SECRET_LENGTH = 32
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PLACEHOLDERS = ("change-me", "changeme", "secret", "example", "demo", "test", "password")
 
 
@@ -253,6 +254,11 @@ class Settings(BaseSettings):
         description="Keep every frame to and from stations, without secrets, for operators to "
         "search.",
     )
+    conformance_adapter: bool = Field(
+        default=False,
+        description="Let outside conformance suites drive this server under /api/octt. In a demo "
+        "on a loopback address only.",
+    )
     limits: Limits = Field(default_factory=Limits, description="Limits.")
     tls: TlsSettings = Field(default_factory=TlsSettings, description="OCPP over TLS.")
     log: LogSettings = Field(default_factory=LogSettings, description="Logging.")
@@ -267,14 +273,17 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _no_demo_in_production(self) -> Self:
-        if self.demo:
-            return self
         problems = []
-        if self.clock_rate != 1:
-            problems.append("clock_rate: other than 1 in a demo only (set demo to true)")
-        problem = secret_problem(self.secret_key)
-        if problem is not None:
-            problems.append(f"secret_key: {problem}")
+        if self.conformance_adapter and self.api_host not in LOOPBACK:
+            problems.append(f"api_host: {' or '.join(LOOPBACK)} with the conformance adapter")
+        if not self.demo:
+            if self.conformance_adapter:
+                problems.append("conformance_adapter: in a demo only (set demo to true)")
+            if self.clock_rate != 1:
+                problems.append("clock_rate: other than 1 in a demo only (set demo to true)")
+            problem = secret_problem(self.secret_key)
+            if problem is not None:
+                problems.append(f"secret_key: {problem}")
         if problems:
             raise ValueError("\n".join(problems))
         return self

@@ -65,6 +65,17 @@ def test_a_fast_clock_is_for_demos() -> None:
     assert settings.load(demo=True, clock_rate=60).clock_rate == 60
 
 
+def test_the_conformance_adapter_is_for_demos_of_this_machine() -> None:
+    assert not settings.load(demo=True).conformance_adapter
+    with pytest.raises(SettingsInvalid, match="CHARGEHUB_CONFORMANCE_ADAPTER: in a demo only"):
+        settings.load(secret_key=GOOD_KEY, conformance_adapter=True)
+    for host in ("0.0.0.0", "192.0.2.1", "::", "hub.example"):  # noqa: S104  What is refused.
+        with pytest.raises(SettingsInvalid, match="CHARGEHUB_API_HOST"):
+            settings.load(demo=True, conformance_adapter=True, api_host=host)
+    for host in ("127.0.0.1", "::1", "localhost"):
+        assert settings.load(demo=True, conformance_adapter=True, api_host=host).api_host == host
+
+
 def test_settings_do_not_change_and_do_not_show_secrets() -> None:
     loaded = settings.load(secret_key=GOOD_KEY, database_url="postgresql://hub:hunter2@db/hub")
     with pytest.raises(ValidationError):

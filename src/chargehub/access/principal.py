@@ -1,7 +1,8 @@
 """The doors of the API: dependencies that yield the Principal or refuse.
 
-A router writes `principal: Viewer`, `Operator` or `Admin`. A cookie login must show its CSRF token
-on unsafe methods; a Bearer token needs none, because no browser sends it by itself.
+A router writes `principal: Viewer`, `Operator` or `Admin` (`Conformance`: the test adapter). A
+cookie login must show its CSRF token on unsafe methods; a Bearer token needs none, because no
+browser sends it by itself.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ def demand(principal: Principal, role: Role) -> None:
 viewer = require(Role.VIEWER)
 operator = require(Role.OPERATOR)
 admin = require(Role.ADMIN)
+conformance = require(Role.CONFORMANCE)
 
 Viewer = Annotated[Principal, Depends(viewer)]
 Operator = Annotated[Principal, Depends(operator)]
 Admin = Annotated[Principal, Depends(admin)]
+Conformance = Annotated[Principal, Depends(conformance)]

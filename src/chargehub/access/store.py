@@ -30,7 +30,7 @@ operators = Table(
     Column("password_hash", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("disabled_at", DateTime(timezone=True)),
-    CheckConstraint("role IN ('admin', 'operator', 'viewer')", name="role"),
+    CheckConstraint("role IN ('admin', 'operator', 'viewer', 'conformance')", name="role"),
 )
 Index("uq_operators_login", func.lower(operators.c.login), unique=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from pydantic import Field
 from chargehub.access.principal import GUARDS, Operator, viewer
 from chargehub.devices import views
 from chargehub.devices.queries import read_newest_report, read_variables
+from chargehub.devices.reports import VariableReported
 from chargehub.devices.service import Devices
 from chargehub.devices.variables import InvalidWrite
 from chargehub.kit.errors import NotFound
@@ -118,6 +120,12 @@ async def read_variables_anew(
         return views.ReadResults(told=[], unsupported=[], request_id=number)
     names = [item.name() for item in body.names]
     told, unsupported = await parts.variables.read(identity, names, principal.login)
+    return read_results(told, unsupported)
+
+
+def read_results(
+    told: Sequence[VariableReported], unsupported: Sequence[VariableName]
+) -> views.ReadResults:
     return views.ReadResults(
         told=[
             views.ToldView(**views.name_fields(item.name), value=shown(item.name, item.value))

@@ -161,33 +161,40 @@ async def put_id_token(
     response: Response,
 ) -> IdTokenView:
     """Create an idToken, or replace all that is known of it."""
+    is_new, view = await write_id_token(database, clock.now(), token, body, actor=principal.login)
+    if is_new:
+        response.status_code = 201
+    return view
+
+
+async def write_id_token(
+    database: Database, at: datetime, token: str, wanted: IdTokenInput, *, actor: str
+) -> tuple[bool, IdTokenView]:
+    """Create an idToken or replace it; return whether it is new. Raises UnknownLocation."""
     values = {
-        "kind": body.kind.value,
-        "group_token": body.group.lower() if body.group else None,
-        "status": body.status,
-        "expires_at": body.expires_at,
-        "location_ids": body.location_ids,
-        "max_power_w": body.max_power_w,
-        "holder": body.holder,
+        "kind": wanted.kind.value,
+        "group_token": wanted.group.lower() if wanted.group else None,
+        "status": wanted.status,
+        "expires_at": wanted.expires_at,
+        "location_ids": wanted.location_ids,
+        "max_power_w": wanted.max_power_w,
+        "holder": wanted.holder,
     }
     async with database.write() as connection:
-        missing = await find_missing_locations(connection, body.location_ids or [])
+        missing = await find_missing_locations(connection, wanted.location_ids or [])
         if missing:
             raise UnknownLocation(location_id=missing[0])
         is_new = await store_id_token(connection, token, values)
         await audit(
             connection,
-            clock.now(),
-            principal.login,
+            at,
+            actor,
             "id_token.created" if is_new else "id_token.changed",
-            _audited(token, body.kind),
-            status=body.status,
-            group=body.group,
+            _audited(token, wanted.kind),
+            status=wanted.status,
+            group=wanted.group,
         )
-        row = await find_id_token(connection, token)
-    if is_new:
-        response.status_code = 201
-    return _view(row)
+        return is_new, _view(await find_id_token(connection, token))
 
 
 @router.delete("/{token}", status_code=204, responses=problems(*GUARDS, NotFound))

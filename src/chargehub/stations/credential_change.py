@@ -111,13 +111,15 @@ class CredentialChange:
         self._bus = bus
         self._desk = desk
 
-    async def change(self, identity: str, *, actor: str) -> CredentialChanged:
-        """Give the station a password of its own over OCPP.
+    async def change(
+        self, identity: str, *, actor: str, credential: str | None = None
+    ) -> CredentialChanged:
+        """Give the station a password of its own over OCPP; unless told which, one is made.
 
         Raises CredentialChangePending, and what a command raises; `valid_credentials` among its
         facts then says which password the hub takes.
         """
-        fresh = generate_credential()
+        fresh = credential or generate_credential()
         new_hash = hash_credential(self._key, fresh.encode())
         async with self._database.read() as connection:
             station = await find_station_in_service(connection, identity)

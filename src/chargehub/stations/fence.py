@@ -22,6 +22,7 @@ FENCE_LOCK = 0x0C4A46E
 """Advisory lock: shared by every batch, exclusive while connections change their epoch."""
 
 
+ACCEPTED = "Accepted"
 PARTING = frozenset({"registration", "security_profile", "bound_serial_number"})
 """Columns whose change may end the station's connection."""
 
@@ -75,8 +76,9 @@ async def ends_connection(
     connection: SqlConnection, station_id: int, different: Mapping[str, Any]
 ) -> bool:
     """Say whether the station's socket, if it has one, is no longer what it was let in as."""
-    if "registration" in different:
-        return True
+    if different.get("registration", ACCEPTED) != ACCEPTED:
+        return True  # It is not served a moment longer.
+    # One that is accepted now hears it at its next boot, on the socket it has (B02.FR.01/03).
     if not PARTING & different.keys():
         return False
     query = select(

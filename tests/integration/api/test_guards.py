@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from chargehub.access.rules import Role
 from chargehub.app import build_api
 from chargehub.kit.http import API_PREFIX
 from tests.integration.api.conftest import RunningApi, problem_of
@@ -152,7 +153,7 @@ async def test_route_is_guarded(api: RunningApi, method: str, path: str) -> None
     wrong = await api.anonymous.request(method, url, headers={"Authorization": "Bearer wrong"})
     problem_of(wrong, 401, "unauthenticated")
     least = least_roles()[method, path]
-    for role in ROLES[: ROLES.index(least)]:
+    for role in (*ROLES[: ROLES.index(least)], Role.CONFORMANCE.value):
         problem_of(await api.clients[role].request(method, url), 403, "forbidden")
     if path not in NOT_TRIED_ALLOWED:
         allowed = await api.clients[least].request(method, url)

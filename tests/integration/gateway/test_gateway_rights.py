@@ -19,7 +19,7 @@ from chargehub.stations.events import StationWentOffline
 from chargehub.stations.fence import ConnectionFence, lock_fence
 from chargehub.stations.store import charging_stations
 from tests.fakes.station_link import FakeStationLink
-from tests.hub_fixtures import RunningHub, status
+from tests.hub_fixtures import VERSIONS, RunningHub, status
 
 POLICY_VIOLATION = 1008
 BLOCKED = "SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND NOT granted"
@@ -127,6 +127,29 @@ async def test_another_change_leaves_the_socket_alone(hub: RunningHub) -> None:
     )
     await commissioning.change(identity, {"name": "A1", "registration": "Accepted"}, actor="test")
     assert await station.call("StatusNotification", status(station.version)) == {}
+    await station.leave()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_statement_34_acceptance_reaches_a_pending_station_on_its_socket(
+    hub: RunningHub, version: str
+) -> None:
+    """B02.FR.01/03: who waits for its next boot is not sent away by the good news."""
+    identity = await hub.new_station(registration="Pending")
+    station = await hub.connect(identity, version)
+    assert (await station.boot())["status"] == "Pending"
+    commissioning = Commissioning(
+        hub.database,
+        HubClock(ClockPair(0, 0, 1)),
+        station_key(hub.settings),
+        EventBus(),
+        hub.hub.connections,
+    )
+    await commissioning.change(identity, {"registration": "Accepted"}, actor="test")
+    early = await station.ask("StatusNotification", status(version))
+    assert [early[0], early[2]] == [4, "SecurityError"]  # B02.FR.09: not before its boot.
+    assert (await station.boot())["status"] == "Accepted"
+    assert await station.call("StatusNotification", status(version)) == {}
     await station.leave()
 
 

@@ -10,9 +10,18 @@ from chargehub.access.rules import LoginGuard, Role, WeakPassword, check_passwor
 
 
 def test_roles_include_the_lower_ones() -> None:
-    assert [role for role in Role if role.includes(Role.VIEWER)] == list(Role)
+    assert [role for role in Role if role.includes(Role.VIEWER)] == [
+        Role.ADMIN,
+        Role.OPERATOR,
+        Role.VIEWER,
+    ]
     assert [role for role in Role if role.includes(Role.OPERATOR)] == [Role.ADMIN, Role.OPERATOR]
     assert [role for role in Role if role.includes(Role.ADMIN)] == [Role.ADMIN]
+
+
+def test_the_suites_role_stands_apart() -> None:
+    assert [role for role in Role if role.includes(Role.CONFORMANCE)] == [Role.CONFORMANCE]
+    assert [role for role in Role if Role.CONFORMANCE.includes(role)] == [Role.CONFORMANCE]
 
 
 @pytest.mark.parametrize("password", ["", "nine char", "x" * 201, "WANG.FANG.LI"])

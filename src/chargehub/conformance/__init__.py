@@ -1,0 +1,1 @@
+"""The test adapter: lets outside conformance suites drive a demo server of this machine."""
