@@ -66,7 +66,7 @@ class Limits(BaseModel):
     outbound_waiting: int = Field(
         32, ge=1, description="Commands that may wait for one station; more are refused."
     )
-    commit_batch: int = Field(1_000, ge=1, description="Reports that share one COMMIT at most.")
+    commit_batch: int = Field(400, ge=1, description="Reports that share one COMMIT at most.")
     commit_waiting: int = Field(
         20_000, ge=1, description="Reports of all stations that may wait for a COMMIT."
     )

@@ -17,7 +17,6 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter
-from websockets.asyncio.connection import broadcast
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
@@ -47,6 +46,7 @@ from chargehub.ocpp import (
     CallReceived,
     CallRefused,
     ErrorCode,
+    Event,
     Ignored,
     InvalidPayload,
     OcppSession,
@@ -214,19 +214,33 @@ class StationConnection:
 
     def _receive(self, text: str | bytes, now: float) -> None:
         event = self.session.receive(text, now)
-        received_at = self.clock.now()
+        received_at = self.clock.now_in_turn(now)
         if self.recorder is not None:
             # Before it is worked on, so that the COMMIT of what it causes finds it in the log.
             self.recorder.received(text, event, received_at)
+        if isinstance(event, CallReceived):
+            self._queue(event, received_at, now)
+            if self._current is None:
+                self._flush()  # Else the reply leaves after its COMMIT.
+        else:
+            self._take_other(event, received_at, now)
+            self._flush()
+
+    def _queue(
+        self, message: CallReceived | SendReceived | ResultRefused, at: datetime, now: float
+    ) -> None:
+        """Work on a message, or let it wait for the one before it."""
+        if self._current is None and not self._waiting:
+            self._current = self._open(message, at, now)
+            self._work()
+        else:
+            self._waiting.append((message, at, now))
+
+    def _take_other(self, event: Event, received_at: datetime, now: float) -> None:
         match event:
-            case CallReceived() | SendReceived() | ResultRefused():
-                if not isinstance(event, CallReceived):
-                    _NEVER_ANSWERED.inc()
-                self._waiting.append((event, received_at, now))
-                if self._current is None:
-                    self._work()
-                if self._current is not None:
-                    return  # The reply leaves after its COMMIT.
+            case SendReceived() | ResultRefused():
+                _NEVER_ANSWERED.inc()
+                self._queue(event, received_at, now)
             case CallAnswered():
                 self._finish_answered(event)
             case CallFailed():
@@ -245,7 +259,6 @@ class StationConnection:
                 self._note(now, "frame_ignored", reason=str(event.reason), detail=event.detail)
             case _:
                 pass
-        self._flush()
 
     def _note(self, now: float, fact: str, **details: str) -> None:
         """Log what the station did wrong; one that does it all the time is not logged each time."""
@@ -297,15 +310,15 @@ class StationConnection:
         exchange = self._current
         if exchange is None or self._ended:
             return
-        if isinstance(error, StaleConnection | CommitOutcomeUnknown):
-            self._break_off(error)
-            return
-        if isinstance(reply, BootRefused):
-            self._break_off(reply, CloseCode.POLICY_VIOLATION)
-            return
         if error is not None:
+            if isinstance(error, (StaleConnection, CommitOutcomeUnknown)):
+                self._break_off(error)
+                return
             exchange.failed = True
             exchange.reports = ()
+        elif isinstance(reply, BootRefused):
+            self._break_off(reply, CloseCode.POLICY_VIOLATION)
+            return
         elif isinstance(reply, BootReply):
             self.registration = reply.status
             self.session.accepted = reply.status is RegistrationStatus.ACCEPTED
@@ -353,7 +366,7 @@ class StationConnection:
                 self._writer = self.spawn(self._write())
             return
         for frame in frames:
-            broadcast((self.socket,), frame.text)
+            self.socket.send_at_once(frame.text)
 
     async def _write(self) -> None:
         """Send to a socket whose buffer is full, as fast as it drains."""

@@ -22,9 +22,9 @@ from chargehub.stations.reports import (
     NoticeReported,
     StatusReported,
 )
+from chargehub.transactions.authorizing import AuthorizeHandler
 from chargehub.transactions.book import Book
 from chargehub.transactions.inbound import (
-    AuthorizeHandler,
     ReservationStatusHandler,
     TransactionHandler,
 )

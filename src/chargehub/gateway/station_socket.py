@@ -7,6 +7,7 @@ from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import DATA_OPCODES, Frame, Opcode
+from websockets.protocol import State
 
 
 class StationSocket(ServerConnection):
@@ -36,6 +37,20 @@ class StationSocket(ServerConnection):
                     return
             self.direct = None
         super().process_event(event)
+
+    def send_at_once(self, text: str) -> None:
+        """Send a whole text without waiting; what a closing socket no longer takes is dropped.
+
+        Its buffer may grow by this one text, so ask `paused` before.
+        """
+        if self.protocol.state is not State.OPEN:
+            return
+        try:
+            self.protocol.send_text(text.encode())
+            self.send_data()
+        except (OSError, RuntimeError) as error:
+            # As the library does where it answers by itself: the connection fails.
+            self.set_connection_exc(error)
 
     @property
     def queued(self) -> bool:

@@ -47,9 +47,20 @@ class HubClock:
     def __init__(self, pair: ClockPair, wall: Callable[[], float] = time.time) -> None:
         self.pair = pair
         self._wall = wall
+        self._turn = -1.0
+        self._turn_began_at = self.now()
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.pair.hub_at(self._wall()), UTC)
+
+    def now_in_turn(self, turn: float) -> datetime:
+        """Return the time, read once for each turn of the event loop, which `turn` names.
+
+        For what comes thousands of times a second: of one turn it all came together.
+        """
+        if turn != self._turn:
+            self._turn, self._turn_began_at = turn, self.now()
+        return self._turn_began_at
 
     def wall_delay(self, until: datetime) -> float:
         """Return the wall seconds until the hub's clock shows `until` (0 when it is past)."""

@@ -362,9 +362,9 @@ class GroupCommitter:
         stale = await self.fence.stale_keys(connection, batch)
         if stale:
             _fail((item for item in batch if item.key in stale), StaleConnection())
+            batch = [item for item in batch if item.key not in stale]
         for item in batch:
-            if item.key not in stale:
-                by_handler.setdefault(item.handler, []).append(item)
+            by_handler.setdefault(item.handler, []).append(item)
         return by_handler
 
     async def _open(self) -> AsyncConnection[Row]:

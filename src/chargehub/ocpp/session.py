@@ -89,9 +89,10 @@ class _Inbound:
     and written for every message.
     """
 
-    __slots__ = ("action", "answer", "content")
+    __slots__ = ("action", "answer", "content", "message_id")
 
-    def __init__(self, action: str, text: str) -> None:
+    def __init__(self, message_id: str, action: str, text: str) -> None:
+        self.message_id = message_id
         self.action = action
         self.content = hash(text)
         self.answer: OutboundFrame | None = None
@@ -146,7 +147,6 @@ class OcppSession:
         "_supported",
         "_tolerant",
         "_unanswered",
-        "_unanswered_count",
         "_unanswered_max",
         "_unlocked",
         "_unlocked_by",
@@ -186,8 +186,7 @@ class OcppSession:
         self._new_id = new_id
         self._closed = False
         self._outgoing: list[OutboundFrame] = []
-        self._unanswered: dict[str, list[_Inbound]] = {}
-        self._unanswered_count = 0
+        self._unanswered: list[_Inbound] = []
         self._recent: dict[str, _Inbound] = {}
         self._in_flight: _Outbound | None = None
         self._queue: deque[_Outbound] = deque()
@@ -199,11 +198,11 @@ class OcppSession:
         if self._closed:
             return Ignored(IgnoredReason.SESSION_CLOSED)
         frame = parse(text, self._dialect.message_types)
+        if isinstance(frame, Call):
+            return self._receive_call(frame, str(text))
         match frame:
-            case Call():
-                event: Event = self._receive_call(frame, str(text))
             case CallResult() | CallError():
-                event = self._receive_answer(frame, now)
+                event: Event = self._receive_answer(frame, now)
             case CallResultError():
                 event = self._receive_result_error(frame)
             case Send():
@@ -240,7 +239,7 @@ class OcppSession:
         if not self.accepted and action not in self._unlocked:
             return _NOT_ACCEPTED
         # The host stops reading long before; this is the last line of defence.
-        if self._unanswered_count >= self._unanswered_max:
+        if len(self._unanswered) >= self._unanswered_max:
             return _OVERLOADED
         return None
 
@@ -251,13 +250,8 @@ class OcppSession:
         return CallRepeated(call.message_id, call.action, known.answer is not None)
 
     def _remember(self, message_id: str, action: str, text: str) -> None:
-        inbound = _Inbound(action, text)
-        waiting = self._unanswered.get(message_id)
-        if waiting is None:
-            self._unanswered[message_id] = [inbound]
-        else:
-            waiting.append(inbound)
-        self._unanswered_count += 1
+        inbound = _Inbound(message_id, action, text)
+        self._unanswered.append(inbound)
         recent = self._recent
         recent.pop(message_id, None)
         recent[message_id] = inbound
@@ -344,13 +338,12 @@ class OcppSession:
     def _answer(self, message_id: str, text: str, message_type: int) -> None:
         if self._closed:
             return
-        waiting = self._unanswered.get(message_id)
-        if waiting is None:
+        for inbound in self._unanswered:
+            if inbound.message_id == message_id:
+                break
+        else:
             raise NoSuchCall(f"no CALL with the id {message_id!r} waits for an answer")
-        inbound = waiting.pop(0)
-        self._unanswered_count -= 1
-        if not waiting:
-            del self._unanswered[message_id]
+        self._unanswered.remove(inbound)
         frame = OutboundFrame(text, message_type, message_id, inbound.action)
         if message_type == CALL_RESULT:
             inbound.answer = frame
@@ -466,14 +459,13 @@ class OcppSession:
         self._queue.clear()
         self._outgoing.clear()
         self._unanswered.clear()
-        self._unanswered_count = 0
         self._recent.clear()
         return failed
 
     @property
     def unanswered_count(self) -> int:
         """CALLs of the station that still wait for our answer."""
-        return self._unanswered_count
+        return len(self._unanswered)
 
     @property
     def queued_count(self) -> int:

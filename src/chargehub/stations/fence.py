@@ -33,18 +33,20 @@ class ConnectionFence:
     async def stale_keys(
         self, connection: AsyncConnection[Row], items: Sequence[Item[Any]]
     ) -> set[Hashable]:
-        changing = any(isinstance(item.report, Connected) for item in items)
-        lock = "pg_advisory_xact_lock" if changing else "pg_advisory_xact_lock_shared"
-        fenced = [(item.key, item.fence) for item in items if item.fence is not None]
+        lock = "pg_advisory_xact_lock_shared"
+        keys, epochs = [], []
+        for item in items:
+            if item.fence is not None:
+                keys.append(item.key)
+                epochs.append(item.fence)
+            elif isinstance(item.report, Connected):
+                lock = "pg_advisory_xact_lock"
         async with connection.pipeline():
             await connection.execute(f"SELECT {lock}({FENCE_LOCK})".encode())
             cursor = await connection.execute(
                 "SELECT u.station_id FROM unnest(%s::bigint[], %s::bigint[]) u(station_id, epoch)"
                 " JOIN station_connections c USING (station_id) WHERE c.epoch <> u.epoch",
-                (
-                    array_parameter([key for key, _ in fenced]),
-                    array_parameter([fence for _, fence in fenced]),
-                ),
+                (array_parameter(keys), array_parameter(epochs)),
             )
         return {row[0] for row in await cursor.fetchall()}
 

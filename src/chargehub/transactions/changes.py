@@ -11,6 +11,9 @@ from chargehub.transactions.facts import EventFacts, EvseFact, StoredTransaction
 from chargehub.transactions.meter import MeterTrack
 from chargehub.transactions.reports import EventKind, TransactionReported
 
+RESUMED = "TxResumed"
+"""The trigger of an event that goes on after a reset (B13.FR.30)."""
+
 
 def with_remote_token(report: TransactionReported, facts: EventFacts) -> TransactionReported:
     """Use the token of the remote start where the station does not repeat it."""
@@ -72,6 +75,22 @@ def amends(report: TransactionReported, found: OpenTransaction, changed: OpenTra
             "reservation_id",
             "flags",
         )
+    )
+
+
+def tells_values_only(report: TransactionReported, found: OpenTransaction) -> bool:
+    """Tell whether an event can change nothing of its transaction but the meter: most are so."""
+    return (
+        report.kind is EventKind.UPDATED
+        and report.id_token is None
+        and not report.flags
+        and not report.offline
+        and report.trigger != RESUMED
+        and found.evse_no is not None
+        and (found.connector_no is not None or report.connector_no is None)
+        and (report.charging_state is None or report.charging_state == found.charging_state)
+        and (report.remote_start_id is None or found.remote_start_id is not None)
+        and (report.reservation_id is None or found.reservation_id is not None)
     )
 
 

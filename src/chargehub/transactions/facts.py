@@ -126,15 +126,11 @@ async def read_kept(
 
 
 async def read_event_facts(
-    connection: Connection, reports: Collection[TransactionReported], known_refs: set[StationRef]
+    connection: Connection,
+    reports: Collection[TransactionReported],
+    strangers: Collection[TransactionReported],
 ) -> EventFacts:
-    """Read all that `TransactionHandler.decide` needs; `known_refs` are in the book already."""
-    strangers = [
-        report
-        for report in reports
-        if report.transaction_ref is None
-        or (report.station_id, report.transaction_ref) not in known_refs
-    ]
+    """Read all that `TransactionHandler.decide` needs; the book does not say it of `strangers`."""
     facts = EventFacts()
     facts.remote_tokens = await _read_remote_tokens(connection, reports)
     presented = [(item.station_id, item.id_token.text) for item in reports if item.id_token]

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 
 import orjson
 
 from chargehub.authorization import (
     Authorization,
-    AuthorizationFacts,
     AuthorizationStatus,
-    read_authorization_facts,
 )
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import Decision, Item, Writes
@@ -32,6 +31,7 @@ from chargehub.transactions.changes import (
     evse_flags,
     fill,
     placed,
+    tells_values_only,
     with_remote_token,
 )
 from chargehub.transactions.events import (
@@ -50,11 +50,10 @@ from chargehub.transactions.facts import (
     read_kept,
     unknown_name,
 )
-from chargehub.transactions.meter import advance_to_end, begin_track
+from chargehub.transactions.meter import MeterTrack, advance_to_end, begin_track
 from chargehub.transactions.orphans import schedule_orphan_check
 from chargehub.transactions.recall import recall_lost
 from chargehub.transactions.reports import (
-    AuthorizeRequested,
     EventKind,
     ReservationStatusReported,
     TransactionReply,
@@ -92,38 +91,6 @@ UNRATED_POWER_W = 500_000
 
 
 @dataclass(slots=True, eq=False)
-class AuthorizeHandler:
-    book: Book
-
-    async def read(
-        self, connection: Connection, items: Sequence[Item[AuthorizeRequested]]
-    ) -> AuthorizationFacts:
-        presented = [(item.report.station_id, item.report.id_token.text) for item in items]
-        return await read_authorization_facts(connection, presented)
-
-    def decide(
-        self,
-        item: Item[AuthorizeRequested],
-        facts: AuthorizationFacts,
-        writes: Writes,  # noqa: ARG002 - a question leaves no row
-    ) -> Decision[Authorization]:
-        report = item.report
-        token = report.id_token.text.lower()
-        # The same card at the same station may be about to stop its own transaction.
-        elsewhere = self.book.charging_with(token, not_at_station=report.station_id)
-        return Decision(
-            facts.decide(
-                token,
-                report.id_token.kind,
-                report.station_id,
-                None,
-                now=report.received_at,
-                charging_elsewhere=elsewhere is not None,
-            )
-        )
-
-
-@dataclass(slots=True, eq=False)
 class TransactionHandler:
     """Start, update and end of a transaction, live or replayed, in any order."""
 
@@ -134,12 +101,8 @@ class TransactionHandler:
         self, connection: Connection, items: Sequence[Item[TransactionReported]]
     ) -> EventFacts:
         reports = [item.report for item in items]
-        known = {
-            (report.station_id, report.transaction_ref)
-            for report in reports
-            if report.transaction_ref is not None and self._knows(report)
-        }
-        facts = await read_event_facts(connection, reports, known)
+        strangers = [report for report in reports if not self._knows(report)]
+        facts = await read_event_facts(connection, reports, strangers)
         stored = chain(facts.stored.values(), facts.begun.values(), facts.booked.values())
         facts.recalled = await recall_lost(connection, stored, self.book)
         undated = [report for report in reports if has_undated(report)]
@@ -166,7 +129,8 @@ class TransactionHandler:
 
     def _knows(self, report: TransactionReported) -> bool:
         """Tell whether the book alone says enough: the facts of its EVSE too."""
-        assert report.transaction_ref is not None
+        if report.transaction_ref is None:
+            return False
         found = self.book.by_ref(report.station_id, report.transaction_ref)
         return found is not None and (found.evse_no is not None or report.evse_no is None)
 
@@ -174,7 +138,7 @@ class TransactionHandler:
         self, item: Item[TransactionReported], facts: EventFacts, writes: Writes
     ) -> Decision[TransactionReply]:
         decision = self._decide(with_remote_token(item.report, facts), facts, writes)
-        if item.report.id_token is None:
+        if item.report.id_token is None and decision.reply.authorization is not None:
             # E01.FR.11/12: no token, no answer to it, even where we know whose it is.
             decision.reply = replace(decision.reply, authorization=None)
         return decision
@@ -257,6 +221,10 @@ class TransactionHandler:
         facts: EventFacts,
         writes: Writes,
     ) -> Decision[TransactionReply]:
+        if tells_values_only(report, found):
+            track, rows = fold(found.track, report.readings)
+            if not track.flags:
+                return self._decide_progress(report, found, track, rows, facts, writes)
         changed = replace(found, heard_at=report.received_at)
         authorization = self._answer(report, found, facts)
         fill(changed, report, authorization)
@@ -282,6 +250,30 @@ class TransactionHandler:
             ended = self._end(report, changed, writes)
             return Decision(reply, lambda: self._closed(ended))
         return Decision(reply, lambda: self._opened(changed, report))
+
+    def _decide_progress(  # noqa: PLR0917 - what its caller has at hand
+        self,
+        report: TransactionReported,
+        found: OpenTransaction,
+        track: MeterTrack,
+        rows: list[tuple[Reading, int | None]],
+        facts: EventFacts,
+        writes: Writes,
+    ) -> Decision[TransactionReply]:
+        """The common event, at a third of the cost: as `_decide_known`, where only values came."""
+        write_event(writes, report, found.id)
+        write_samples(writes, report, found, rows, facts.kept)
+        effect = partial(self._advanced, found, track, report)
+        return Decision(TransactionReply(found.id), effect)
+
+    def _advanced(
+        self, found: OpenTransaction, track: MeterTrack, report: TransactionReported
+    ) -> None:
+        found.track = track
+        found.heard_at = report.received_at
+        if found.told_at is None or report.at >= found.told_at:
+            found.told_at = report.at
+        self._progressed(found, report)
 
     def _decide_late(
         self,

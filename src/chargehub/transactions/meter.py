@@ -88,6 +88,44 @@ def advance(track: MeterTrack, reading: Reading) -> tuple[MeterTrack, Flag]:
     A reading without a register, or older than the last one, leaves the track as it is.
     """
     register, at = reading.register_wh, reading.sampled_at
+    if register is not None:
+        steady = _advance_steadily(track, register, at)
+        if steady is not None:
+            return steady, Flag.NONE
+    return _advance_carefully(track, register, at)
+
+
+def _advance_steadily(track: MeterTrack, register: int, at: datetime) -> MeterTrack | None:
+    """Fold in the common case, in one step: a register that rises as it may, of a begin above 0.
+
+    It gives what `_advance_carefully` would give, or nothing; a property test holds the two
+    together. Taken apart at once and made anew: by name it costs three times as much.
+    """
+    max_power_w, previous_wh, reported, base, carried, last, last_at, flags, fall, *_, scale, _ = (
+        track
+    )
+    if not base or last is None or last_at is None or fall is not None or at < last_at:
+        return None
+    rise = register - last
+    most = max_power_w * POWER_MARGIN * (at - last_at).total_seconds() / 3600 + TOLERANCE_WH
+    if not 0 <= rise / scale <= most:
+        return None
+    return MeterTrack(
+        max_power_w,
+        previous_wh,
+        reported,
+        base,
+        carried,
+        register,
+        at,
+        flags,
+        scale=scale,
+    )
+
+
+def _advance_carefully(
+    track: MeterTrack, register: int | None, at: datetime
+) -> tuple[MeterTrack, Flag]:
     if register is None or (track.last_at is not None and at < track.last_at):
         return track, Flag.NONE
     if track.last_wh is None or track.base_wh is None:
@@ -110,7 +148,6 @@ def _begin_late(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTr
 
 
 def _accepted(track: MeterTrack, register: int, at: datetime) -> MeterTrack:
-    # Made anew, not `_replace`d: this runs for every sample, and at a third of the cost.
     return MeterTrack(
         track.max_power_w,
         track.previous_wh,

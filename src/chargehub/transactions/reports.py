@@ -25,9 +25,12 @@ class IdToken:
     kind: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TransactionReported:
     """StartTransaction, StopTransaction, or TransactionEvent. Reply: TransactionReply.
+
+    Changed by nobody, though not frozen: thousands are made a second, and frozen ones take three
+    times as long.
 
     `transaction_ref` is the id the station uses: its own text (2.x), the number we gave (1.6), or
     None in a 1.6 start, which asks us for one. A start without a reference is recognised by

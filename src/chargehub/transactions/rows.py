@@ -15,6 +15,7 @@ from chargehub.kit.group_commit import Writes
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import INSERT_SAMPLES
 from chargehub.transactions.book import OpenTransaction
+from chargehub.transactions.changes import RESUMED
 from chargehub.transactions.facts import EvseFact, KeptSample, StoredTransaction, begin_key
 from chargehub.transactions.meter import MeterTrack, advance, moment
 from chargehub.transactions.reports import (
@@ -37,7 +38,6 @@ SETTLE_DELAY = timedelta(minutes=1)
 SETTLE_WAITS = timedelta(minutes=10)
 """Samples that keep coming put settling off by this much at most."""
 REMOTE_START_WINDOW = timedelta(minutes=10)
-RESUMED = "TxResumed"
 TRANSACTION_RESUMED = "transaction.resumed"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargehub.kit.clock import ClockPair
+from chargehub.kit.clock import ClockPair, HubClock
 
 HOUR = 3600.0
 seconds = st.floats(0, 1e9)
@@ -47,3 +47,10 @@ def test_never_backwards(ran: float, reserved: float, off: float, old: float, ne
 def test_a_wall_clock_set_back_does_not_turn_the_hub_back(back: float, rate: float) -> None:
     pair = ClockPair(0, 500, rate)
     assert pair.continued(-back, rate, reached_wall=0).hub_at(-back) >= 500
+
+
+def test_the_time_is_read_once_a_turn_of_the_loop() -> None:
+    wall = iter([100.0, 200.0, 300.0])
+    clock = HubClock(ClockPair(0, 0, 1), wall=lambda: next(wall))
+    first, again, later = (clock.now_in_turn(turn).timestamp() for turn in (5.0, 5.0, 5.001))
+    assert (first, again, later) == (200.0, 200.0, 300.0)

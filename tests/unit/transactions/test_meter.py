@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chargehub.telemetry.readings import Flag, Reading
-from chargehub.transactions.meter import MeterTrack, advance, begin_track, find_truth
+from chargehub.transactions.meter import (
+    MeterTrack,
+    _advance_carefully,
+    advance,
+    begin_track,
+    find_truth,
+)
 
 BEGIN = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
 POWER_W = 120_000
@@ -223,3 +229,25 @@ def test_the_order_of_arrival_decides_nothing(
     shuffled = list(points)
     random.shuffle(shuffled)
     assert truth_of(begin_wh, list(points)) == truth_of(begin_wh, shuffled)
+
+
+@given(
+    registers,
+    registers,
+    st.lists(
+        st.tuples(
+            st.integers(-600, 100_000),
+            st.one_of(registers, st.integers(min_value=990, max_value=60_000)),
+        ),
+        max_size=30,
+    ),
+)
+def test_the_short_way_gives_what_the_careful_way_gives(
+    begin_wh: int | None, previous_wh: int | None, points: list[tuple[int, int | None]]
+) -> None:
+    folded = track(begin_wh, previous_wh)
+    for seconds, register_wh in points:
+        at = BEGIN + timedelta(seconds=seconds)
+        careful = _advance_carefully(folded, register_wh, at)
+        assert advance(folded, reading(seconds, register_wh)) == careful
+        folded = careful[0]
