@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -109,3 +110,29 @@ async def test_a_sample_whose_commit_was_not_answered_counts_once(
     assert (row.state, row.energy_wh, flags_of(row)) == ("Ended", 2_000, Flag.NONE)
     periodic = [s for s in await stage.samples_of(row.id) if s.context == "Sample.Periodic"]
     assert [s.register_wh for s in periodic] == [6_000]
+
+
+async def is_offline(stage: Stage, station_id: int, epoch: int) -> None:
+    """Wait until this connection is known to be over."""
+    query = "SELECT epoch, disconnected_at FROM station_connections WHERE station_id = :station_id"
+    async with asyncio.timeout(20):
+        while True:
+            (row,) = await stage.rows(query, station_id=station_id)
+            if row.epoch == epoch and row.disconnected_at is not None:
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_a_station_whose_arrival_was_not_answered_does_not_stay_online(
+    stage: Stage, version: str
+) -> None:
+    """It was turned away, and may not come again for long."""
+    station = await stage.raw(version)
+    source = stage.hub.committer.source
+    assert isinstance(source, LossySource)
+    await station.wire.close(abruptly=True)
+    await is_offline(stage, station.station_id, epoch=1)
+    source.lose_next = True
+    await station.wire.open()
+    await is_offline(stage, station.station_id, epoch=2)
+    assert not source.lose_next

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from chargehub.kit.group_commit import BatchHandler, Decided, GroupCommitter
@@ -41,6 +40,5 @@ class Intake:
         )
         return granted
 
-    async def disconnect(self, station_id: int, epoch: int, now: datetime) -> None:
-        report = Disconnected(station_id, now, epoch)
-        await self.committer.submit(station_id, None, self.handlers[Disconnected], report)
+    async def disconnect(self, report: Disconnected) -> None:
+        await self.committer.submit(report.station_id, None, self.handlers[Disconnected], report)

@@ -14,7 +14,6 @@ import binascii
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from itertools import chain, repeat
@@ -50,7 +49,7 @@ from chargehub.kit.group_commit import CommitOutcomeUnknown, CommitQueueFull
 from chargehub.ocpp import OcppSession, OcppVersion, choose_version
 from chargehub.stations.admission import Admission
 from chargehub.stations.entry import Candidate, Entry, Presented, Refusal
-from chargehub.stations.reports import Connected, RegistrationStatus
+from chargehub.stations.reports import Connected, Disconnected, RegistrationStatus
 
 log = structlog.get_logger(__name__)
 
@@ -280,6 +279,10 @@ class Listener:
             granted = await self.intake.connect(report)
         except (CommitOutcomeUnknown, CommitQueueFull) as error:
             log.warning("connect_not_durable", station_id=candidate.identity, why=repr(error))
+            if isinstance(error, CommitOutcomeUnknown):
+                # Perhaps its row says online now.
+                at = report.received_at
+                self._end_later(Disconnected(candidate.station_id, at, None, connected_at=at))
             await socket.close(CloseCode.TRY_AGAIN_LATER)
             return None
         if granted is None:
@@ -326,27 +329,30 @@ class Listener:
         if not self.connections.leave(connection):
             return
         log.info("station_disconnected", station_id=connection.identity, epoch=connection.epoch)
-        at = self.clock.now()
-        if not await self._store_end(connection, at):
-            task = asyncio.create_task(self._insist_on_end(connection, at), name="ocpp-leave")
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+        end = Disconnected(connection.station_id, self.clock.now(), connection.epoch)
+        if not await self._store_end(end):
+            self._end_later(end)
 
-    async def _store_end(self, connection: StationConnection, at: datetime) -> bool:
+    def _end_later(self, end: Disconnected) -> None:
+        task = asyncio.create_task(self._insist_on_end(end), name="ocpp-leave")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _store_end(self, end: Disconnected) -> bool:
         try:
-            await self.intake.disconnect(connection.station_id, connection.epoch, at)
+            await self.intake.disconnect(end)
         except Exception as error:  # noqa: BLE001  Whatever it was, the row says online still.
-            log.warning("disconnect_not_stored", station_id=connection.identity, why=repr(error))
+            log.warning("disconnect_not_stored", station=end.station_id, why=repr(error))
             return False
         return True
 
-    async def _insist_on_end(self, connection: StationConnection, at: datetime) -> None:
+    async def _insist_on_end(self, end: Disconnected) -> None:
         """Try again until it is stored, or the station is back, whose new epoch says more."""
         for wait_s in chain(RETRY_END_AFTER_S, repeat(RETRY_END_AFTER_S[-1])):
             await asyncio.sleep(wait_s)
-            if self.connections.has(connection.station_id):
+            if self.connections.has(end.station_id):
                 return
-            if await self._store_end(connection, at):
+            if await self._store_end(end):
                 return
 
     async def _watch(self) -> None:

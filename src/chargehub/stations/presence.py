@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 import orjson
@@ -167,21 +168,24 @@ class DisconnectHandler:
 
     async def read(
         self, connection: Connection, items: Sequence[Item[Disconnected]]
-    ) -> dict[int, tuple[int, str]]:
+    ) -> dict[int, tuple[int, datetime, str]]:
         cursor = await connection.execute(
-            "SELECT c.station_id, c.epoch, s.identity FROM station_connections c"
+            "SELECT c.station_id, c.epoch, c.connected_at, s.identity FROM station_connections c"
             " JOIN charging_stations s ON s.id = c.station_id WHERE c.station_id = ANY(%s)",
             ([item.report.station_id for item in items],),
         )
-        return {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
+        return {row[0]: row[1:] for row in await cursor.fetchall()}
 
     def decide(
-        self, item: Item[Disconnected], facts: dict[int, tuple[int, str]], writes: Writes
+        self, item: Item[Disconnected], facts: dict[int, tuple[int, datetime, str]], writes: Writes
     ) -> Decision[None]:
         report = item.report
-        epoch, identity = facts.get(report.station_id, (-1, ""))
-        if epoch != report.epoch:
+        if report.station_id not in facts:
             return Decision(None)
-        writes.add(CLOSE_CONNECTION, (report.station_id, report.epoch, report.received_at))
+        epoch, connected_at, identity = facts[report.station_id]
+        newest = connected_at if report.epoch is None else epoch
+        if newest != (report.connected_at if report.epoch is None else report.epoch):
+            return Decision(None)
+        writes.add(CLOSE_CONNECTION, (report.station_id, epoch, report.received_at))
         event = StationWentOffline(report.station_id, identity, report.received_at)
         return Decision(None, lambda: self.bus.publish(event))

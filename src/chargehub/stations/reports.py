@@ -52,11 +52,14 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """A station's socket is gone. Ignored unless `epoch` is the newest. Reply: None."""
+    """A station's socket is gone. Ignored unless it was the newest. Reply: None."""
 
     station_id: int
     received_at: datetime
-    epoch: int
+    epoch: int | None
+    """None where we never learned it, because the answer to the COMMIT was lost."""
+    connected_at: datetime | None = None
+    """When it came; tells which socket it was where the epoch does not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,7 +221,7 @@ class TransactionHandler:
         facts: EventFacts,
         writes: Writes,
     ) -> Decision[TransactionReply]:
-        if tells_values_only(report, found):
+        if found.id not in facts.recalled and tells_values_only(report, found):
             track, rows = fold(found.track, report.readings)
             if not track.flags:
                 return self._decide_progress(report, found, track, rows, facts, writes)
