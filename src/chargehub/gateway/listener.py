@@ -289,29 +289,16 @@ class Listener:
             log.warning("station_changed_since_handshake", station_id=candidate.identity)
             await socket.close(CloseCode.POLICY_VIOLATION, "authenticate again")
             return None
-        translator = self.translators[version]
-        session = OcppSession(
-            version,
-            supported=translator.inbound,
-            tolerant=self._tolerant[version],
-            accepted=granted.registration is RegistrationStatus.ACCEPTED,
-            unlocked_by=translator.trigger_answers,
-            queued_max=self.limits.outbound_waiting,
-            # The connection stops reading at half of that; see there.
-            unanswered_max=2 * self.limits.inbound_waiting,
-        )
         recorder = None
         if self.frame_log is not None:
-            recorder = FrameRecorder(
-                self.frame_log, candidate.station_id, granted.epoch, session.version
-            )
+            recorder = FrameRecorder(self.frame_log, candidate.station_id, granted.epoch, version)
         connection = StationConnection(
             socket=socket,
             station_id=candidate.station_id,
             identity=candidate.identity,
             epoch=granted.epoch,
-            session=session,
-            translator=translator,
+            session=self._open_session(version, granted.registration),
+            translator=self.translators[version],
             intake=self.intake,
             clock=self.clock,
             rate_limit=RateLimit(self.limits.messages_per_s, self.limits.messages_burst),
@@ -324,6 +311,19 @@ class Listener:
             await socket.close(CloseCode.POLICY_VIOLATION, "superseded")
             return None
         return connection
+
+    def _open_session(self, version: OcppVersion, registration: RegistrationStatus) -> OcppSession:
+        translator = self.translators[version]
+        return OcppSession(
+            version,
+            supported=translator.inbound,
+            tolerant=self._tolerant[version],
+            accepted=registration is RegistrationStatus.ACCEPTED,
+            unlocked_by=translator.trigger_answers,
+            queued_max=self.limits.outbound_waiting,
+            # The connection stops reading at half of that; see there.
+            unanswered_max=2 * self.limits.inbound_waiting,
+        )
 
     async def _leave(self, connection: StationConnection) -> None:
         if not self.connections.leave(connection):
