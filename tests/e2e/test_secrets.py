@@ -307,7 +307,9 @@ def lines_with(where: str, secrets: set[str]) -> list[str]:
     return [line for line in where.splitlines() if any(secret in line for secret in secrets)]
 
 
-async def test_no_secret_stays(database: Database, database_url: str, tmp_path: Path) -> None:
+async def test_statement_17_no_secret_stays(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
     log = tmp_path / "server.log"
     async with served(database, database_url, log) as world:
         await operators(world)

@@ -42,7 +42,7 @@ from simulators.misbehaviour import Misbehaviour
 from simulators.outbox import OutboxOptions
 from simulators.station import SimulatedStation, StationOptions
 from simulators.uplink import UplinkOptions
-from tests.scenarios.answers import check_answer, check_answers_to
+from tests.scenarios.answers import check_answer, check_answers_to, check_request
 from tests.scenarios.speech import SPEECHES, Message, Payload, Session, Speech, Verdict
 
 START = 1_795_406_400.0
@@ -110,6 +110,7 @@ class RawStation:
         return self.stage.clock.now()
 
     def reply(self, action: str, payload: Payload) -> Reply:
+        check_request(self.wire.account.subprotocol, action, payload)
         self.asked.append((action, payload))
         if action not in self.answers:
             raise Refusal("NotSupported")

@@ -20,7 +20,7 @@ def service(stage: Stage) -> CredentialChange:
 
 
 @pytest.mark.parametrize("as_bytes", [False, True], ids=["text", "bytes"])
-async def test_16_the_station_comes_back_with_its_new_password(
+async def test_statement_16_the_station_comes_back_with_its_new_password(
     stage: Stage, version: str, as_bytes: bool
 ) -> None:
     station = await stage.simulated(version)

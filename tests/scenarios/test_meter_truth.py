@@ -184,7 +184,9 @@ async def play(stage: Stage, station: RawStation, case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_41_what_is_billed_and_what_is_kept(stage: Stage, version: str, case: Case) -> None:
+async def test_statement_41_what_is_billed_and_what_is_kept(
+    stage: Stage, version: str, case: Case
+) -> None:
     if version not in case.versions:
         pytest.skip("The other version's values cannot be this.")
     station = await stage.raw(version)

@@ -129,7 +129,7 @@ async def test_a_station_that_repeats_itself_does_not_put_the_check_off(
     assert (await stage.the_transaction(station.identity)).state == "Ended"
 
 
-async def test_52_an_old_or_other_status_is_no_sign(stage: Stage, version: str) -> None:
+async def test_statement_52_an_old_or_other_status_is_no_sign(stage: Stage, version: str) -> None:
     station = await stage.raw(version)
     await station.begin(await stage.new_token(), 5_000, evse_no=1)
     await station.report(1, "Available", station.now - 60)  # replayed
@@ -183,19 +183,6 @@ async def test_a_power_cut_with_an_open_transaction(stage: Stage, version: str) 
     assert (row.state, row.stopped_reason) == ("Ended", "PowerLoss")
     assert row.energy_wh == pytest.approx(station.charging.delivered_wh, abs=1)
     assert not flags_of(row) & Flag.CLOSED_BY_POLICY
-
-
-async def test_79_the_stop_after_a_hard_reset_is_accepted(stage: Stage) -> None:
-    """It comes after the boot and under the number of before."""
-    station = await stage.raw(V16)
-    session = await station.begin(await stage.new_token(), 5_000)
-    stage.pass_time(60)
-    await station.reconnect()
-    await station.boot()
-    assert await station.end(session, 6_000, reason="HardReset", token=None) == {}
-    row = await stage.the_transaction(station.identity)
-    assert (row.state, row.energy_wh) == ("Ended", 1_000)
-    assert (row.stopped_reason, flags_of(row)) == ("ImmediateReset", Flag.NONE)
 
 
 async def test_a_closed_transaction_that_goes_on_is_counted_on(

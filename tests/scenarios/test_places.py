@@ -44,7 +44,7 @@ async def make_slow(stage: Stage, station: RawStation, evse_no: int) -> None:
     ],
     ids=["elsewhere", "here too", "too strong", "just right", "both"],
 )
-async def test_60_a_card_charges_where_it_may(
+async def test_statement_60_a_card_charges_where_it_may(
     stage: Stage, version: str, restriction: dict[str, Any], status: str
 ) -> None:
     token = await stage.new_token(**restriction)
@@ -59,7 +59,9 @@ async def test_60_a_card_charges_where_it_may(
     assert flags_of(row) == (Flag.NONE if status == "Accepted" else Flag.REFUSED_TOKEN)
 
 
-async def test_60_a_card_may_be_good_for_some_guns_only(stage: Stage, version: str) -> None:
+async def test_statement_60_a_card_may_be_good_for_some_guns_only(
+    stage: Stage, version: str
+) -> None:
     token = await stage.new_token(max_power_w=60_000)
     station = await stage.raw(version)
     await make_slow(stage, station, 2)
@@ -76,7 +78,9 @@ async def test_60_a_card_may_be_good_for_some_guns_only(stage: Stage, version: s
     await station.end(session, 6_000)
 
 
-async def test_60_a_blocked_card_is_blocked_everywhere(stage: Stage, version: str) -> None:
+async def test_statement_60_a_blocked_card_is_blocked_everywhere(
+    stage: Stage, version: str
+) -> None:
     token = await stage.new_token(location_ids=["another"], status="Blocked")
     station = await stage.raw(version)
     assert await station.authorize(token) == Verdict("Blocked")

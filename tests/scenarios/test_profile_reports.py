@@ -28,7 +28,7 @@ from tests.scenarios.profile_setting import (
     set_profile,
     states,
 )
-from tests.scenarios.speech import V16, V21, Message
+from tests.scenarios.speech import V21, Message
 from tests.scenarios.stage import Stage
 
 # --- What models obey -----------------------------------------------------------------------------
@@ -90,10 +90,10 @@ async def test_capability_accepted_is_not_obeyed(stage: Stage, version: str) -> 
 # --- What stations tell ---------------------------------------------------------------------------
 
 
-async def test_86_a_cars_needs_are_answered_and_served(stage: Stage, version: str) -> None:
-    if version == V16:
-        return  # 1.6 has no word for a car's needs.
-    station = await stage.raw(version)
+async def test_statement_86_a_cars_needs_are_answered_and_served(
+    stage: Stage, version_2x: str
+) -> None:
+    station = await stage.raw(version_2x)
     station.answers["SetChargingProfile"] = {"status": "Accepted"}
     needs = {
         "requestedEnergyTransfer": "DC",
@@ -138,10 +138,10 @@ async def test_86_a_cars_needs_are_answered_and_served(stage: Stage, version: st
     assert refused.value.facts["broken_rules"][0]["rule"] == "K15.FR.07"
 
 
-async def test_86_a_cars_schedule_is_held_against_our_limits(stage: Stage, version: str) -> None:
-    if version == V16:
-        return  # As above.
-    station = await stage.raw(version)
+async def test_statement_86_a_cars_schedule_is_held_against_our_limits(
+    stage: Stage, version_2x: str
+) -> None:
+    station = await stage.raw(version_2x)
     station.answers["SetChargingProfile"] = {"status": "Accepted"}
     await station.begin(await stage.new_token())
     await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 40_000, 20_000))
@@ -171,10 +171,8 @@ async def test_86_a_cars_schedule_is_held_against_our_limits(stage: Stage, versi
     assert [action for action, _ in station.asked] == ["SetChargingProfile"]  # K15.FR.13
 
 
-async def test_limits_of_others_count_until_they_are_cleared(stage: Stage, version: str) -> None:
-    if version == V16:
-        return  # 1.6 does not tell them.
-    station = await stage.raw(version)
+async def test_limits_of_others_count_until_they_are_cleared(stage: Stage, version_2x: str) -> None:
+    station = await stage.raw(version_2x)
     schedule = {
         "id": 1,
         "chargingRateUnit": "W",
@@ -205,12 +203,10 @@ async def test_profiles_of_ended_transactions_are_closed_daily(stage: Stage, ver
 
 
 @pytest.mark.parametrize("keeps", [False, True])
-async def test_87_a_resumed_transaction_gets_its_profile_again(
-    stage: Stage, version: str, keeps: bool
+async def test_statement_87_a_resumed_transaction_gets_its_profile_again(
+    stage: Stage, version_2x: str, keeps: bool
 ) -> None:
-    if version == V16:
-        return  # 1.6 resumes no transaction.
-    station = await stage.raw(version)
+    station = await stage.raw(version_2x)
     station.answers["SetChargingProfile"] = {"status": "Accepted"}
     session = await station.begin(await stage.new_token())
     row = await stage.the_transaction(station.identity)
@@ -237,14 +233,14 @@ async def test_87_a_resumed_transaction_gets_its_profile_again(
     assert newest == (done.profile.id, "installed")
 
 
-async def test_87_a_pull_of_a_dynamic_schedule_is_answered(stage: Stage) -> None:
+async def test_statement_87_a_pull_of_a_dynamic_schedule_is_answered(stage: Stage) -> None:
     """K28.FR.12: none of our profiles is Dynamic."""
     station = await stage.raw(V21)
     answer = await station.say(Message("PullDynamicScheduleUpdate", {"chargingProfileId": 1}))
     assert answer == {"status": "Rejected", "statusInfo": {"reasonCode": "InvalidProfile"}}
 
 
-async def test_87_ids_stay_above_those_of_the_station(stage: Stage, version: str) -> None:
+async def test_statement_87_ids_stay_above_those_of_the_station(stage: Stage, version: str) -> None:
     """K01.FR.80."""
     station = await stage.simulated(version)
     station_id = await stage.station_id(station.identity)

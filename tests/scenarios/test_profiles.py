@@ -45,7 +45,7 @@ from tests.scenarios.stage import Stage
 @pytest.mark.parametrize(
     ("purpose", "evse_no"), [(MAX, 0), (DEFAULT, 0), (DEFAULT, 1), (TX, 1)], ids=str
 )
-async def test_84_a_limit_lowers_the_metered_power_and_its_end_restores_it(
+async def test_statement_84_a_limit_lowers_the_metered_power_and_its_end_restores_it(
     stage: Stage, version: str, purpose: ProfilePurpose, evse_no: int
 ) -> None:
     station = await stage.simulated(version)
@@ -62,7 +62,9 @@ async def test_84_a_limit_lowers_the_metered_power_and_its_end_restores_it(
     assert await states(stage, station) == [(done.profile.id, "cleared")]
 
 
-async def test_84_our_composite_schedule_is_the_stations_own(stage: Stage, version: str) -> None:
+async def test_statement_84_our_composite_schedule_is_the_stations_own(
+    stage: Stage, version: str
+) -> None:
     station = await stage.simulated(version)
     row = await charging(stage, station)
     await set_profile(stage, station, 0, a_profile(stage, MAX, 90_000, 20_000))
@@ -112,7 +114,7 @@ async def test_a_profile_of_a_transaction_ends_with_it(stage: Stage, version: st
         ("K01.FR.38", 0, {"purpose": MAX, "kind": ProfileKind.RELATIVE}),
     ],
 )
-async def test_80_82_83_what_breaks_a_rule_is_never_sent(
+async def test_statements_80_82_83_what_breaks_a_rule_is_never_sent(
     stage: Stage, version: str, rule: str, evse_no: int, change: dict[str, Any]
 ) -> None:
     station = await stage.simulated(version)
@@ -125,7 +127,7 @@ async def test_80_82_83_what_breaks_a_rule_is_never_sent(
     assert station.charging.profiles.held == {}
 
 
-async def test_82_the_limits_are_those_that_the_station_reported(
+async def test_statement_82_the_limits_are_those_that_the_station_reported(
     stage: Stage, version: str
 ) -> None:
     station = await stage.simulated(version)
@@ -137,7 +139,7 @@ async def test_82_the_limits_are_those_that_the_station_reported(
 
 
 @pytest.mark.parametrize("places", [(1, 1), (0, 1), (1, 0)])
-async def test_81_a_clash_is_refused_and_replaced_only_on_demand(
+async def test_statement_81_a_clash_is_refused_and_replaced_only_on_demand(
     stage: Stage, version: str, places: tuple[int, int]
 ) -> None:
     station = await stage.simulated(version)
@@ -157,7 +159,7 @@ async def test_81_a_clash_is_refused_and_replaced_only_on_demand(
     assert await states(stage, station) == [(number, "replaced"), (number, "installed")]
 
 
-async def test_81_two_requests_at_once_cannot_both_have_the_place(
+async def test_statement_81_two_requests_at_once_cannot_both_have_the_place(
     stage: Stage, version: str
 ) -> None:
     station = await stage.simulated(version)
@@ -169,7 +171,7 @@ async def test_81_two_requests_at_once_cannot_both_have_the_place(
     assert len(station.charging.profiles.held) == 1
 
 
-async def test_49_a_queued_start_gets_no_live_profile(stage: Stage, version: str) -> None:
+async def test_statement_49_a_queued_start_gets_no_live_profile(stage: Stage, version: str) -> None:
     """What was begun and told in an outage may be over; the first live word makes it live."""
     token = await stage.new_token()
     station = await stage.simulated(version)
@@ -192,7 +194,7 @@ async def test_49_a_queued_start_gets_no_live_profile(stage: Stage, version: str
     assert done.outcome.state == "installed"
 
 
-async def test_74_a_remote_start_carries_its_profile(stage: Stage, version: str) -> None:
+async def test_statement_74_a_remote_start_carries_its_profile(stage: Stage, version: str) -> None:
     token = await stage.new_token()
     station = await stage.simulated(version)
     await station.plug_in(2, Car(soc=0.1))
@@ -212,7 +214,9 @@ async def test_74_a_remote_start_carries_its_profile(stage: Stage, version: str)
     assert await metered_w(stage, station, row.id) == 15_000
 
 
-async def test_74_a_remote_start_takes_no_other_purpose(stage: Stage, version: str) -> None:
+async def test_statement_74_a_remote_start_takes_no_other_purpose(
+    stage: Stage, version: str
+) -> None:
     station = await stage.simulated(version)
     with pytest.raises(InvalidChargingProfile) as refused:
         await stage.hub.smart.smart.start_under_profile(
@@ -227,7 +231,7 @@ async def test_74_a_remote_start_takes_no_other_purpose(stage: Stage, version: s
 # --- What becomes of it ---------------------------------------------------------------------------
 
 
-async def test_85_clears_match_by_all_criteria(stage: Stage, version: str) -> None:
+async def test_statement_85_clears_match_by_all_criteria(stage: Stage, version: str) -> None:
     station = await stage.simulated(version)
     numbers = [
         (
@@ -257,7 +261,7 @@ async def test_85_clears_match_by_all_criteria(stage: Stage, version: str) -> No
     assert {state for _, state in await states(stage, station)} == {"cleared"}
 
 
-async def test_85_what_the_station_does_not_know_is_no_longer_believed(
+async def test_statement_85_what_the_station_does_not_know_is_no_longer_believed(
     stage: Stage, version: str
 ) -> None:
     station = await stage.simulated(version)
@@ -267,7 +271,9 @@ async def test_85_what_the_station_does_not_know_is_no_longer_believed(
     assert await states(stage, station) == [(done.profile.id, "cleared")]
 
 
-async def test_85_a_report_of_several_pages_outranks_our_belief(stage: Stage, version: str) -> None:
+async def test_statement_85_a_report_of_several_pages_outranks_our_belief(
+    stage: Stage, version: str
+) -> None:
     station = await stage.simulated(version)
     reconciling = stage.hub.smart.reconciling
     if version == V16:
@@ -321,7 +327,7 @@ async def test_what_was_under_way_when_the_server_died_is_unknown(
     assert await states(stage, station) == [(done.profile.id, "unknown")]
 
 
-async def test_49_a_slow_clock_is_no_queue(stage: Stage, version: str) -> None:
+async def test_statement_49_a_slow_clock_is_no_queue(stage: Stage, version: str) -> None:
     station = await stage.simulated(version, Misbehaviour.CLOCK_SKEW)
     row = await charging(stage, station)
     await station.advance(330)
@@ -329,7 +335,9 @@ async def test_49_a_slow_clock_is_no_queue(stage: Stage, version: str) -> None:
     assert done.outcome.state == "installed"
 
 
-async def test_81_what_silence_left_in_doubt_can_be_replaced(stage: Stage, version: str) -> None:
+async def test_statement_81_what_silence_left_in_doubt_can_be_replaced(
+    stage: Stage, version: str
+) -> None:
     """The installed profile and the one that may have replaced it have one id."""
     station = await stage.raw(version)
     station.answers["SetChargingProfile"] = {"status": "Accepted"}

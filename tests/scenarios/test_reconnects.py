@@ -164,7 +164,7 @@ async def test_a_frame_too_large_costs_the_sender_alone(stage: Stage, version: s
     assert (await stage.the_transaction(station.identity)).state == "Active"
 
 
-async def test_07_no_boot_is_needed_after_a_reconnect(stage: Stage, version: str) -> None:
+async def test_statement_7_no_boot_is_needed_after_a_reconnect(stage: Stage, version: str) -> None:
     """Quirk 1: registration is durable, over our own restart too."""
     station = await stage.raw(version)
     session = await station.begin(await stage.new_token(), 5_000)

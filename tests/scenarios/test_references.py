@@ -9,7 +9,7 @@ from tests.scenarios.speech import SPEECHES_2X, V16, Message, Payload, Session, 
 from tests.scenarios.stage import RawStation, Stage, flags_of
 
 
-async def test_45_minus_one_is_reconciled_by_connector_and_time(stage: Stage) -> None:
+async def test_statement_45_minus_one_is_reconciled_by_connector_and_time(stage: Stage) -> None:
     """E16 3.18: a station that never learned the number still means its one transaction."""
     tokens = [await stage.new_token(), await stage.new_token()]
     station = await stage.raw(V16)
@@ -32,7 +32,7 @@ async def test_45_minus_one_is_reconciled_by_connector_and_time(stage: Stage) ->
     assert len(rows) == 2
 
 
-async def test_45_a_repeated_stop_of_minus_one_ends_nobody_else(stage: Stage) -> None:
+async def test_statement_45_a_repeated_stop_of_minus_one_ends_nobody_else(stage: Stage) -> None:
     """Without an idTag only the first one could be reconciled; its repetition means the same."""
     station = await stage.raw(V16)
     first = await station.begin(await stage.new_token(), 5_000, evse_no=1)
@@ -52,7 +52,7 @@ async def test_45_a_repeated_stop_of_minus_one_ends_nobody_else(stage: Stage) ->
     assert (await stage.transactions_of(station.identity))[1].energy_wh == 800
 
 
-async def test_45_minus_one_that_could_mean_two_ends_neither(stage: Stage) -> None:
+async def test_statement_45_minus_one_that_could_mean_two_ends_neither(stage: Stage) -> None:
     station = await stage.raw(V16)
     tokens = [await stage.new_token(), await stage.new_token()]
     for evse_no, token in enumerate(tokens, start=1):
@@ -68,7 +68,7 @@ async def test_45_minus_one_that_could_mean_two_ends_neither(stage: Stage) -> No
 
 
 @pytest.mark.parametrize("reference", ["unknown", "closed", "absent", "of another station"])
-async def test_46_what_refers_to_no_open_transaction_is_kept_and_closes_none(
+async def test_statement_46_what_refers_to_no_open_transaction_is_kept_and_closes_none(
     stage: Stage, version: str, reference: str
 ) -> None:
     token = await stage.new_token()
@@ -110,7 +110,7 @@ async def test_46_what_refers_to_no_open_transaction_is_kept_and_closes_none(
         assert kept[0].flags
 
 
-async def test_46_samples_of_no_known_transaction_are_kept(stage: Stage) -> None:
+async def test_statement_46_samples_of_no_known_transaction_are_kept(stage: Stage) -> None:
     station = await stage.raw(V16)
     await station.begin(await stage.new_token(), 5_000)
     stray = Session(1, "", number=2_000_000_001)
@@ -125,7 +125,7 @@ async def test_46_samples_of_no_known_transaction_are_kept(stage: Stage) -> None
     assert (await stage.the_transaction(station.identity)).state == "Active"
 
 
-async def test_47_numbers_are_positive_unique_and_given_to_refused_starts_too(
+async def test_statement_47_numbers_are_positive_unique_and_given_to_refused_starts_too(
     stage: Stage,
 ) -> None:
     station = await stage.raw(V16)
@@ -145,7 +145,9 @@ async def test_47_numbers_are_positive_unique_and_given_to_refused_starts_too(
     assert sorted(set(numbers)) == numbers
 
 
-async def test_53_a_new_start_makes_the_open_one_suspect(stage: Stage, version: str) -> None:
+async def test_statement_53_a_new_start_makes_the_open_one_suspect(
+    stage: Stage, version: str
+) -> None:
     """The station has forgotten the first; its late stop still counts."""
     station = await stage.raw(version)
     first = await station.begin(await stage.new_token(), 5_000)
@@ -167,7 +169,7 @@ async def test_53_a_new_start_makes_the_open_one_suspect(stage: Stage, version: 
     assert (new.state, new.energy_wh, flags_of(new)) == ("Ended", 600, Flag.NONE)
 
 
-async def test_53_an_old_start_told_late_does_not_displace_the_running_one(
+async def test_statement_53_an_old_start_told_late_does_not_displace_the_running_one(
     stage: Stage, version: str
 ) -> None:
     """49: a queued start is booked by its own time; nameless samples mean the newer one."""
@@ -193,7 +195,9 @@ async def test_53_an_old_start_told_late_does_not_displace_the_running_one(
     assert (await stage.transactions_of(station.identity))[1].energy_wh == 700
 
 
-async def test_55_gaps_are_reported_and_filled_by_latecomers(stage: Stage, version_2x: str) -> None:
+async def test_statement_55_gaps_are_reported_and_filled_by_latecomers(
+    stage: Stage, version_2x: str
+) -> None:
     station = await stage.raw(version_2x)
     session = Session(1, await stage.new_token(), events=7)  # The first seqNo need not be 0.
     began = station.now
@@ -233,7 +237,7 @@ async def with_a_gap(stage: Stage, station: RawStation) -> tuple[Session, Messag
     return session, missing
 
 
-async def test_55_a_station_is_asked_for_what_is_missing_until_it_has_no_more(
+async def test_statement_55_a_station_is_asked_for_what_is_missing_until_it_has_no_more(
     stage: Stage, version_2x: str
 ) -> None:
     station = await stage.raw(version_2x)
@@ -260,7 +264,7 @@ async def test_55_a_station_is_asked_for_what_is_missing_until_it_has_no_more(
     [({"messagesInQueue": False}, False), (None, None)],
     ids=["no more", "cannot be asked"],
 )
-async def test_55_billing_need_not_wait_for_ever(
+async def test_statement_55_billing_need_not_wait_for_ever(
     stage: Stage, answer: Payload | None, pending: bool | None, version_2x: str
 ) -> None:
     station = await stage.raw(version_2x)
@@ -275,7 +279,7 @@ async def test_55_billing_need_not_wait_for_ever(
     assert [action for action, _ in station.asked].count("GetTransactionStatus") == 1
 
 
-async def test_55_a_station_that_is_gone_holds_up_a_bill_for_a_day(
+async def test_statement_55_a_station_that_is_gone_holds_up_a_bill_for_a_day(
     stage: Stage, version_2x: str
 ) -> None:
     station = await stage.raw(version_2x)
@@ -289,7 +293,7 @@ async def test_55_a_station_that_is_gone_holds_up_a_bill_for_a_day(
 
 
 @pytest.mark.parametrize("kind", ["Updated", "Ended"])
-async def test_56_an_event_without_its_start_makes_a_stub(
+async def test_statement_56_an_event_without_its_start_makes_a_stub(
     stage: Stage, kind: str, version_2x: str
 ) -> None:
     token = await stage.new_token()
@@ -310,7 +314,7 @@ async def test_56_an_event_without_its_start_makes_a_stub(
     assert (row.id_token, row.stop_id_token) == (None, token)
 
 
-async def test_57_what_happened_offline_is_booked_by_its_own_time(
+async def test_statement_57_what_happened_offline_is_booked_by_its_own_time(
     stage: Stage, version: str
 ) -> None:
     token = await stage.new_token()
@@ -327,11 +331,12 @@ async def test_57_what_happened_offline_is_booked_by_its_own_time(
     assert (row.offline, flags_of(row)) == (
         (True, Flag.OFFLINE) if version != V16 else (False, Flag.NONE)
     )
-    # No live action follows: nothing was asked of the station but its inventory.
+    # No live action follows: nothing is asked of the station but its inventory.
+    await stage.settle()
     assert {action for action, _ in station.asked} <= {"GetBaseReport", "GetConfiguration"}
 
 
-async def test_61_two_stations_may_use_one_id(stage: Stage, version_2x: str) -> None:
+async def test_statement_61_two_stations_may_use_one_id(stage: Stage, version_2x: str) -> None:
     stations: list[RawStation] = [await stage.raw(version_2x) for _ in range(2)]
     sessions = []
     for station in stations:
@@ -347,7 +352,7 @@ async def test_61_two_stations_may_use_one_id(stage: Stage, version_2x: str) -> 
 
 
 @pytest.mark.parametrize("when", ["Started", "Updated", "Ended", "after the end"])
-async def test_62_facts_are_linked_on_whichever_event_they_come(
+async def test_statement_62_facts_are_linked_on_whichever_event_they_come(
     stage: Stage, when: str, version_2x: str
 ) -> None:
     """E01.FR.13/16: evse, reservationId and token may come on any event."""
@@ -382,7 +387,7 @@ async def test_62_facts_are_linked_on_whichever_event_they_come(
     ]
 
 
-async def test_62_a_reservation_is_linked(stage: Stage, version: str) -> None:
+async def test_statement_62_a_reservation_is_linked(stage: Stage, version: str) -> None:
     station = await stage.raw(version)
     await station.begin(await stage.new_token(), 5_000, reservation_id=4711)
     assert (await stage.the_transaction(station.identity)).reservation_id == 4711
@@ -434,7 +439,7 @@ async def test_samples_after_the_stop_are_kept_and_not_billed(stage: Stage, vers
     assert stored[7_700] is None
 
 
-async def test_56_a_stub_is_judged_by_its_gun_once_that_is_known(
+async def test_statement_56_a_stub_is_judged_by_its_gun_once_that_is_known(
     stage: Stage, version_2x: str
 ) -> None:
     station = await stage.raw(version_2x)

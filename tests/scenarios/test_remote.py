@@ -48,7 +48,7 @@ async def wait_until_begun(stage: Stage, station: SimulatedStation) -> Any:
 
 
 @pytest.mark.parametrize("evse_no", [2, None])
-async def test_75_a_remote_start_is_followed_to_its_transaction(
+async def test_statement_75_a_remote_start_is_followed_to_its_transaction(
     stage: Stage, version: str, evse_no: int | None
 ) -> None:
     token = await stage.new_token()
@@ -64,7 +64,7 @@ async def test_75_a_remote_start_is_followed_to_its_transaction(
     assert (row.status, row.outcome, row.transaction_id) == ("Accepted", "answered", begun.id)
 
 
-async def test_75_accepted_is_not_started(stage: Stage, version: str) -> None:
+async def test_statement_75_accepted_is_not_started(stage: Stage, version: str) -> None:
     token = await stage.new_token()
     station = await stage.simulated(version, Misbehaviour.IGNORE_REMOTE_START)
     await station.plug_in(1, Car(soc=0.3))
@@ -76,7 +76,7 @@ async def test_75_accepted_is_not_started(stage: Stage, version: str) -> None:
     assert (row.status, row.transaction_id) == ("NotStarted", None)
 
 
-async def test_75_a_server_that_dies_before_the_answer_forgets_no_start(
+async def test_statement_75_a_server_that_dies_before_the_answer_forgets_no_start(
     stage: Stage, version: str
 ) -> None:
     """The due row is there before the command leaves; what nobody saw answered is closed by it."""
@@ -102,7 +102,9 @@ async def test_75_a_server_that_dies_before_the_answer_forgets_no_start(
     assert (row.outcome, row.status) == ("unknown", "NotStarted")
 
 
-async def test_75_a_refused_start_is_not_one_that_did_not_begin(stage: Stage, version: str) -> None:
+async def test_statement_75_a_refused_start_is_not_one_that_did_not_begin(
+    stage: Stage, version: str
+) -> None:
     station = await stage.raw(version)
     station.answers = REJECTED
     asked = await ask_start(stage, station, 1, await stage.new_token())
@@ -114,7 +116,9 @@ async def test_75_a_refused_start_is_not_one_that_did_not_begin(stage: Stage, ve
     )
 
 
-async def test_75_what_begins_later_than_we_waited_has_started(stage: Stage, version: str) -> None:
+async def test_statement_75_what_begins_later_than_we_waited_has_started(
+    stage: Stage, version: str
+) -> None:
     """The car comes after three minutes; the station still waits for it."""
     token = await stage.new_token()
     station = await stage.raw(version)
@@ -191,7 +195,7 @@ async def test_a_token_may_come_back_as_another_type(stage: Stage, version_2x: s
 
 
 @pytest.mark.parametrize("first_event", ["Updated", "Ended"])
-async def test_62_the_remote_start_id_may_come_on_any_event(
+async def test_statement_62_the_remote_start_id_may_come_on_any_event(
     stage: Stage, first_event: str, version_2x: str
 ) -> None:
     """A Started that comes after its Ended still tells whose remote start it was."""
@@ -215,7 +219,35 @@ async def test_62_the_remote_start_id_may_come_on_any_event(
     assert (await command(stage, asked)).transaction_id == row.id
 
 
-async def test_75_starts_without_an_id_are_told_apart_by_gun_and_answer(stage: Stage) -> None:
+@pytest.mark.parametrize("kind", ["Updated", "Ended", "after the end"])
+async def test_statement_62_a_remote_start_id_is_linked_from_whichever_event_has_it(
+    stage: Stage, version_2x: str, kind: str
+) -> None:
+    """F02.FR.21: only the next event has it, and that need not be the first one."""
+    token = await stage.new_token()
+    station = await stage.raw(version_2x)
+    station.answers = ACCEPTED
+    asked = await ask_start(stage, station, 1, token)
+    session, speech = Session(1, token), station.speech
+    await station.say(speech.started(session, station.now, 5_000, token=None))
+    stage.pass_time(10)
+    messages = {
+        "Updated": speech.sampled(session, station.now, [speech.value(5_300)]),
+        "after the end": speech.sampled(session, station.now + 1, [speech.value(5_400)]),
+        "Ended": speech.ended(session, station.now + 2, 5_600, token=None),
+    }
+    messages[kind].payload["transactionInfo"]["remoteStartId"] = asked.remote_start_id
+    stage.pass_time(10)
+    for name in ("Updated", "Ended", "after the end"):
+        await station.say(messages[name])
+    row = await stage.the_transaction(station.identity)
+    assert (row.remote_start_id, row.id_token) == (asked.remote_start_id, token.lower())
+    assert (await command(stage, asked)).transaction_id == row.id
+
+
+async def test_statement_75_starts_without_an_id_are_told_apart_by_gun_and_answer(
+    stage: Stage,
+) -> None:
     """1.6 has no remoteStartId: token, connector and time must do."""
     tokens = [await stage.new_token(), await stage.new_token()]
     station = await stage.raw(V16)
@@ -231,7 +263,7 @@ async def test_75_starts_without_an_id_are_told_apart_by_gun_and_answer(stage: S
     assert linked == [None, begun[1], begun[2]]
 
 
-async def test_75_a_refused_start_is_not_claimed_by_a_local_one(stage: Stage) -> None:
+async def test_statement_75_a_refused_start_is_not_claimed_by_a_local_one(stage: Stage) -> None:
     token = await stage.new_token()
     station = await stage.raw(V16)
     station.answers = REJECTED
@@ -266,7 +298,7 @@ async def test_a_card_that_may_not_charge_is_not_sent(stage: Stage, version: str
 
 
 @pytest.mark.parametrize("status", ["Accepted", "Rejected"])
-async def test_76_a_remote_stop_leaves_the_transaction_open_until_it_ends(
+async def test_statement_76_a_remote_stop_leaves_the_transaction_open_until_it_ends(
     stage: Stage, version: str, status: str
 ) -> None:
     station = await stage.raw(version)
@@ -280,8 +312,15 @@ async def test_76_a_remote_stop_leaves_the_transaction_open_until_it_ends(
     wanted = session.number if version == V16 else session.reference
     assert asked["transactionId"] == wanted
     assert (await stage.the_transaction(station.identity)).state == "Active"
-    # A, E and C stop without an idTag after a remote stop.
     stage.pass_time(5)
+    # F03.FR.02: the energy stops, the transaction does not; 1.6 has no word for it.
+    said = station.speech.sampled(session, station.now, [station.speech.value(5_100)])
+    if version != V16:
+        said.payload["triggerReason"] = "RemoteStop"
+    await station.say(said)
+    await stage.settle()
+    assert (await stage.the_transaction(station.identity)).state == "Active"
+    # A, E and C stop without an idTag after a remote stop.
     await station.end(session, 5_100, reason="Remote", token=None)
     row = await stage.the_transaction(station.identity)
     assert (row.state, row.stopped_reason) == ("Ended", "Remote")

@@ -20,7 +20,7 @@ async def told_twice(station: RawStation, message: Message) -> None:
     assert answers[0] == answers[1] == answers[2]
 
 
-async def test_43_a_repeated_start_is_one_transaction(stage: Stage, version: str) -> None:
+async def test_statement_43_a_repeated_start_is_one_transaction(stage: Stage, version: str) -> None:
     token = await stage.new_token()
     station = await stage.raw(version)
     session = Session(1, token)
@@ -38,7 +38,9 @@ async def test_43_a_repeated_start_is_one_transaction(stage: Stage, version: str
     assert len(await stage.events_of(row.id)) == 1
 
 
-async def test_43_a_start_is_known_again_after_its_end(stage: Stage, version: str) -> None:
+async def test_statement_43_a_start_is_known_again_after_its_end(
+    stage: Stage, version: str
+) -> None:
     """The answer got lost, the station ended meanwhile, and the card charges elsewhere now."""
     token = await stage.new_token()
     station, other = await stage.raw(version), await stage.raw(version)
@@ -56,7 +58,9 @@ async def test_43_a_start_is_known_again_after_its_end(stage: Stage, version: st
     assert (row.state, row.energy_wh, row.begin_register_wh) == ("Ended", 1_000, 5_000)
 
 
-async def test_43_a_repeated_start_of_a_station_without_clock(stage: Stage, version: str) -> None:
+async def test_statement_43_a_repeated_start_of_a_station_without_clock(
+    stage: Stage, version: str
+) -> None:
     """The timestamp is of 1970, so the begin is our time of receipt: another each time."""
     token = await stage.new_token()
     station = await stage.raw(version)
@@ -69,7 +73,9 @@ async def test_43_a_repeated_start_of_a_station_without_clock(stage: Stage, vers
     assert len(await stage.events_of(row.id)) == 1
 
 
-async def test_43_without_a_clock_the_same_words_begin_another_charge(stage: Stage) -> None:
+async def test_statement_43_without_a_clock_the_same_words_begin_another_charge(
+    stage: Stage,
+) -> None:
     """A dead clock and a register that begins at 0: only the end tells the starts apart."""
     token = await stage.new_token()
     station = await stage.raw(V16)
@@ -90,7 +96,7 @@ async def test_43_without_a_clock_the_same_words_begin_another_charge(stage: Sta
 
 
 @pytest.mark.parametrize("place", ["transaction", "ended transaction", "no transaction"])
-async def test_44_repeated_samples_without_a_clock_are_stored_once(
+async def test_statement_44_repeated_samples_without_a_clock_are_stored_once(
     stage: Stage, version: str, place: str
 ) -> None:
     """Their time is our time of receipt: another each time."""
@@ -121,7 +127,7 @@ async def test_44_repeated_samples_without_a_clock_are_stored_once(
     )
 
 
-async def test_43_another_start_on_the_same_gun_is_another_transaction(
+async def test_statement_43_another_start_on_the_same_gun_is_another_transaction(
     stage: Stage, version: str
 ) -> None:
     token, second_token = await stage.new_token(), await stage.new_token()
@@ -138,7 +144,7 @@ async def test_43_another_start_on_the_same_gun_is_another_transaction(
     ]
 
 
-async def test_44_a_repeated_stop_bills_once(stage: Stage, version: str) -> None:
+async def test_statement_44_a_repeated_stop_bills_once(stage: Stage, version: str) -> None:
     token = await stage.new_token()
     station = await stage.raw(version)
     session = await station.begin(token, 5_000)
@@ -163,7 +169,9 @@ async def test_44_a_repeated_stop_bills_once(stage: Stage, version: str) -> None
     assert flags_of(row) == Flag.NONE
 
 
-async def test_44_a_second_other_stop_does_not_change_the_first(stage: Stage, version: str) -> None:
+async def test_statement_44_a_second_other_stop_does_not_change_the_first(
+    stage: Stage, version: str
+) -> None:
     token = await stage.new_token()
     station = await stage.raw(version)
     session = await station.begin(token, 5_000)
@@ -181,7 +189,7 @@ async def test_44_a_second_other_stop_does_not_change_the_first(stage: Stage, ve
 
 
 @pytest.mark.parametrize("seq_no", [None, 0])
-async def test_54_a_replayed_event_is_billed_once(
+async def test_statement_54_a_replayed_event_is_billed_once(
     stage: Stage, seq_no: int | None, version_2x: str
 ) -> None:
     """Some stations send seqNo 0 in every event (E): neither it nor the id tells them apart."""

@@ -35,7 +35,7 @@ async def history(stage: Stage, station: RawStation, evse_no: int = 1) -> Sequen
     return [row.status for row in rows]
 
 
-async def test_52_an_old_status_does_not_overwrite(stage: Stage, version: str) -> None:
+async def test_statement_52_an_old_status_does_not_overwrite(stage: Stage, version: str) -> None:
     """A reports old statuses after a reconnect, B after its queue, C before it."""
     station = await stage.raw(version)
     began = station.now
@@ -49,7 +49,9 @@ async def test_52_an_old_status_does_not_overwrite(stage: Stage, version: str) -
     assert await history(stage, station) == ["Available", "Faulted", "Unavailable"]
 
 
-async def test_52_of_one_second_the_later_message_counts(stage: Stage, version: str) -> None:
+async def test_statement_52_of_one_second_the_later_message_counts(
+    stage: Stage, version: str
+) -> None:
     """B and C stamp whole seconds."""
     station = await stage.raw(version)
     await station.report(1, "Unavailable", station.now)
@@ -79,7 +81,7 @@ async def test_a_status_without_a_credible_time_is_of_now(
     assert (await shown(stage, station.identity)).status == "Available"
 
 
-async def test_52_connector_zero_is_the_station(stage: Stage, version: str) -> None:
+async def test_statement_52_connector_zero_is_the_station(stage: Stage, version: str) -> None:
     station = await stage.raw(version)
     await station.report(1, "Available", station.now)
     await station.report(0, "Unavailable", station.now)
@@ -100,7 +102,7 @@ async def test_a_connector_nobody_commissioned_is_only_noted(stage: Stage, versi
     assert await history(stage, station, 7) == ["Faulted"]
 
 
-async def test_52_no_status_ends_a_transaction(stage: Stage, version: str) -> None:
+async def test_statement_52_no_status_ends_a_transaction(stage: Stage, version: str) -> None:
     station = await stage.raw(version)
     session = await station.begin(await stage.new_token(), 5_000)
     words = ["Available", "Unavailable", "Faulted", "Reserved"]
@@ -113,7 +115,9 @@ async def test_52_no_status_ends_a_transaction(stage: Stage, version: str) -> No
     assert (await stage.the_transaction(station.identity)).energy_wh == 200
 
 
-async def test_73_availability_may_come_as_an_event(stage: Stage, version_2x: str) -> None:
+async def test_statement_73_availability_may_come_as_an_event(
+    stage: Stage, version_2x: str
+) -> None:
     station = await stage.raw(version_2x)
     session = await station.begin(await stage.new_token(), 5_000)
     stage.pass_time(5)
@@ -137,7 +141,9 @@ async def test_73_availability_may_come_as_an_event(stage: Stage, version_2x: st
     assert session.events
 
 
-async def test_32_a_station_that_forgets_to_boot_is_asked_to(stage: Stage, version: str) -> None:
+async def test_statement_32_a_station_that_forgets_to_boot_is_asked_to(
+    stage: Stage, version: str
+) -> None:
     """It came from another hub, where it was accepted long ago."""
     station = await stage.raw(version, boots=False)
     station.answers["TriggerMessage"] = {"status": "Accepted"}
@@ -156,7 +162,7 @@ async def test_32_a_station_that_forgets_to_boot_is_asked_to(stage: Stage, versi
 
 
 @pytest.mark.parametrize("word", ["Unavailable", "Reserved"])
-async def test_38_a_boot_clears_no_status_and_ends_no_transaction(
+async def test_statement_38_a_boot_clears_no_status_and_ends_no_transaction(
     stage: Stage, version: str, word: str
 ) -> None:
     station = await stage.raw(version)

@@ -17,7 +17,7 @@ from tests.scenarios.stage import Stage, flags_of
 
 
 @pytest.mark.parametrize("why", ["Blocked", "Expired", "Invalid", "ConcurrentTx"])
-async def test_48_a_refused_start_is_stored_and_judged_anew(
+async def test_statement_48_a_refused_start_is_stored_and_judged_anew(
     stage: Stage, version: str, why: str
 ) -> None:
     columns: dict[str, dict[str, Any]] = {
@@ -45,7 +45,7 @@ async def test_48_a_refused_start_is_stored_and_judged_anew(
     assert (row.state, row.energy_wh, row.stopped_reason) == ("Ended", 0, "DeAuthorized")
 
 
-async def test_48_a_refused_card_blocks_nobody(stage: Stage, version: str) -> None:
+async def test_statement_48_a_refused_card_blocks_nobody(stage: Stage, version: str) -> None:
     """A refused transaction is not one that the card charges in."""
     token = await stage.new_token(status="Blocked")
     station = await stage.raw(version)
@@ -88,7 +88,7 @@ async def test_one_card_at_many_stations_at_once_charges_one_car(
     assert sorted(filter(None, statuses)) == ["Accepted", *["ConcurrentTx"] * 5]
 
 
-async def test_50_any_card_of_the_group_may_stop(stage: Stage, version: str) -> None:
+async def test_statement_50_any_card_of_the_group_may_stop(stage: Stage, version: str) -> None:
     group = f"FLEET-{next(stage.numbers)}"
     mine, theirs = [await stage.new_token(group_token=group) for _ in range(2)]
     station = await stage.raw(version)
@@ -106,7 +106,7 @@ async def test_50_any_card_of_the_group_may_stop(stage: Stage, version: str) -> 
     assert (row.group_id_token, row.state) == (group, "Ended")
 
 
-async def test_50_the_name_of_a_group_is_no_card(stage: Stage, version: str) -> None:
+async def test_statement_50_the_name_of_a_group_is_no_card(stage: Stage, version: str) -> None:
     group = f"FLEET-{next(stage.numbers)}"
     await stage.new_token(group_token=group)
     station = await stage.raw(version)
@@ -127,7 +127,7 @@ async def test_who_stops_a_refused_transaction_does_not_pay_for_it(
     assert row.stop_id_token == good
 
 
-async def test_42_cards_compare_without_case(stage: Stage, version: str) -> None:
+async def test_statement_42_cards_compare_without_case(stage: Stage, version: str) -> None:
     token = await stage.new_token()
     station = await stage.raw(version)
     session = await station.begin(token.lower(), 5_000)
@@ -138,7 +138,7 @@ async def test_42_cards_compare_without_case(stage: Stage, version: str) -> None
     assert (row.id_token, row.energy_wh, flags_of(row)) == (token.lower(), 1_000, Flag.NONE)
 
 
-async def test_51_a_stop_without_token_and_reason(stage: Stage, version: str) -> None:
+async def test_statement_51_a_stop_without_token_and_reason(stage: Stage, version: str) -> None:
     station = await stage.raw(version)
     session = await station.begin(await stage.new_token(), 5_000)
     stage.pass_time(60)
@@ -151,7 +151,7 @@ async def test_51_a_stop_without_token_and_reason(stage: Stage, version: str) ->
     assert row.stop_id_token is None
 
 
-async def test_51_transaction_data_is_stored(stage: Stage) -> None:
+async def test_statement_51_transaction_data_is_stored(stage: Stage) -> None:
     station = await stage.raw(V16)
     session = await station.begin(await stage.new_token(), 5_000)
     speech, began = station.speech, rfc3339(station.now)
@@ -170,7 +170,7 @@ async def test_51_transaction_data_is_stored(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("kind", ["Started", "Updated", "Ended"])
-async def test_58_a_token_is_answered_and_its_absence_too(
+async def test_statement_58_a_token_is_answered_and_its_absence_too(
     stage: Stage, kind: str, version_2x: str
 ) -> None:
     token = await stage.new_token()
@@ -185,7 +185,9 @@ async def test_58_a_token_is_answered_and_its_absence_too(
     assert answer == {"idTokenInfo": {"status": "Accepted"}}
 
 
-async def test_58_the_card_may_come_after_the_cable(stage: Stage, version_2x: str) -> None:
+async def test_statement_58_the_card_may_come_after_the_cable(
+    stage: Stage, version_2x: str
+) -> None:
     """E03: Started by the cable without a token, Updated Authorized with one."""
     token = await stage.new_token()
     station = await stage.raw(version_2x)
@@ -204,7 +206,7 @@ async def test_58_the_card_may_come_after_the_cable(stage: Stage, version_2x: st
     assert (await elsewhere.authorize(token)).status == "ConcurrentTx"
 
 
-async def test_59_no_authorization_needs_no_card(stage: Stage, version_2x: str) -> None:
+async def test_statement_59_no_authorization_needs_no_card(stage: Stage, version_2x: str) -> None:
     station = await stage.raw(version_2x)
     session = Session(1, "")
     started = station.speech.started(session, station.now, 5_000)
@@ -215,7 +217,7 @@ async def test_59_no_authorization_needs_no_card(stage: Stage, version_2x: str) 
     assert row.authorization_status == "Accepted"
 
 
-async def test_59_a_group_is_of_type_central(stage: Stage, version_2x: str) -> None:
+async def test_statement_59_a_group_is_of_type_central(stage: Stage, version_2x: str) -> None:
     group = f"FLEET-{next(stage.numbers)}"
     token = await stage.new_token(group_token=group)
     station = await stage.raw(version_2x)
@@ -252,7 +254,9 @@ async def test_a_card_is_not_refused_at_the_gun_that_forgot_its_last_charge(
     assert station.speech.verdict(answer).status == "Accepted"
 
 
-async def test_42_a_token_is_shown_as_entered_else_as_presented(stage: Stage, version: str) -> None:
+async def test_statement_42_a_token_is_shown_as_entered_else_as_presented(
+    stage: Stage, version: str
+) -> None:
     """Compared without case all the same, and of a kind that 1.6 does not tell."""
     station = await stage.raw(version)
     entered = await stage.new_token(kind="ISO15693")

@@ -10,6 +10,7 @@ from websockets.frames import CloseCode
 
 from chargehub.gateway.configuration_rules import refused_downgrade, refused_write
 from chargehub.gateway.connection import StationConnection
+from chargehub.gateway.raw_requests import refused_request, with_wire_times
 from chargehub.gateway.translation import Context, Request
 from chargehub.ocpp import DIALECTS
 from chargehub.stations.commands import (
@@ -94,10 +95,13 @@ def _encode(connection: StationConnection, command: Command) -> Request:
     if isinstance(command, RawCommand):
         if command.action in DIALECTS[connection.session.version].station_requests:
             raise UnsupportedByStation(f"{command.action} is a station's message, not ours.")
-        refused = refused_write(command.action, command.payload)
+        version = connection.session.version
+        refused = refused_write(command.action, command.payload) or refused_request(
+            version, command.action, command.payload
+        )
         if refused is not None:
             raise InvalidCommand(refused)
-        return Request(command.action, command.payload)
+        return Request(command.action, with_wire_times(command.payload))
     request = connection.translator.encode(command)
     if request is None:
         raise UnsupportedByStation(f"This station cannot {type(command).__name__}.")

@@ -42,7 +42,10 @@ def placed(track: MeterTrack, evse: EvseFact | None) -> MeterTrack:
 
 
 def fill(
-    changed: OpenTransaction, report: TransactionReported, authorization: Authorization | None
+    changed: OpenTransaction,
+    report: TransactionReported,
+    authorization: Authorization | None,
+    facts: EventFacts,
 ) -> None:
     """Facts may arrive on any event; what is known already stays (E01.FR.13/16)."""
     if report.kind is EventKind.STARTED:
@@ -54,8 +57,9 @@ def fill(
         changed.charging_state = report.charging_state or changed.charging_state
     changed.remote_start_id = changed.remote_start_id or report.remote_start_id
     changed.reservation_id = changed.reservation_id or report.reservation_id
-    if report.kind is EventKind.ENDED:
-        return  # Who stops need not be who started.
+    begun_by = facts.remote_tokens.get((report.station_id, report.remote_start_id or 0))
+    if report.kind is EventKind.ENDED and report.id_token != begun_by:
+        return  # Who stops need not be who started; F02.FR.21: a remote start tells who did.
     if authorization is not None and not changed.authorized and report.id_token is not None:
         changed.id_token = report.id_token.text.lower()
         changed.authorized = authorization.accepted

@@ -227,7 +227,7 @@ class TransactionHandler:
                 return self._decide_progress(report, found, track, rows, facts, writes)
         changed = replace(found, heard_at=report.received_at)
         authorization = self._answer(report, found, facts)
-        fill(changed, report, authorization)
+        fill(changed, report, authorization, facts)
         evse = None
         if found.evse_no is None and changed.evse_no is not None:
             evse = facts.evses.get((report.station_id, changed.evse_no))

@@ -240,7 +240,7 @@ async def test_an_answers_secrets_are_neither_shown_nor_recorded(hub: RunningApi
         assert "marker-4f" not in shown
 
 
-async def test_a_pin_is_sent_and_not_shown(hub: RunningApi) -> None:
+async def test_statement_17_a_pin_is_sent_and_not_shown(hub: RunningApi) -> None:
     command = RequestStartTransaction("471147", "KeyCode", 7)
     desk = CommandDesk(hub.database, hub.link, hub.clock)
     await desk.send(await hub.station_id("cs"), command, "test", id_token="471147")

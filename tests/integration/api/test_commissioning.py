@@ -104,7 +104,7 @@ async def test_whatever_a_station_may_be_called_the_api_finds_it(
 @pytest.mark.parametrize(
     "identity", ["", "a:b", "a/b", "x" * 49, "a b ", "é", "..", "a\x00b", "a\ud800b", 7]
 )
-async def test_unusable_identity_is_refused(hub: RunningApi, identity: object) -> None:
+async def test_statement_4_unusable_identity_is_refused(hub: RunningApi, identity: object) -> None:
     before = await stations_in_service(hub)
     body = f"""{{"identity": {_json(identity)}, "location_id": "north", "max_power_w": 1,
                  "evses": [{{"evse_no": 1}}]}}"""

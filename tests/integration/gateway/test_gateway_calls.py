@@ -111,11 +111,14 @@ async def test_statement_21_a_queue_that_times_out_behind_a_mute_station_lets_la
         assert (await command).status == "Accepted"
 
 
-async def test_statement_22_our_ids_are_short_and_unique_over_reconnects(hub: RunningHub) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_statement_22_our_ids_are_short_and_unique_over_reconnects(
+    hub: RunningHub, version: str
+) -> None:
     identity = await hub.new_station()
     ids: list[str] = []
     for _ in range(3):
-        station = await hub.connect(identity)
+        station = await hub.connect(identity, version)
         for _ in range(4):
             command = hub.send(identity, ClearCache())
             asked = await station.asked()
@@ -166,18 +169,39 @@ async def test_statement_22_the_same_id_with_other_content_is_another_call(
         assert await hub.count("station_notices", station.identity) == 2
 
 
-async def test_statement_22_over_connections_only_content_counts(hub: RunningHub) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_statement_22_over_connections_only_content_counts(
+    hub: RunningHub, version: str
+) -> None:
     identity = await hub.new_station()
-    start = {"connectorId": 1, "idTag": TOKEN, "meterStart": 10, "timestamp": at(60)}
-    other = {**start, "connectorId": 2}
+    action, start, other = two_starts(version)
     answers = []
     for payload in (start, start, other):
-        station = await hub.connect(identity)
-        answers.append((await station.ask("StartTransaction", payload, "1"))[2]["transactionId"])
+        station = await hub.connect(identity, version)
+        answer = await station.ask(action, payload, "1")
+        assert answer[:2] == [3, "1"]
+        answers.append(answer[2].get("transactionId"))
         await station.leave()
     first, again, another = answers
-    assert first == again != another
+    assert first == again
+    assert (first != another) is (version == V16)
     assert await hub.count("transactions", identity) == 2
+
+
+def two_starts(version: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Return the action that starts a transaction, and two payloads that mean different ones."""
+    if version == V16:
+        start = {"connectorId": 1, "idTag": TOKEN, "meterStart": 10, "timestamp": at(60)}
+        return "StartTransaction", start, {**start, "connectorId": 2}
+    event: dict[str, Any] = {
+        "eventType": "Started",
+        "timestamp": at(60),
+        "triggerReason": "CablePluggedIn",
+        "seqNo": 0,
+        "transactionInfo": {"transactionId": "T-1"},
+        "evse": {"id": 1, "connectorId": 1},
+    }
+    return "TransactionEvent", event, {**event, "transactionInfo": {"transactionId": "T-2"}}
 
 
 UNREADABLE = [
@@ -216,10 +240,11 @@ async def test_statement_23_an_unreadable_frame_on_2_x_is_answered_with_minus_on
 
 
 @pytest.mark.parametrize("text", UNREADABLE, ids=lambda text: str(text)[:30])
+@pytest.mark.parametrize("version", [V16])
 async def test_statement_23_an_unreadable_frame_on_1_6_is_dropped(
-    hub: RunningHub, text: str | bytes
+    hub: RunningHub, version: str, text: str | bytes
 ) -> None:
-    async with hub.station(V16) as station:
+    async with hub.station(version) as station:
         await station.send(text)
         await goes_on(station)  # Whose answer is the first frame that comes.
 
@@ -280,7 +305,7 @@ REFUSED: list[tuple[str, list[Any], str | None]] = [
         for number, frame, code in REFUSED
     ],
 )
-async def test_statements_24_to_27_what_is_refused_and_how(
+async def test_statements_24_25_26_27_what_is_refused_and_how(
     hub: RunningHub, frame: list[Any], code: str | None
 ) -> None:
     version, *sent = frame
@@ -395,14 +420,36 @@ async def test_statement_30_an_invalid_answer_is_taken_and_never_answered(
         await goes_on(station)
 
 
-async def test_statement_31_a_signed_message_is_worked_on_as_the_message(hub: RunningHub) -> None:
+@pytest.mark.parametrize("version", V2X)
+async def test_statement_31_a_signed_message_is_worked_on_as_the_message(
+    hub: RunningHub, version: str
+) -> None:
     def sealed(payload: dict[str, Any]) -> dict[str, str]:
         inner = base64.urlsafe_b64encode(json.dumps(payload).encode()).decode().rstrip("=")
         return {"protected": "e30", "payload": inner, "signature": "bWFkZSB1cA"}
 
-    async with hub.station(V201) as station:
-        await station.call("StatusNotification-Signed", sealed(status(V201, "Occupied")))
+    async with hub.station(version) as station:
+        await station.call("StatusNotification-Signed", sealed(status(version, "Occupied")))
         assert await hub.count("connectors", station.identity, status="Occupied") == 1
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("message_id", [None, "made-up-message"])
+@pytest.mark.parametrize("data", [None, "text", {"a": [1, None, {}]}, [True, 1.5, "\u884c"], 7])
+async def test_statement_101_an_unknown_vendor_is_told_so_without_data(
+    hub: RunningHub, version: str, message_id: str | None, data: Any
+) -> None:
+    if version == V16 and data is not None:
+        data = json.dumps(data)  # Text is all that 1.6 has room for.
+    told = {"vendorId": "made-up", "messageId": message_id, "data": data}
+    payload = {name: value for name, value in told.items() if value is not None}
+    async with hub.station(version) as station:
+        assert await station.call("DataTransfer", payload) == {"status": "UnknownVendorId"}
+        kept = await hub.value(
+            "SELECT payload FROM station_notices WHERE station_id = :station",
+            station=hub.station_ids[station.identity],
+        )
+        assert kept == payload
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -246,7 +246,7 @@ def official(version: str, action: str, *, answer: bool = False) -> Any:
 
 
 @pytest.mark.parametrize(("version", "command", "action", "payload", "answer"), COMMANDS)
-async def test_a_command_leaves_valid_and_its_answer_comes_back_whole(
+async def test_statements_28_101_a_command_leaves_valid_and_its_answer_comes_back_whole(
     hub: RunningHub, version: str, command: Command, action: str, payload: Payload, answer: Payload
 ) -> None:
     official(version, action, answer=True).validate(answer)  # Or the test proves nothing.

@@ -43,10 +43,14 @@ def transfer_of(size: int, message_id: str = "big") -> str:
 # Statement 6: the newest socket wins --------------------------------------------------------------
 
 
-async def test_statement_6_commands_go_to_the_new_socket(hub: RunningHub) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("before", VERSIONS)
+async def test_statement_6_commands_go_to_the_new_socket(
+    hub: RunningHub, before: str, version: str
+) -> None:
     identity = await hub.new_station()
-    old = await hub.connect(identity)
-    new = await hub.connect(identity, V201)
+    old = await hub.connect(identity, before)
+    new = await hub.connect(identity, version)
     command = hub.send(identity, ClearCache())
     asked = await new.asked()
     assert asked[2] == "ClearCache"
@@ -57,17 +61,18 @@ async def test_statement_6_commands_go_to_the_new_socket(hub: RunningHub) -> Non
     await new.leave()
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("half_dead", [False, True])
 async def test_statement_6_a_call_pending_on_the_old_socket_fails_at_once(
-    hub: RunningHub, half_dead: bool
+    hub: RunningHub, version: str, half_dead: bool
 ) -> None:
     identity = await hub.new_station()
-    old = await hub.connect(identity)
+    old = await hub.connect(identity, version)
     commands = [hub.send(identity, ClearCache()) for _ in range(3)]
     asked = await old.asked()
     if half_dead:  # It will not even answer the closing handshake.
         old.socket.transport.pause_reading()
-    new = await hub.connect(identity)
+    new = await hub.connect(identity, version)
     # The call time-out of this hub is longer than any deadline here.
     async with asyncio.timeout(DEADLINE_S):
         outcomes = await asyncio.gather(*commands, return_exceptions=True)
@@ -271,12 +276,13 @@ async def test_an_end_that_cannot_be_stored_is_stored_later(hub: RunningHub) -> 
 # Statement 10: sizes and fragments ----------------------------------------------------------------
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("size", [131_072, FRAME_CAP])
 @pytest.mark.parametrize("compression", [None, "deflate"])
 async def test_statement_10_large_frames_are_served(
-    hub: RunningHub, size: int, compression: str | None
+    hub: RunningHub, version: str, size: int, compression: str | None
 ) -> None:
-    async with hub.station(compression=compression) as station:
+    async with hub.station(version, compression=compression) as station:
         await station.send(transfer_of(size))
         assert await station.answer_to("big") == [3, "big", {"status": "UnknownVendorId"}]
         kept = await hub.value(
@@ -311,18 +317,19 @@ def too_big_after_inflating() -> str:
     return transfer_of(8 * FRAME_CAP)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("flood", [too_big_at_once, too_big_in_parts, too_big_after_inflating])
 async def test_statement_10_beyond_the_cap_only_this_socket_ends(
-    hub: RunningHub, flood: Callable[[], str | list[str]]
+    hub: RunningHub, version: str, flood: Callable[[], str | list[str]]
 ) -> None:
     compression = "deflate" if flood is too_big_after_inflating else None
     async with hub.station(V201) as other:
         identity = await hub.new_station()
-        station = await hub.connect(identity, compression=compression)
+        station = await hub.connect(identity, version, compression=compression)
         with suppress(ConnectionClosed):  # It may learn while it still sends.
             await station.socket.send(flood())
         assert await station.closed() == MESSAGE_TOO_BIG
         assert await other.call("StatusNotification", status(V201)) == {}
-        again = await hub.connect(identity)
-        assert await again.call("StatusNotification", status(V16)) == {}
+        again = await hub.connect(identity, version)
+        assert await again.call("StatusNotification", status(version)) == {}
         await again.leave()

@@ -20,9 +20,20 @@ from chargehub.stations.credential_change import (
     CredentialChangePending,
     ValidCredentials,
 )
+from chargehub.stations.credentials import hash_credential
 from chargehub.stations.dispatch import CommandDesk
 from tests.fakes.station_link import FakeStationLink
-from tests.hub_fixtures import PASSWORD, V16, V201, VERSIONS, Frame, RunningHub, Station, status
+from tests.hub_fixtures import (
+    PASSWORD,
+    V16,
+    V201,
+    VERSIONS,
+    Frame,
+    RunningHub,
+    Station,
+    status,
+    with_2_1,
+)
 
 NEW, OLD, BOTH = ValidCredentials.NEW, ValidCredentials.OLD, ValidCredentials.BOTH
 POLICY_VIOLATION = 1008
@@ -100,7 +111,9 @@ async def test_statement_15_the_new_one_fits_the_versions_rules(
             assert await opens(hub, station, spelling)
 
 
-REFUSED = [(V16, "Rejected"), (V16, "NotSupported"), (V201, "Rejected"), (V201, "UnknownVariable")]
+REFUSED = with_2_1(
+    [(V16, "Rejected"), (V16, "NotSupported"), (V201, "Rejected"), (V201, "UnknownVariable")]
+)
 
 
 @pytest.mark.parametrize(("version", "word"), REFUSED)
@@ -236,10 +249,11 @@ async def test_one_change_at_a_time_and_a_rotation_is_the_last_word(hub: Running
         assert await opens(hub, station, rotated)
 
 
-async def test_statement_17_the_password_is_in_no_row(hub: RunningHub) -> None:
-    async with hub.station() as station:
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_statement_17_the_password_is_in_no_row(hub: RunningHub, version: str) -> None:
+    async with hub.station(version) as station:
         changing, call, fresh = await begin(hub, station)
-        await station.reply(call, answer(V16, call, "Accepted"))
+        await station.reply(call, answer(version, call, "Accepted"))
         done = await changing
         assert fresh not in repr(done)
         [kept] = await hub.rows(
@@ -248,3 +262,10 @@ async def test_statement_17_the_password_is_in_no_row(hub: RunningHub) -> None:
         )
         assert fresh not in kept.row
         assert "(redacted)" in kept.row
+        # A01.FR.08: what opens the door is kept as a hash.
+        stored = await hub.value(
+            "SELECT credential_hash FROM charging_stations WHERE id = :id",
+            id=hub.station_ids[station.identity],
+        )
+        assert stored == hash_credential(station_key(hub.settings), fresh.encode())
+        assert fresh.encode() not in stored

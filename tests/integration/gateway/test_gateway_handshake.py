@@ -39,6 +39,7 @@ async def status_of(hub: RunningHub, identity: str, **how: Any) -> int:
     return 101
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     "path",
     [
@@ -53,8 +54,10 @@ async def status_of(hub: RunningHub, identity: str, **how: Any) -> int:
         "..",
     ],
 )
-async def test_statement_1_an_unknown_identity_is_404(hub: RunningHub, path: str) -> None:
-    assert await status_of(hub, "CS-KNOWN", path=path) == 404
+async def test_statement_1_an_unknown_identity_is_404(
+    hub: RunningHub, version: str, path: str
+) -> None:
+    assert await status_of(hub, "CS-KNOWN", version=version, path=path) == 404
 
 
 @pytest.mark.parametrize(
@@ -155,6 +158,7 @@ async def test_statement_3_a_version_in_the_url_decides_nothing(
     await station.leave()
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     ("identity", "path"),
     [
@@ -173,10 +177,11 @@ async def test_statement_3_a_version_in_the_url_decides_nothing(
     ],
 )
 async def test_statement_4_the_identity_is_the_decoded_path(
-    hub: RunningHub, identity: str, path: str
+    hub: RunningHub, version: str, identity: str, path: str
 ) -> None:
-    await hub.new_station(identity)
-    station = await hub.connect(identity, path=path)
+    if identity not in hub.station_ids:
+        await hub.new_station(identity)
+    station = await hub.connect(identity, version, path=path)
     await station.boot()
     assert hub.is_online(identity)
     await station.leave()
@@ -210,11 +215,13 @@ async def test_statement_4_in_any_case_it_is_one_station(hub: RunningHub) -> Non
     )
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("compression", [None, "deflate"])
 async def test_statement_5_deflate_is_accepted_and_not_required(
-    hub: RunningHub, compression: str | None
+    hub: RunningHub, version: str, compression: str | None
 ) -> None:
-    station = await hub.connect(await hub.new_station(), compression=compression)
+    station = await hub.connect(await hub.new_station(), version, compression=compression)
+    await station.boot()
     names = [extension.name for extension in station.socket.protocol.extensions]
     assert names == ([] if compression is None else ["permessage-deflate"])
     long_text = "x" * 40 + " " * 2_000
@@ -231,6 +238,7 @@ async def test_statement_5_an_unknown_extension_is_no_reason_to_refuse(hub: Runn
     assert await status_of(hub, identity, compression=None, extensions=[Unknown()]) == 101
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     "how",
     [
@@ -247,8 +255,10 @@ async def test_statement_5_an_unknown_extension_is_no_reason_to_refuse(hub: Runn
         {"headers": {"Authorization": f"Bearer {PASSWORD}"}},
     ],
 )
-async def test_statement_13_wrong_credentials_are_401(hub: RunningHub, how: dict[str, Any]) -> None:
-    assert await status_of(hub, await hub.new_station(), **how) == 401
+async def test_statement_13_wrong_credentials_are_401(
+    hub: RunningHub, version: str, how: dict[str, Any]
+) -> None:
+    assert await status_of(hub, await hub.new_station(), version=version, **how) == 401
 
 
 async def test_statement_13_anothers_credentials_are_401(hub: RunningHub) -> None:

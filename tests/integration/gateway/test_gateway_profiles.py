@@ -22,7 +22,17 @@ from chargehub.stations.entry import SecurityProfileLowered, SerialNumberNeeded
 from chargehub.stations.fence import lock_fence
 from chargehub.stations.store import charging_stations
 from tests.fakes.station_link import FakeStationLink
-from tests.hub_fixtures import BOOTS, PASSWORD, V16, V201, VERSIONS, RunningHub, running_hub
+from tests.hub_fixtures import (
+    BOOTS,
+    PASSWORD,
+    V2X,
+    V16,
+    V201,
+    VERSIONS,
+    RunningHub,
+    running_hub,
+    with_2_1,
+)
 from tests.tls_world import TlsWorld
 
 POLICY_VIOLATION = 1008
@@ -220,30 +230,34 @@ async def test_statement_13_wrong_credentials_are_401_over_tls_too(
     assert await outcome(hub, identity, tls=tls) == SERVED
 
 
+@pytest.mark.parametrize("version", V2X)
 @pytest.mark.parametrize(
     "password",
     ["x" * 16, "y" * 40, "z" * 64, "colons:in:a:password", "密码密码密码密码密码密码密码密码"],
     ids=["16", "40", "64", "colons", "beyond ASCII"],
 )
 async def test_statement_14_a_password_is_compared_as_bytes(
-    hub: RunningHub, world: TlsWorld, password: str
+    hub: RunningHub, world: TlsWorld, version: str, password: str
 ) -> None:
     identity = await hub.new_station(secret=password)
-    assert await outcome(hub, identity, V201, password=password, tls=world.client()) == SERVED
-    wrong = password[:-1] + "!"
-    assert await outcome(hub, identity, V201, password=wrong, tls=world.client()) == 401
+    assert await outcome(hub, identity, version, password=password, tls=world.client()) == SERVED
+    for wrong in (password[:-1] + "!", password + "!", password[:-1]):
+        assert await outcome(hub, identity, version, password=wrong, tls=world.client()) == 401
 
 
-async def test_statement_18_less_than_is_set_is_refused(hub: RunningHub, world: TlsWorld) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_statement_18_less_than_is_set_is_refused(
+    hub: RunningHub, world: TlsWorld, version: str
+) -> None:
     identity = await hub.new_station(security_profile=2, bound_serial_number=SERIAL)
     with capture_logs() as lines:
-        assert await outcome(hub, identity) == 403
+        assert await outcome(hub, identity, version) == 403
     assert [line["why"] for line in lines if line["event"] == "station_refused"] == [
         "security profile 1, at least 2 needed"
     ]
-    assert await outcome(hub, identity, tls=world.client()) == SERVED
+    assert await outcome(hub, identity, version, tls=world.client()) == SERVED
     client = world.client(world.station(SERIAL))
-    assert await outcome(hub, identity, password=None, tls=client) == SERVED
+    assert await outcome(hub, identity, version, password=None, tls=client) == SERVED
 
 
 async def test_statement_18_once_seen_on_a_higher_profile_there_is_no_way_back(
@@ -312,13 +326,15 @@ def key(value: str) -> RawCommand:
 
 @pytest.mark.parametrize(
     ("version", "lower", "same"),
-    [
-        (V16, key("1"), key("2")),
-        (V16, key("0"), key("3")),
-        (V201, network(1), network(2)),
-        (V201, variable("SecurityCtrlr", "1"), variable("SecurityCtrlr", "2")),
-        (V201, variable("NetworkConfiguration", "0"), variable("NetworkConfiguration", "3")),
-    ],
+    with_2_1(
+        [
+            (V16, key("1"), key("2")),
+            (V16, key("0"), key("3")),
+            (V201, network(1), network(2)),
+            (V201, variable("SecurityCtrlr", "1"), variable("SecurityCtrlr", "2")),
+            (V201, variable("NetworkConfiguration", "0"), variable("NetworkConfiguration", "3")),
+        ]
+    ),
 )
 async def test_statement_18_we_never_tell_a_station_to_go_lower(
     hub: RunningHub, world: TlsWorld, version: str, lower: RawCommand, same: RawCommand

@@ -129,8 +129,17 @@ async def test_statement_32_what_we_triggered_is_heard(hub: RunningHub, version:
     await station.leave()
 
 
+ASKS_FOR_A_REPORT = [
+    RawCommand("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"}),
+    RawCommand("GetReport", {"requestId": 1, "componentCriteria": ["Active"]}),
+]
+
+
 @pytest.mark.parametrize("version", V2X)
-async def test_statement_32_a_report_we_asked_for_is_heard(hub: RunningHub, version: str) -> None:
+@pytest.mark.parametrize("ask", ASKS_FOR_A_REPORT, ids=lambda ask: ask.action)
+async def test_statement_32_a_report_we_asked_for_is_heard(
+    hub: RunningHub, version: str, ask: RawCommand
+) -> None:
     station = await unaccepted(hub, version, "Pending")
     report = {
         "requestId": 1,
@@ -145,12 +154,12 @@ async def test_statement_32_a_report_we_asked_for_is_heard(hub: RunningHub, vers
         ],
     }
     assert await refused(station, "NotifyReport", report)
-    ask = RawCommand("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"})
     command = hub.send(station.identity, ask)
     await station.reply(await station.asked(), ACCEPTED)
     await command
     assert await station.call("NotifyReport", report) == {}
     assert await hub.count("station_variables", station.identity, value="60000") == 1
+    assert await refused(station, "Heartbeat", {})
     await station.leave()
 
 
@@ -194,8 +203,10 @@ async def test_statement_36_an_accepted_station_is_not_asked_to_boot(
     await station.boot()
     await hub.register(station.identity, "Accepted")
     assert (await station.boot())["status"] == "Accepted"
-    raw = RawCommand("TriggerMessage", {"requestedMessage": "BootNotification"})
-    for command in (TriggerMessage("BootNotification"), raw):
+    actions = ["TriggerMessage"] + ["ExtendedTriggerMessage"] * (version == V16)
+    raw = [RawCommand(action, {"requestedMessage": "BootNotification"}) for action in actions]
+    commands: list[Command] = [TriggerMessage("BootNotification"), *raw]
+    for command in commands:
         with pytest.raises(InvalidCommand, match="accepted"):
             await hub.send(station.identity, command)
     assert (await station.boot())["status"] == "Accepted"
@@ -267,9 +278,10 @@ async def test_statement_35_the_interval_is_a_heartbeats_or_a_retrys(
             .values(heartbeat_interval_s=77)
         )
     assert (await station.boot())["interval"] == 77
-    await hub.register(station.identity, "Pending")
-    answer = await station.boot()
-    assert (answer["status"], answer["interval"]) == ("Pending", 60)
+    for registration in ("Pending", "Rejected"):
+        await hub.register(station.identity, registration)
+        answer = await station.boot()
+        assert (answer["status"], answer["interval"]) == (registration, 60)
     await station.leave()
 
 

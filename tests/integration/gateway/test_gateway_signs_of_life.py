@@ -5,9 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
 from websockets.frames import Frame, Opcode
 
-from tests.hub_fixtures import DEADLINE_S, V16, V201, RunningHub, Station, eventually, status
+from tests.hub_fixtures import (
+    DEADLINE_S,
+    VERSIONS,
+    RunningHub,
+    Station,
+    eventually,
+    status,
+)
 
 # Hub and stations share this process: it may stand still for two seconds and nobody is given up.
 LIMITS = {"ping_interval_s": 0.1, "ping_timeout_s": 2.0}
@@ -43,13 +51,17 @@ class Ears:
         await eventually(lambda: self.heard > known)
 
 
-async def test_statement_8_a_stations_ping_is_answered(hub: RunningHub) -> None:
-    async with hub.station(boots=False) as station, asyncio.timeout(DEADLINE_S):
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_statement_8_a_stations_ping_is_answered(hub: RunningHub, version: str) -> None:
+    async with hub.station(version, boots=False) as station, asyncio.timeout(DEADLINE_S):
         await (await station.socket.ping())
 
 
-async def test_statement_8_a_silent_station_that_answers_pings_stays(hub: RunningHub) -> None:
-    async with hub.station() as station:
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_statement_8_a_silent_station_that_answers_pings_stays(
+    hub: RunningHub, version: str
+) -> None:
+    async with hub.station(version) as station:
         ears = Ears(station, answering=True)
         while ears.listened_s < PATIENCE_S:
             await ears.next_ping()
@@ -57,8 +69,11 @@ async def test_statement_8_a_silent_station_that_answers_pings_stays(hub: Runnin
         assert await station.call("Heartbeat", {})
 
 
-async def test_statement_8_a_silent_station_that_answers_none_is_given_up(hub: RunningHub) -> None:
-    async with hub.station() as station:
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_statement_8_a_silent_station_that_answers_none_is_given_up(
+    hub: RunningHub, version: str
+) -> None:
+    async with hub.station(version) as station:
         Ears(station, answering=False)
         assert await station.closed() == GOING_AWAY
         await eventually(lambda: not hub.is_online(station.identity))
@@ -89,21 +104,20 @@ async def ping_only(station: Station) -> None:
     await station.socket.ping()
 
 
-SIGNS: tuple[tuple[str, Callable[[Station], Awaitable[None]]], ...] = (
-    (V16, say_heartbeat),
-    (V201, say_status),
-    (V16, say_nonsense),
-    (V201, answer_nobody),
-    (V16, ping_only),
+SIGNS: tuple[Callable[[Station], Awaitable[None]], ...] = (
+    say_heartbeat,
+    say_status,
+    say_nonsense,
+    answer_nobody,
+    ping_only,
 )
 
 
-async def test_statement_9_whatever_it_sends_a_station_that_ignores_our_pings_stays(
-    hub: RunningHub,
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_statements_8_9_whatever_it_sends_a_station_that_ignores_our_pings_stays(
+    hub: RunningHub, version: str
 ) -> None:
-    async def outlives_our_patience(
-        version: str, sign: Callable[[Station], Awaitable[None]]
-    ) -> str | None:
+    async def outlives_our_patience(sign: Callable[[Station], Awaitable[None]]) -> str | None:
         """Return the sign when it kept the station connected."""
         async with hub.station(version) as station:
             ears = Ears(station, answering=False)
@@ -114,5 +128,5 @@ async def test_statement_9_whatever_it_sends_a_station_that_ignores_our_pings_st
             return sign.__name__ if stays else None
 
     # At once, because each takes as long as the patience.
-    stayed = await asyncio.gather(*(outlives_our_patience(*sign) for sign in SIGNS))
-    assert stayed == [sign.__name__ for _, sign in SIGNS]
+    stayed = await asyncio.gather(*(outlives_our_patience(sign) for sign in SIGNS))
+    assert stayed == [sign.__name__ for sign in SIGNS]

@@ -18,7 +18,16 @@ from chargehub.stations.commands import (
     VariableName,
     VariableWrite,
 )
-from tests.hub_fixtures import V16, V201, VERSIONS, Payload, RunningHub, Station, at
+from tests.hub_fixtures import (
+    V2X,
+    V16,
+    V201,
+    VERSIONS,
+    Payload,
+    RunningHub,
+    Station,
+    at,
+)
 
 ACCEPTED = {"status": "Accepted"}
 A, B, C = (VariableName("Own", name) for name in "ABC")
@@ -88,7 +97,7 @@ def effects(results: list[WriteResult]) -> list[tuple[str, str | None]]:
 # --- 96: limits -----------------------------------------------------------------------------------
 
 
-async def test_96_b05_fr_11_writes_are_cut_as_reported_and_one_by_one_until_then(
+async def test_statement_96_b05_fr_11_writes_are_cut_as_reported_and_one_by_one_until_then(
     hub: RunningHub,
 ) -> None:
     async with hub.station(V201) as station:
@@ -113,7 +122,7 @@ async def test_96_b05_fr_11_writes_are_cut_as_reported_and_one_by_one_until_then
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_96_b06_fr_05_max_keys_reads_are_cut_as_reported_and_one_by_one_until_then(
+async def test_statement_96_b06_fr_05_max_keys_reads_are_cut_as_reported_and_one_by_one_until_then(
     hub: RunningHub, version: str
 ) -> None:
     names = [VariableName("", key) if version == V16 else VariableName("Own", key) for key in "ABC"]
@@ -143,7 +152,7 @@ async def test_96_b06_fr_05_max_keys_reads_are_cut_as_reported_and_one_by_one_un
 
 
 @pytest.mark.parametrize("action", ["SetVariables", "GetVariables"])
-async def test_96_b05_fr_13_no_variable_twice_in_a_request_as_it_is(
+async def test_statement_96_b05_fr_13_no_variable_twice_in_a_request_as_it_is(
     hub: RunningHub, action: str
 ) -> None:
     field = "setVariableData" if action == "SetVariables" else "getVariableData"
@@ -168,7 +177,9 @@ async def begin_report(hub: RunningHub, station: Station, status: str = "Accepte
     return number
 
 
-async def test_97_b07_fr_04_10_swapped_and_repeated_pages_make_one_report(hub: RunningHub) -> None:
+async def test_statement_97_b07_fr_04_10_swapped_and_repeated_pages_make_one_report(
+    hub: RunningHub,
+) -> None:
     async with hub.station(V201) as station:
         await station.call("NotifyReport", page(99_999, 0, VariableName("Own", "Gone")))
         number = await begin_report(hub, station)
@@ -193,7 +204,7 @@ async def test_97_b07_fr_04_10_swapped_and_repeated_pages_make_one_report(hub: R
         assert await report(hub, number) == ("complete", 2)
 
 
-async def test_97_a_missing_last_page_ends_the_report_and_asks_anew_at_the_next_boot(
+async def test_statement_97_a_missing_last_page_ends_the_report_and_asks_anew_at_the_next_boot(
     hub: RunningHub,
 ) -> None:
     async with hub.station(V201) as station:
@@ -213,7 +224,32 @@ async def test_97_a_missing_last_page_ends_the_report_and_asks_anew_at_the_next_
         assert (await station.asked())[2] == "GetBaseReport"
 
 
-async def test_97_a_number_of_another_station_joins_nothing(hub: RunningHub) -> None:
+@pytest.mark.parametrize("version", V2X)
+@pytest.mark.parametrize("when", ["before the answer", "after a reconnect"])
+async def test_statements_77_97_a_report_completes_by_its_number_and_not_by_the_answer(
+    hub: RunningHub, version: str, when: str
+) -> None:
+    async with hub.station(version) as station:
+        asking = asyncio.create_task(
+            devices(hub).variables.read_everything(station.identity, "a test")
+        )
+        asked = await station.asked()
+        number = asked[3]["requestId"]
+        if when == "before the answer":
+            await station.call("NotifyReport", page(number, 0, A))
+            assert await report(hub, number) == ("complete", 0)
+        await station.reply(asked, {"status": "Accepted"})
+        assert await asking == number
+        if when == "after a reconnect":
+            assert await report(hub, number) == ("asked", None)
+            await station.vanish()
+            again = await hub.connect(station.identity, version)
+            await again.call("NotifyReport", page(number, 0, A))
+            await again.leave()
+        assert await report(hub, number) == ("complete", 0)
+
+
+async def test_statement_97_a_number_of_another_station_joins_nothing(hub: RunningHub) -> None:
     async with hub.station(V201) as station, hub.station(V201) as other:
         number = await begin_report(hub, station)
         await other.call("NotifyReport", page(number, 0, A))
@@ -229,7 +265,7 @@ async def test_97_a_number_of_another_station_joins_nothing(hub: RunningHub) -> 
         ("Rejected", "rejected"),
     ],
 )
-async def test_97_an_answer_without_pages_ends_the_report(
+async def test_statement_97_an_answer_without_pages_ends_the_report(
     hub: RunningHub, word: str, state: str
 ) -> None:
     async with hub.station(V201) as station:
@@ -237,7 +273,7 @@ async def test_97_an_answer_without_pages_ends_the_report(
         assert (await report(hub, number))[0] == state
 
 
-async def test_97_the_answer_to_getconfiguration_is_the_report(hub: RunningHub) -> None:
+async def test_statement_97_the_answer_to_getconfiguration_is_the_report(hub: RunningHub) -> None:
     async with hub.station(V16) as station:
         asking = asyncio.create_task(
             devices(hub).variables.read_everything(station.identity, "a test")
@@ -253,7 +289,9 @@ async def test_97_the_answer_to_getconfiguration_is_the_report(hub: RunningHub) 
 # --- 98: values -----------------------------------------------------------------------------------
 
 
-async def test_98_b07_fr_03_attributes_without_value_are_kept_as_such(hub: RunningHub) -> None:
+async def test_statement_98_b07_fr_03_attributes_without_value_are_kept_as_such(
+    hub: RunningHub,
+) -> None:
     async with hub.station(V201) as station:
         attributes = [{"mutability": "WriteOnly"}, {"type": "MaxSet", "mutability": "ReadOnly"}]
         limits = {
@@ -298,7 +336,7 @@ def answer_to_write(version: str, word: str, name: VariableName) -> Payload:
         ("RebootRequired", "after_reboot", "300", "60"),
     ],
 )
-async def test_98_the_stored_value_changes_by_the_stations_word_alone(
+async def test_statement_98_the_stored_value_changes_by_the_stations_word_alone(
     hub: RunningHub, version: str, word: str, effect: str, stored: str, pending: str | None
 ) -> None:
     name = VariableName("OCPPCommCtrlr", "OfflineThreshold")
@@ -317,7 +355,9 @@ async def test_98_the_stored_value_changes_by_the_stations_word_alone(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_98_what_waits_for_a_boot_is_read_after_it(hub: RunningHub, version: str) -> None:
+async def test_statement_98_what_waits_for_a_boot_is_read_after_it(
+    hub: RunningHub, version: str
+) -> None:
     name = VariableName("", "Own") if version == V16 else A
     async with hub.station(version) as station:
         sent = write(hub, station, VariableWrite(name, "60"))

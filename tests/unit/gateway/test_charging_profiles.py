@@ -108,11 +108,13 @@ def encoded(version: OcppVersion, command: Command) -> tuple[str, dict[str, Any]
         (OcppVersion.V201, {"evseId": 1, "chargingProfile": WIRE201}),
     ],
 )
-def test_80_a_profile_is_worded_in_full(version: OcppVersion, payload: dict[str, Any]) -> None:
+def test_statement_80_a_profile_is_worded_in_full(
+    version: OcppVersion, payload: dict[str, Any]
+) -> None:
     assert encoded(version, SetChargingProfile(1, FULL)) == ("SetChargingProfile", payload)
 
 
-def test_80_the_stations_maximum_has_two_names() -> None:
+def test_statement_80_the_stations_maximum_has_two_names() -> None:
     station_max = replace(
         FULL, purpose=ProfilePurpose.STATION_MAX, transaction_ref=None, recurrency=None
     )
@@ -124,7 +126,7 @@ def test_80_the_stations_maximum_has_two_names() -> None:
 
 
 @pytest.mark.parametrize("translator", TRANSLATORS.values(), ids=TRANSLATORS)
-def test_80_limits_of_others_are_never_set(translator: Translator) -> None:
+def test_statement_80_limits_of_others_are_never_set(translator: Translator) -> None:
     external = replace(FULL, purpose=ProfilePurpose.EXTERNAL)
     with pytest.raises(InvalidCommand):
         translator.encode(SetChargingProfile(0, external))
@@ -141,7 +143,7 @@ def test_what_the_older_protocol_cannot_say_is_refused() -> None:
 
 
 @pytest.mark.parametrize("version", TRANSLATORS)
-def test_74_a_start_carries_its_profile_without_transaction(version: OcppVersion) -> None:
+def test_statement_74_a_start_carries_its_profile_without_transaction(version: OcppVersion) -> None:
     profile = replace(FULL, transaction_ref=None)
     command = RequestStartTransaction("TAXI-1", None, 5, evse_no=1, charging_profile=profile)
     told = encoded(version, command)[1]["chargingProfile"]
@@ -175,14 +177,14 @@ def test_74_a_start_carries_its_profile_without_transaction(version: OcppVersion
         ),
     ],
 )
-def test_85_clears(
+def test_statement_85_clears(
     command: ClearChargingProfile, v16: dict[str, Any], v201: dict[str, Any]
 ) -> None:
     assert encoded(OcppVersion.V16, command)[1] == v16
     assert encoded(OcppVersion.V201, command)[1] == v201
 
 
-def test_85_a_clear_without_criteria() -> None:
+def test_statement_85_a_clear_without_criteria() -> None:
     assert encoded(OcppVersion.V16, ClearChargingProfile())[1] == {}
     with pytest.raises(InvalidCommand):  # K10.FR.02
         V201.encode(ClearChargingProfile())
@@ -212,7 +214,7 @@ def test_85_a_clear_without_criteria() -> None:
         (GetChargingProfiles(3, stack_level=0), {"stackLevel": 0}),
     ],
 )
-def test_85_a_question_for_profiles_has_criteria(
+def test_statement_85_a_question_for_profiles_has_criteria(
     command: GetChargingProfiles, criteria: dict[str, Any]
 ) -> None:
     """K09.FR.03."""
@@ -309,7 +311,7 @@ def answered(action: str, *replies: object) -> Any:
     return answer
 
 
-def test_85_reports_of_profiles() -> None:
+def test_statement_85_reports_of_profiles() -> None:
     payload = {
         "requestId": 3,
         "chargingLimitSource": "CSO",
@@ -335,7 +337,7 @@ def test_limits_of_others() -> None:
 
 
 @pytest.mark.parametrize("status", NeedsStatus)
-def test_86_needs_of_cars(status: NeedsStatus) -> None:
+def test_statement_86_needs_of_cars(status: NeedsStatus) -> None:
     needs = {
         "requestedEnergyTransfer": "DC",
         "dcChargingParameters": {"evMaxCurrent": 200, "evMaxVoltage": 750},
@@ -348,7 +350,7 @@ def test_86_needs_of_cars(status: NeedsStatus) -> None:
 
 
 @pytest.mark.parametrize("within", [True, False])
-def test_86_schedules_of_cars(within: bool) -> None:
+def test_statement_86_schedules_of_cars(within: bool) -> None:
     payload = {
         "timeBase": "2026-11-23T09:00:00Z",
         "evseId": 1,

@@ -107,7 +107,7 @@ def test_boot_takes_the_charge_box_serial_where_there_is_no_other() -> None:
 
 
 @pytest.mark.parametrize("status", RegistrationStatus)
-def test_boot_answer_statement_35_39(status: RegistrationStatus) -> None:
+def test_boot_answer_statements_35_39(status: RegistrationStatus) -> None:
     assert answer("BootNotification", BootReply(status, 60)) == {
         "currentTime": WIRE_NOW,
         "interval": 60,
@@ -139,7 +139,9 @@ def test_heartbeat_reports_nothing_and_tells_the_time() -> None:
         ("DataTransfer", {"vendorId": "Teld", "messageId": "x", "data": "y"}, "DataTransfer"),
     ],
 )
-def test_notices_are_kept_whole_and_acknowledged(action: str, payload: Payload, kind: str) -> None:
+def test_notices_are_kept_whole_and_acknowledged_statements_95_101(
+    action: str, payload: Payload, kind: str
+) -> None:
     (report,) = read(action, payload)
     assert isinstance(report, NoticeReported)
     assert (report.kind, report.payload, report.flagged) == (kind, payload, False)

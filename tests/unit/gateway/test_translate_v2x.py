@@ -50,7 +50,7 @@ def test_boot_with_empty_texts_reads_as_absent(words: Words) -> None:
 
 
 @pytest.mark.parametrize("status", RegistrationStatus)
-def test_boot_answer_statement_35_39(words: Words, status: RegistrationStatus) -> None:
+def test_boot_answer_statements_35_39(words: Words, status: RegistrationStatus) -> None:
     assert words.answer("BootNotification", BootReply(status, 60)) == {
         "currentTime": WIRE_NOW,
         "interval": 60,

@@ -100,12 +100,6 @@ TRANSACTION = "0123456789abcdef0123456789abcdef01"
         (CancelReservation(9), "CancelReservation", {"reservationId": 9}),
         (ClearCache(), "ClearCache", {}),
         (
-            # Statement 77, F06.FR.13: names evse and connector.
-            TriggerMessage("StatusNotification", 2),
-            "TriggerMessage",
-            {"requestedMessage": "StatusNotification", "evse": {"id": 2, "connectorId": 1}},
-        ),
-        (
             TriggerMessage("MeterValues", 2),
             "TriggerMessage",
             {"requestedMessage": "MeterValues", "evse": {"id": 2}},
@@ -135,6 +129,17 @@ def test_commands_in_words_of_2_x(
 def test_commands_that_2_x_cannot_carry_are_refused(words: Words, command: Command) -> None:
     with pytest.raises(InvalidCommand):
         words.translator.encode(command)
+
+
+def test_statement_77_f06_fr_13_a_status_is_asked_for_by_evse_and_connector(words: Words) -> None:
+    request = words.translator.encode(TriggerMessage("StatusNotification", 2))
+    assert request is not None
+    assert request.payload == {
+        "requestedMessage": "StatusNotification",
+        "evse": {"id": 2, "connectorId": 1},
+    }
+    with pytest.raises(InvalidCommand):
+        words.translator.encode(TriggerMessage("StatusNotification"))
 
 
 def test_a_pending_station_is_asked_but_not_started_statement_34(words: Words) -> None:

@@ -159,7 +159,7 @@ def test_twice_is_once(value: Any) -> None:
     assert redacted(once) == once
 
 
-def test_pins_are_hidden_and_cards_are_not() -> None:
+def test_statement_17_pins_are_hidden_and_cards_are_not() -> None:
     assert shown_token("4711", "KeyCode") == REDACTED
     assert shown_token("0476ab12", "ISO14443") == "0476ab12"
     assert shown_token("0476ab12", None) == "0476ab12"

@@ -88,7 +88,7 @@ def test_what_only_a_station_may_ask_exists_in_its_version() -> None:
         assert not dialect.sends & schemas_for(version).actions
 
 
-def test_statement_26_1_6_emits_only_codes_of_1_6() -> None:
+def test_statement_26_ocpp_1_6_emits_only_codes_of_1_6() -> None:
     table_7 = {
         "NotImplemented",
         "NotSupported",

@@ -123,7 +123,7 @@ def test_failures(error: ChargeHubError, state: str, seen: Seen | None) -> None:
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 4])
-def test_86_fewer_periods_allow_never_more(most: int) -> None:
+def test_statement_86_fewer_periods_allow_never_more(most: int) -> None:
     limits = [60.0, 40.0, 20.0, 50.0]
     periods = [SchedulePeriod(n * 60, limit) for n, limit in enumerate(limits)]
     fewer = fewer_periods(periods, most)

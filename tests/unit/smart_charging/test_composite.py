@@ -49,11 +49,11 @@ def steps(composite: CompositeSchedule) -> list[tuple[int, float | None]]:
 # --- Examples -------------------------------------------------------------------------------------
 
 
-def test_84_no_profile_is_no_limit() -> None:
+def test_statement_84_no_profile_is_no_limit() -> None:
     assert steps(composite_of_evse([], 1, question())) == [(0, None)]
 
 
-def test_84_the_highest_stack_level_rules_and_its_end_falls_back() -> None:
+def test_statement_84_the_highest_stack_level_rules_and_its_end_falls_back() -> None:
     low = InForce(1, profile(DEFAULT, 60_000.0, number=1))
     high = InForce(
         1,
@@ -66,7 +66,7 @@ def test_84_the_highest_stack_level_rules_and_its_end_falls_back() -> None:
     assert [period.limited_by for period in composite.periods] == [(2,), (2,), (1,)]
 
 
-def test_84_a_tx_profile_replaces_the_default_also_when_it_allows_more() -> None:
+def test_statement_84_a_tx_profile_replaces_the_default_also_when_it_allows_more() -> None:
     default = InForce(0, profile(DEFAULT, 15_000.0, level=8))
     own = InForce(1, profile(TX, number=2, schedules=(schedule(80_000.0, duration_s=180),)))
     assert steps(composite_of_evse([default, own], 1, question())) == [
@@ -75,7 +75,7 @@ def test_84_a_tx_profile_replaces_the_default_also_when_it_allows_more() -> None
     ]
 
 
-def test_84_the_minimum_over_purposes() -> None:
+def test_statement_84_the_minimum_over_purposes() -> None:
     held = [
         InForce(0, profile(MAX, 100_000.0, 30_000.0, number=1)),
         InForce(1, profile(DEFAULT, 50_000.0, number=2)),
@@ -88,7 +88,7 @@ def test_84_the_minimum_over_purposes() -> None:
     ]
 
 
-def test_84_an_evses_own_default_outranks_the_stations_of_the_same_level() -> None:
+def test_statement_84_an_evses_own_default_outranks_the_stations_of_the_same_level() -> None:
     held = [
         InForce(0, profile(DEFAULT, 10_000.0, number=1)),
         InForce(2, profile(DEFAULT, 40_000.0, number=2)),
@@ -97,7 +97,7 @@ def test_84_an_evses_own_default_outranks_the_stations_of_the_same_level() -> No
     assert steps(composite_of_evse(held, 2, question())) == [(0, 40_000.0)]
 
 
-def test_84_relative_begins_with_the_transaction_else_with_the_question() -> None:
+def test_statement_84_relative_begins_with_the_transaction_else_with_the_question() -> None:
     relative = profile(
         DEFAULT, kind=ProfileKind.RELATIVE, schedules=(schedule(9_000.0, 3_000.0, starts_at=None),)
     )
@@ -114,7 +114,7 @@ def test_84_relative_begins_with_the_transaction_else_with_the_question() -> Non
 
 
 @pytest.mark.parametrize("weeks", [0, 1, 30])
-def test_84_a_weekly_schedule_recurs_and_is_cut_at_its_week(weeks: int) -> None:
+def test_statement_84_a_weekly_schedule_recurs_and_is_cut_at_its_week(weeks: int) -> None:
     weekly = profile(
         DEFAULT,
         kind=ProfileKind.RECURRING,
@@ -127,7 +127,7 @@ def test_84_a_weekly_schedule_recurs_and_is_cut_at_its_week(weeks: int) -> None:
     assert found == (later if weeks else [(0, 7_000.0), (60, None)])
 
 
-def test_84_amperes_are_per_phase_and_never_rounded_up() -> None:
+def test_statement_84_amperes_are_per_phase_and_never_rounded_up() -> None:
     three = profile(MAX, schedules=(schedule(32.0, unit=RateUnit.A),))
     assert steps(composite_of_evse([InForce(0, three)], 1, question())) == [(0, 21_120.0)]
     one = schedule(unit=RateUnit.A, periods=(SchedulePeriod(0, 32.0, 1),))
@@ -137,7 +137,7 @@ def test_84_amperes_are_per_phase_and_never_rounded_up() -> None:
     assert steps(composite_of_evse(held, 1, question(unit=RateUnit.A))) == [(0, 15.1)]
 
 
-def test_84_the_station_as_a_whole_is_its_maximum_or_the_sum_of_its_evses() -> None:
+def test_statement_84_the_station_as_a_whole_is_its_maximum_or_the_sum_of_its_evses() -> None:
     held = [InForce(0, profile(DEFAULT, 20_000.0)), InForce(0, profile(MAX, 100_000.0, number=2))]
     assert steps(composite_of_station(held, [1, 2], question())) == [(0, 40_000.0)]
     assert steps(composite_of_station(held[1:], [1, 2], question())) == [(0, 100_000.0)]
@@ -256,7 +256,7 @@ def assert_same(found: float | None, expected: float | None, second: int) -> Non
 
 
 @given(st.lists(some_profiles(), max_size=6), st.sampled_from([1, 2]), st.none() | NEAR)
-def test_84_every_second_is_as_the_oracle_says(
+def test_statement_84_every_second_is_as_the_oracle_says(
     held: list[InForce], evse_no: int, began_at: datetime | None
 ) -> None:
     began = {} if began_at is None else {evse_no: min(began_at, NOON)}
@@ -275,7 +275,7 @@ def test_84_every_second_is_as_the_oracle_says(
 
 
 @given(st.lists(some_profiles(), max_size=6))
-def test_84_the_station_too_is_as_the_oracle_says(held: list[InForce]) -> None:
+def test_statement_84_the_station_too_is_as_the_oracle_says(held: list[InForce]) -> None:
     asked = question(WINDOW_S)
     composite = composite_of_station(held, [1, 2], asked)
     for second in range(WINDOW_S):
@@ -287,7 +287,7 @@ def test_84_the_station_too_is_as_the_oracle_says(held: list[InForce]) -> None:
         assert_same(composite.limit_at(second), expected, second)
 
 
-def test_84_times_with_fractions_count_from_their_second() -> None:
+def test_statement_84_times_with_fractions_count_from_their_second() -> None:
     late = datetime(2026, 11, 23, 4, 0, 0, 900_000, tzinfo=UTC)
     held = [InForce(1, profile(DEFAULT, schedules=(schedule(5_000.0, starts_at=late),)))]
     assert steps(composite_of_evse(held, 1, question())) == [(0, 5_000.0)]

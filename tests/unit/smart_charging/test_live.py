@@ -34,7 +34,7 @@ def minutes(number: float) -> timedelta:
         (60, 0, 70, 10, True),  # An hour fast.
     ],
 )
-def test_49_what_is_live(
+def test_statement_49_what_is_live(
     started: float, begun: float, told: float, heard: float, live: bool
 ) -> None:
     transaction = OpenTransaction(

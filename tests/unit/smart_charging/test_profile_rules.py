@@ -86,7 +86,9 @@ def test_what_is_right_breaks_nothing(given: ChargingProfile, evse_no: int) -> N
         ("K01.FR.22", profile(EXTERNAL), 0),
     ],
 )
-def test_80_purpose_place_and_transaction(rule: str, given: ChargingProfile, evse_no: int) -> None:
+def test_statement_80_purpose_place_and_transaction(
+    rule: str, given: ChargingProfile, evse_no: int
+) -> None:
     assert rules(given, evse_no) == [rule]
 
 
@@ -97,7 +99,7 @@ def test_80_purpose_place_and_transaction(rule: str, given: ChargingProfile, evs
         ("K05.FR.02", profile(DEFAULT)),
     ],
 )
-def test_74_what_may_go_with_a_remote_start(rule: str, given: ChargingProfile) -> None:
+def test_statement_74_what_may_go_with_a_remote_start(rule: str, given: ChargingProfile) -> None:
     at_start = replace(FREE, at_start=True)
     assert rules(given, 1, at_start) == [rule]
     assert rules(profile(TX, transaction_ref=None), 0, at_start) == []
@@ -129,11 +131,11 @@ def test_74_what_may_go_with_a_remote_start(rule: str, given: ChargingProfile) -
         ("16 7.8", profile(DEFAULT, level=-1)),
     ],
 )
-def test_83_kinds_and_schedules(rule: str, given: ChargingProfile) -> None:
+def test_statement_83_kinds_and_schedules(rule: str, given: ChargingProfile) -> None:
     assert rules(given) == [rule]
 
 
-def test_83_the_stations_maximum_is_not_relative() -> None:
+def test_statement_83_the_stations_maximum_is_not_relative() -> None:
     relative = profile(MAX, kind=ProfileKind.RELATIVE, schedules=(schedule(5.0, starts_at=None),))
     assert rules(relative, 0) == ["K01.FR.38"]
 
@@ -147,21 +149,21 @@ def test_83_the_stations_maximum_is_not_relative() -> None:
         ("K01.FR.80", {"id": 100}),
     ],
 )
-def test_82_what_the_station_reported(rule: str, change: dict[str, Any]) -> None:
+def test_statement_82_what_the_station_reported(rule: str, change: dict[str, Any]) -> None:
     fitting = profile(DEFAULT, 1.0, 2.0, level=3, number=101)
     assert rules(fitting, 1, Situation(LIMITS)) == []
     assert rules(replace(fitting, **change), 1, Situation(LIMITS)) == [rule]
     assert rules(replace(fitting, **change), 1) == []
 
 
-def test_82_how_many_profiles_a_station_holds() -> None:
+def test_statement_82_how_many_profiles_a_station_holds() -> None:
     full = Situation(LIMITS, [held(profile(DEFAULT, number=101)), held(profile(MAX, number=102))])
     assert rules(profile(DEFAULT, number=103), 1, full) == ["16 9.4.5"]
     # One that takes the place of another needs no room.
     assert rules(profile(DEFAULT, number=102), 1, full) == []
 
 
-def test_86_several_schedules_only_for_a_car_that_told_its_needs() -> None:
+def test_statement_86_several_schedules_only_for_a_car_that_told_its_needs() -> None:
     two = profile(TX, schedules=(schedule(5.0), schedule(6.0, id=2)))
     assert rules(two) == ["K01.FR.34"]
     told = replace(FREE, needs=ToldNeeds(2))
@@ -196,13 +198,13 @@ def test_several_broken_rules_are_all_told() -> None:
         (profile(MAX), 0, profile(MAX, number=2), 0, True),
     ],
 )
-def test_81_what_clashes(
+def test_statement_81_what_clashes(
     new: ChargingProfile, evse_no: int, old: ChargingProfile, old_evse_no: int, clash: bool
 ) -> None:
     assert bool(clashes(new, evse_no, None, [held(old, old_evse_no)])) is clash
 
 
-def test_81_profiles_of_transactions_clash_within_one_only() -> None:
+def test_statement_81_profiles_of_transactions_clash_within_one_only() -> None:
     other = profile(TX, number=2)
     assert clashes(profile(TX), 1, 7, [held(other, 1, 7)])  # K01.FR.39
     assert not clashes(profile(TX), 1, 8, [held(other, 1, 7)])
@@ -224,7 +226,7 @@ PURPOSES = st.sampled_from([MAX, DEFAULT, TX])
     PURPOSES,
     st.integers(0, 2),
 )
-def test_85_an_id_overrides_and_criteria_must_all_match(
+def test_statement_85_an_id_overrides_and_criteria_must_all_match(
     number: int | None,
     evse_no: int | None,
     purpose: ProfilePurpose | None,
@@ -244,7 +246,7 @@ def test_85_an_id_overrides_and_criteria_must_all_match(
     assert is_cleared_by(command, its) is expected
 
 
-def test_85_what_others_have_set_is_not_ours_to_clear() -> None:
+def test_statement_85_what_others_have_set_is_not_ours_to_clear() -> None:
     its = held(profile(EXTERNAL), 0)
     assert not is_cleared_by(ClearChargingProfile(), its)
     assert not is_cleared_by(ClearChargingProfile(its.profile.id), its)
@@ -253,7 +255,7 @@ def test_85_what_others_have_set_is_not_ours_to_clear() -> None:
 # --- What stations report -------------------------------------------------------------------------
 
 
-def test_82_both_families_name_the_same_limits() -> None:
+def test_statement_82_both_families_name_the_same_limits() -> None:
     keys = {
         "smartchargingctrlr.profilestacklevel": "8",
         "smartchargingctrlr.periodsperschedule": " 24 ",
@@ -282,12 +284,12 @@ def test_82_both_families_name_the_same_limits() -> None:
         (None, set()),
     ],
 )
-def test_82_words_for_units(text: str | None, units: set[RateUnit]) -> None:
+def test_statement_82_words_for_units(text: str | None, units: set[RateUnit]) -> None:
     key = "chargingscheduleallowedchargingrateunit"
     assert read_limits({key: text}).units == units
 
 
-def test_82_a_limit_that_is_no_number_is_none() -> None:
+def test_statement_82_a_limit_that_is_no_number_is_none() -> None:
     keys: dict[str, str | None] = {"smartchargingctrlr.profilestacklevel": "many"}
     assert read_limits(keys) == StationLimits()
     assert read_limits({}) == StationLimits()

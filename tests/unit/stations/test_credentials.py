@@ -19,7 +19,7 @@ KEY = b"server key"
 HEX_TEXT = "abcdef00112233445566778899fedcba"
 
 
-def test_generated_credentials_fit_every_protocol_and_differ() -> None:
+def test_statements_14_15_generated_credentials_fit_every_protocol_and_differ() -> None:
     made = {generate_credential() for _ in range(50)}
     assert len(made) == 50
     for text in made:
@@ -32,7 +32,9 @@ def test_generated_credentials_fit_every_protocol_and_differ() -> None:
     [HEX_TEXT.encode(), HEX_TEXT.upper().encode(), bytes.fromhex(HEX_TEXT)],
 )
 @pytest.mark.parametrize("provisioned", [HEX_TEXT, HEX_TEXT.upper()])
-def test_hex_key_is_accepted_as_text_and_decoded(provisioned: str, presented: bytes) -> None:
+def test_statement_15_hex_key_is_accepted_as_text_and_decoded(
+    provisioned: str, presented: bytes
+) -> None:
     assert verify(KEY, hash_credential(KEY, provisioned.encode()), presented)
 
 
