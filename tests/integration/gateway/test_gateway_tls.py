@@ -95,6 +95,13 @@ async def test_statement_11_forward_secrecy_wins_over_the_stations_wish(
     assert suite == "ECDHE-RSA-AES128-GCM-SHA256"
 
 
+async def test_statement_11_a00_fr_321_compression_is_off(hub: RunningHub) -> None:
+    # This machine's OpenSSL may not know how to compress; others do.
+    door = hub.hub._listener._door  # noqa: SLF001  As below.
+    assert door is not None
+    assert door.context.options & ssl.OP_NO_COMPRESSION
+
+
 async def presented_key(hub: RunningHub, context: ssl.SSLContext) -> str:
     place = urlsplit(hub.addresses.ocpp_tls_url or "")
     _, writer = await asyncio.open_connection(place.hostname, place.port, ssl=context)
