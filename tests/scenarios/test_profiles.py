@@ -118,7 +118,8 @@ async def test_statements_80_82_83_what_breaks_a_rule_is_never_sent(
     stage: Stage, version: str, rule: str, evse_no: int, change: dict[str, Any]
 ) -> None:
     station = await stage.simulated(version)
-    await stage.work()  # Its limits are reported.
+    await stage.work()
+    await station.settled()  # Its limits are reported.
     profile = replace(a_profile(stage, DEFAULT, 30_000), **change)
     with pytest.raises(InvalidChargingProfile) as refused:
         await set_profile(stage, station, evse_no, profile)
@@ -132,6 +133,7 @@ async def test_statement_82_the_limits_are_those_that_the_station_reported(
 ) -> None:
     station = await stage.simulated(version)
     await stage.work()
+    await station.settled()
     profile = a_profile(stage, DEFAULT, *range(1_000, 26_000, 1_000))
     with pytest.raises(InvalidChargingProfile) as refused:
         await set_profile(stage, station, 1, profile)
