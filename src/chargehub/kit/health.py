@@ -15,6 +15,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client import generate_latest as render_metrics
 from pydantic import BaseModel, Field
 
+from chargehub.kit.errors import Forbidden, Unauthenticated
+from chargehub.kit.http import problems
+
 log = structlog.get_logger(__name__)
 
 Check = Callable[[], Awaitable[bool]]
@@ -74,7 +77,10 @@ def health_router(
         "/metrics",
         dependencies=list(metrics_access),
         response_class=Response,
-        responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text"}},
+        responses={
+            200: {"content": {"text/plain": {}}, "description": "Prometheus text"},
+            **problems(Unauthenticated, Forbidden),
+        },
     )
     async def read_metrics() -> Response:
         """Return the metrics in Prometheus' text format."""

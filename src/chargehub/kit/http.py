@@ -38,6 +38,10 @@ PartT = TypeVar("PartT")
 API_PREFIX = "/api/v1"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 MAX_REPORTED_ERRORS = 50
+_PLAIN_WORDS = {
+    # Its own message is the regular expression, which tells nobody what to do.
+    "string_pattern_mismatch": "Has characters that are not allowed here, or lacks some.",
+}
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 REQUEST_SECONDS = Histogram(
@@ -166,7 +170,10 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # The input itself is never echoed: it may be a password.
     errors = [
-        {"where": ".".join(str(part)[:80] for part in item["loc"]), "message": item["msg"]}
+        {
+            "where": ".".join(str(part)[:80] for part in item["loc"]),
+            "message": _PLAIN_WORDS.get(item["type"], item["msg"]),
+        }
         for item in error.errors()[:MAX_REPORTED_ERRORS]
     ]
     problem = InvalidInput("Some fields are not acceptable.", errors=errors)

@@ -14,7 +14,7 @@ body { font-family: system-ui, "Noto Sans CJK SC", sans-serif; margin: 0; color:
 main { display: grid; grid-template-columns: repeat(3, 1fr); gap: 6mm }
 article { border: 1px dashed #999; padding: 4mm; text-align: center; break-inside: avoid }
 svg { width: 42mm; height: 42mm }
-h2 { font-size: 14pt; margin: 0 }
+h2 { font-size: 14pt; margin: 0; white-space: nowrap }
 p { margin: 1mm 0; font-size: 9pt; overflow-wrap: anywhere }
 """
 

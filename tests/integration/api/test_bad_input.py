@@ -212,6 +212,16 @@ async def test_what_a_field_needs_is_said_in_a_sentence(
     assert len(message) < 100
 
 
+async def test_no_error_is_a_regular_expression(hub: RunningApi) -> None:
+    errors = (await hub.admin.get("/charging-stations/a%00b")).json()["errors"]
+    assert errors == [
+        {
+            "where": "path.identity",
+            "message": "Has characters that are not allowed here, or lacks some.",
+        }
+    ]
+
+
 async def test_refused_input_is_not_echoed(hub: RunningApi) -> None:
     body = {"login": "x", "password": {"my secret": "swordfish"}}
     response = await hub.anonymous.post("/login", json=body)
