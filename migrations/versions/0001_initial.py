@@ -112,7 +112,12 @@ def upgrade() -> None:
         sa.CheckConstraint("token = lower(token)", name=op.f("ck_id_tokens_token_lower")),
         sa.PrimaryKeyConstraint("token", name=op.f("pk_id_tokens")),
     )
-    op.create_index("ix_id_tokens_group_token", "id_tokens", ["group_token"], unique=False)
+    op.create_index(
+        "ix_id_tokens_group_token",
+        "id_tokens",
+        [sa.literal_column("lower(group_token)")],
+        unique=False,
+    )
     op.create_table(
         "locations",
         sa.Column("id", sa.Text(), nullable=False),

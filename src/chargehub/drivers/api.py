@@ -18,6 +18,7 @@ from chargehub.drivers.queries import (
     read_id_tokens,
     remove_id_token,
     set_status,
+    spell_group,
     store_id_token,
 )
 from chargehub.kit.clock import HubClock
@@ -90,7 +91,7 @@ class IdTokenInput(BaseModel):
 class IdTokenView(BaseModel):
     token: str = Field(description="In the case it was entered.", examples=["0476AB12"])
     kind: IdTokenKind
-    group: str | None = Field(examples=["fleet-7"])
+    group: str | None = Field(description="In the case it was entered.", examples=["FLEET-7"])
     status: Literal["Accepted", "Blocked"]
     expires_at: datetime | None
     location_ids: list[str] | None
@@ -173,7 +174,6 @@ async def write_id_token(
     """Create an idToken or replace it; return whether it is new. Raises UnknownLocation."""
     values = {
         "kind": wanted.kind.value,
-        "group_token": wanted.group.lower() if wanted.group else None,
         "status": wanted.status,
         "expires_at": wanted.expires_at,
         "location_ids": wanted.location_ids,
@@ -184,7 +184,8 @@ async def write_id_token(
         missing = await find_missing_locations(connection, wanted.location_ids or [])
         if missing:
             raise UnknownLocation(location_id=missing[0])
-        is_new = await store_id_token(connection, token, values)
+        group = wanted.group and await spell_group(connection, token, wanted.group)
+        is_new = await store_id_token(connection, token, values | {"group_token": group})
         await audit(
             connection,
             at,
@@ -192,7 +193,7 @@ async def write_id_token(
             "id_token.created" if is_new else "id_token.changed",
             _audited(token, wanted.kind),
             status=wanted.status,
-            group=wanted.group,
+            group=group,
         )
         return is_new, _view(await find_id_token(connection, token))
 

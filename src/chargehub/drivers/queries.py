@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,7 +28,7 @@ async def read_id_tokens(
     """Return idTokens by their text; `group` in any case, `holder` as a part."""
     query = select(id_tokens).order_by(id_tokens.c.token).limit(limit)
     if group is not None:
-        query = query.where(id_tokens.c.group_token == group.lower())
+        query = query.where(func.lower(id_tokens.c.group_token) == group.lower())
     if status is not None:
         query = query.where(id_tokens.c.status == status)
     if holder is not None:
@@ -46,6 +46,15 @@ async def find_id_token(connection: AsyncConnection, token: str, *, lock: bool =
     if row is None:
         raise NotFound("There is no such idToken.")
     return row
+
+
+async def spell_group(connection: AsyncConnection, token: str, group: str) -> str:
+    """Return the group in the case that its other tokens have it in: one group, one spelling."""
+    query = select(id_tokens.c.group_token).where(
+        func.lower(id_tokens.c.group_token) == group.lower(), id_tokens.c.token != token.lower()
+    )
+    found: str | None = await connection.scalar(query.order_by(id_tokens.c.token).limit(1))
+    return found or group
 
 
 async def store_id_token(connection: AsyncConnection, token: str, values: dict[str, Any]) -> bool:

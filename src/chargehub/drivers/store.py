@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ARRAY, CheckConstraint, Column, DateTime, Index, Integer, Table, Text
+from sqlalchemy import ARRAY, CheckConstraint, Column, DateTime, Index, Integer, Table, Text, func
 
 from chargehub.kit.tables import metadata
 
@@ -13,6 +13,7 @@ id_tokens = Table(
     Column("token", Text, primary_key=True),
     Column("display", Text, nullable=False),
     Column("kind", Text, nullable=False, server_default="ISO14443"),
+    # As it was entered: stations are told it so (statement 42); compared without case too.
     Column("group_token", Text),
     Column("status", Text, nullable=False, server_default="Accepted"),
     Column("expires_at", DateTime(timezone=True)),
@@ -22,5 +23,5 @@ id_tokens = Table(
     Column("holder", Text, nullable=False, server_default=""),
     CheckConstraint("token = lower(token)", name="token_lower"),
     CheckConstraint("status IN ('Accepted', 'Blocked')", name="status"),
-    Index("ix_id_tokens_group_token", "group_token"),
 )
+Index("ix_id_tokens_group_token", func.lower(id_tokens.c.group_token))

@@ -396,6 +396,9 @@ def array_parameter(column: Sequence[Any]) -> Any:
     if kinds <= _TEXTS:
         quoted = {text: _quoted(text) for text in set(column)}
         return "{" + ",".join([quoted[text] for text in column]) + "}"
+    if all(issubclass(kind, int) and kind is not bool for kind in kinds - {type(None)}):
+        # Flags among plain numbers: the driver takes a list of one type only.
+        return [None if number is None else int(number) for number in column]
     return list(column)
 
 

@@ -195,7 +195,7 @@ async def test_a_token_is_given_status_and_group(
     async with hub.station() as station:
         answer = await station.call("Authorize", {"idTag": token})
     assert answer["idTagInfo"]["status"] == wanted
-    assert answer["idTagInfo"]["parentIdTag"].lower() == "group001"
+    assert answer["idTagInfo"]["parentIdTag"] == "GROUP001"
 
 
 async def test_a_station_is_given_a_password(hub: RunningHub, suite: httpx.AsyncClient) -> None:

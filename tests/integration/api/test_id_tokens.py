@@ -20,7 +20,7 @@ async def test_created_then_replaced_in_any_case(api: RunningApi) -> None:
     assert made == {
         "token": "AbC-1",
         "kind": "ISO14443",
-        "group": "fleet",
+        "group": "Fleet",
         "status": "Accepted",
         "expires_at": "2026-12-31T16:00:00Z",
         "location_ids": None,
@@ -31,6 +31,18 @@ async def test_created_then_replaced_in_any_case(api: RunningApi) -> None:
     status, replaced = await put(api, "ABC-1", kind="Central")
     assert status == 200
     assert (replaced["token"], replaced["group"], replaced["holder"]) == ("ABC-1", None, "")
+
+
+async def test_statement_42_a_group_has_the_one_spelling_that_it_was_entered_in(
+    api: RunningApi,
+) -> None:
+    """A station that compares with case, against 16 CiString, still finds the group."""
+    for token, group in (("spelled-1", "Spelled"), ("spelled-2", "SPELLED")):
+        _, made = await put(api, token, group=group)
+        assert made["group"] == "Spelled"
+    await api.operator.delete("/id-tokens/spelled-2")
+    _, respelled = await put(api, "spelled-1", group="SPELLED")
+    assert respelled["group"] == "SPELLED"
 
 
 async def test_block_unblock_delete(api: RunningApi) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import Row
 
 from chargehub.kit.clock import wall_now
 from chargehub.telemetry.readings import Flag
-from tests.hub_fixtures import TOKEN, V16, V201, VERSIONS, RunningHub, Station, at, status
+from tests.hub_fixtures import TOKEN, V2X, V16, V201, VERSIONS, RunningHub, Station, at, status
 
 BEYOND = 2**63
 HUGE = 10**30
@@ -261,6 +261,35 @@ async def test_a_message_of_many_faults_at_once(hub: RunningHub, version: str) -
         assert await station.answer_to("bad") == [3, "bad", {}]
         assert await hub.count("station_notices", station.identity, flagged=True) == 1
         await serves_everyone(hub, station)
+
+
+@pytest.mark.parametrize("version", V2X)
+async def test_statement_29_readings_of_one_message_are_stored_with_their_flags(
+    hub: RunningHub, version: str
+) -> None:
+    """The first of them has to stand for the begin that nobody told; the others are good."""
+    async with hub.station(version) as station:
+        await station.call(*started(version))
+        elements = [
+            {"timestamp": at(seconds), "sampledValue": [{"value": value}]}
+            for seconds, value in ((50, 1_100), (40, 1_150), (30, 1_200))
+        ]
+        ended = {
+            "eventType": "Ended",
+            "timestamp": at(20),
+            "triggerReason": "EVDeparted",
+            "seqNo": 1,
+            "transactionInfo": {"transactionId": "tx-1"},
+            "meterValue": elements,
+        }
+        await station.call("TransactionEvent", ended)
+        rows = await hub.rows(
+            "SELECT register_wh, flags FROM samples WHERE station_id = :id ORDER BY sampled_at",
+            id=hub.station_ids[station.identity],
+        )
+        assert [row.register_wh for row in rows] == [1_100, 1_150, 1_200]
+        begins = [bool(row.flags & Flag.BEGIN_MISSING) for row in rows]
+        assert begins == [True, False, False]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

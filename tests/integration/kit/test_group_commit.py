@@ -24,6 +24,7 @@ from chargehub.kit.group_commit import (
     Writes,
     array_parameter,
 )
+from chargehub.telemetry.readings import Flag
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -183,6 +184,7 @@ async def test_stopping_commits_what_waits(notes: Database) -> None:
     ("kind", "column"),
     [
         ("bigint", [1, None, -(2**63)]),
+        ("bigint", [Flag.BEGIN_MISSING, 0, None]),
         ("real", [1.5, None, -0.25]),
         ("text", ["plain", None, "", "NULL", 'a"b', "a\\b", "{x,y}", "两 words", "a\nb", "'"]),
         ("timestamptz", [datetime(2026, 1, 1, 1, 2, 3, 456789, tzinfo=UTC), None]),
