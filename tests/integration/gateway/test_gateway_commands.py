@@ -57,6 +57,7 @@ LIMITS = {"outbound_waiting": QUEUED}
 ACCEPTED = {"status": "Accepted"}
 EXPIRY = datetime(2026, 7, 1, 8, 0, 0, 123_456, tzinfo=UTC)
 EXPIRY_TEXT = "2026-07-01T08:00:00.123Z"
+PYTHONS_TEXT = "2026-07-01T16:00:00.123456+08:00"
 CARD = {"idToken": "CARD", "type": "ISO14443"}
 GROUP = {"idToken": "FLEET", "type": "Central"}
 POWER = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"}}
@@ -129,6 +130,13 @@ V16_COMMANDS: list[tuple[Command, str, Payload, Payload]] = [
         "ChangeConfiguration",
         {"key": "HeartbeatInterval", "value": "60"},
         {"status": "RebootRequired"},
+    ),
+    (
+        # Statement 39: also when an operator words it.
+        RawCommand("GetDiagnostics", {"location": "ftp://127.0.0.1/", "startTime": PYTHONS_TEXT}),
+        "GetDiagnostics",
+        {"location": "ftp://127.0.0.1/", "startTime": EXPIRY_TEXT},
+        {},
     ),
     (
         RawCommand("DataTransfer", {"vendorId": "made-up", "data": "衢州\n\"'"}),
@@ -224,6 +232,12 @@ V2X_COMMANDS: list[tuple[Command, str, Payload, Payload]] = [
         {"setVariableResult": [{"attributeStatus": "RebootRequired", **POWER}]},
     ),
     (
+        RawCommand("ReserveNow", {"id": 5, "expiryDateTime": PYTHONS_TEXT, "idToken": CARD}),
+        "ReserveNow",
+        {"id": 5, "expiryDateTime": EXPIRY_TEXT, "idToken": CARD},
+        ACCEPTED,
+    ),
+    (
         RawCommand("DataTransfer", {"vendorId": "made-up", "data": {"a": [1, None, {}]}}),
         "DataTransfer",
         {"vendorId": "made-up", "data": {"a": [1, None, {}]}},
@@ -246,7 +260,7 @@ def official(version: str, action: str, *, answer: bool = False) -> Any:
 
 
 @pytest.mark.parametrize(("version", "command", "action", "payload", "answer"), COMMANDS)
-async def test_statements_28_101_a_command_leaves_valid_and_its_answer_comes_back_whole(
+async def test_statements_28_39_101_a_command_leaves_valid_and_its_answer_comes_back_whole(
     hub: RunningHub, version: str, command: Command, action: str, payload: Payload, answer: Payload
 ) -> None:
     official(version, action, answer=True).validate(answer)  # Or the test proves nothing.

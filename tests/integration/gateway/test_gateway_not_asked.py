@@ -63,6 +63,9 @@ INVALID: list[tuple[str, Command]] = [
         ),
     ),
     (V16, RawCommand("UnlockConnector", {"connectorId": 2**31})),
+    # Statement 85, K10.FR.02, and statement 77, F06.FR.13: no schema forbids it.
+    (V201, RawCommand("ClearChargingProfile", {})),
+    (V201, RawCommand("TriggerMessage", {"requestedMessage": "StatusNotification"})),
     (V16, RawCommand("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "abc"})),
     (V16, RawCommand("ChangeConfiguration", {"key": "heartbeatinterval", "value": "9"})),
     (
