@@ -263,6 +263,21 @@ async def test_statement_75_starts_without_an_id_are_told_apart_by_gun_and_answe
     assert linked == [None, begun[1], begun[2]]
 
 
+async def test_statement_75_a_local_start_at_another_gun_claims_none(stage: Stage) -> None:
+    """The same card, but the gun that we asked for still waits."""
+    token = await stage.new_token()
+    station = await stage.raw(V16)
+    station.answers = ACCEPTED
+    asked = await ask_start(stage, station, 1, token)
+    local = await station.begin(token, 5_000, evse_no=2)
+    assert (await command(stage, asked)).transaction_id is None
+    stage.pass_time(30)
+    await station.end(local, 5_200)
+    await station.begin(token, 7_000, evse_no=1)
+    begun = (await stage.transactions_of(station.identity))[-1]
+    assert (begun.evse_no, begun.id) == (1, (await command(stage, asked)).transaction_id)
+
+
 async def test_statement_75_a_refused_start_is_not_claimed_by_a_local_one(stage: Stage) -> None:
     token = await stage.new_token()
     station = await stage.raw(V16)

@@ -268,7 +268,7 @@ class Commissioning:
         return done
 
     async def change(self, identity: str, changes: dict[str, Any], *, actor: str) -> None:
-        """Set columns of a station: its name, place, power, registration, how it must enter."""
+        """Set columns of a station: name, place, power, registration, heartbeat, how it enters."""
         now = self._clock.now()
         was_online = False
         async with self._database.write() as connection:

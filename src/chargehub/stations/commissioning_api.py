@@ -204,6 +204,9 @@ class StationChange(Input):
     )
     security_profile: Profile | None = None
     bound_serial_number: SerialNumber | None = None
+    heartbeat_interval_s: Annotated[int, Field(ge=10, le=86_400)] | None = Field(
+        None, description="What the station is told at its next boot (B01.FR.04).", examples=[300]
+    )
 
 
 class CredentialRequest(Input):
@@ -362,7 +365,7 @@ async def import_charging_stations(
 async def change_charging_station(
     identity: IdentityPath, body: StationChange, principal: Admin, parts: Parts
 ) -> views.StationDetail:
-    """Rename or move a station, or change its power, registration or how it must enter."""
+    """Rename or move a station; change its power, registration, heartbeat or how it must enter."""
     await parts.commissioning.change(identity, _given(body), actor=principal.login)
     async with parts.database.read() as connection:
         return await station_detail(connection, parts, identity)

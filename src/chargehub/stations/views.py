@@ -107,7 +107,9 @@ class StationDetail(StationSummary):
     serial_number: str | None
     boot_facts: dict[str, Any] | None
     booted_at: datetime | None
-    heartbeat_interval_s: int | None
+    heartbeat_interval_s: int | None = Field(
+        description="What it is told at boot; null: what the settings say."
+    )
     connected_at: datetime | None = Field(description="When its newest connection began.")
     disconnected_at: datetime | None
     tls: str | None = Field(

@@ -218,6 +218,22 @@ async def test_registration_name_and_power_are_changed(hub: RunningApi) -> None:
     problem_of(moved, 422, "unknown-location")
 
 
+async def test_statement_35_a_station_may_have_a_heartbeat_interval_of_its_own(
+    hub: RunningApi,
+) -> None:
+    await make_station(hub, "patient", "north")
+    path = "/charging-stations/patient"
+    assert (await hub.viewer.get(path)).json()["heartbeat_interval_s"] is None
+    disconnections = len(hub.link.disconnected)
+    changed = await hub.admin.patch(path, json={"heartbeat_interval_s": 900})
+    assert changed.json()["heartbeat_interval_s"] == 900
+    # It hears of it at its next boot, and goes on until then.
+    assert len(hub.link.disconnected) == disconnections
+    for flood in (0, 9, 86_401):
+        refused = await hub.admin.patch(path, json={"heartbeat_interval_s": flood})
+        problem_of(refused, 422, "invalid-input")
+
+
 async def test_import_commissions_every_line(hub: RunningApi) -> None:
     text = (
         "\ufeff" + HEADER + 'im1,north,"Row 1, left",120.5,2,IMP1 IMP2\r\n'
