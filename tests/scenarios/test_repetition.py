@@ -127,21 +127,26 @@ async def test_statement_44_repeated_samples_without_a_clock_are_stored_once(
     )
 
 
-async def test_statement_43_another_start_on_the_same_gun_is_another_transaction(
-    stage: Stage, version: str
+@pytest.mark.parametrize("other", ["time", "card", "register", "gun"])
+async def test_statement_43_a_start_that_differs_in_one_thing_is_another_transaction(
+    stage: Stage, version: str, other: str
 ) -> None:
-    token, second_token = await stage.new_token(), await stage.new_token()
+    cards = [await stage.new_token(), await stage.new_token()]
     station = await stage.raw(version)
-    first = await station.begin(token, 5_000)
+    first = Session(1, cards[0])
+    told = station.speech.started(first, station.now, 5_000)
+    station.speech.learn(first, await station.say(told))
+    began = station.now
     stage.pass_time(60)
-    await station.end(first, 6_000)
-    stage.pass_time(1)
-    second = await station.begin(second_token, 6_000)
+    await station.end(first, 5_000)
+    second = Session(2 if other == "gun" else 1, cards[other == "card"])
+    again = station.speech.started(
+        second, began + (1 if other == "time" else 0), 5_001 if other == "register" else 5_000
+    )
+    station.speech.learn(second, await station.say(again))
     assert (first.number, first.reference) != (second.number, second.reference)
-    assert [row.state for row in await stage.transactions_of(station.identity)] == [
-        "Ended",
-        "Active",
-    ]
+    rows = await stage.transactions_of(station.identity)
+    assert sorted(row.state for row in rows) == ["Active", "Ended"]
 
 
 async def test_statement_44_a_repeated_stop_bills_once(stage: Stage, version: str) -> None:
