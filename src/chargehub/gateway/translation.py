@@ -150,7 +150,7 @@ def answer_status(payload: Payload) -> str | None:
     """
     items = payload.get("setVariableResult")
     if isinstance(items, list):
-        words = {item.get("attributeStatus") for item in items if isinstance(item, dict)}
-        return ", ".join(sorted(word for word in words if isinstance(word, str))) or None
+        found = (item.get("attributeStatus") for item in items if isinstance(item, dict))
+        return ", ".join(sorted({word for word in found if isinstance(word, str)})) or None
     status = payload.get("status")
     return status if isinstance(status, str) else None

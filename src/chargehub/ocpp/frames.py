@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -39,6 +39,9 @@ DESCRIPTION_MAX = 255
 
 DEPTH_MAX = 64
 """No OCPP message nests this deep; beyond it every consumer of the payload would be at risk."""
+
+CUT: Final = "nested too deep"
+"""Stands in a station's frame for what would be deeper: its call is answered all the same."""
 
 UNREADABLE_ID: Final = "-1"
 """P4 4.2.3: the message id of an answer to a frame whose own id cannot be read."""
@@ -115,7 +118,7 @@ def parse(text: str | bytes, message_types: Container[int] = RPC_TYPES) -> Frame
     if not isinstance(text, str):
         return _malformed("binary frame")
     try:
-        message = load_json(text)
+        message = load_json(text, cuts=True)
     except ValueError:
         return _malformed("not acceptable JSON")
     if type(message) is not list or not message or type(message[0]) is not int:
@@ -199,8 +202,12 @@ _INTEGER_DIGITS_MAX = 20
 _NUMBER_SHOWN_MAX = 40
 
 
-def load_json(text: str) -> Any:
-    """Read JSON that is safe to keep; ValueError when it is not JSON or nested too deeply."""
+def load_json(text: str, *, cuts: bool = False) -> Any:
+    """Read JSON that is safe to keep; ValueError when it is not JSON or nested too deeply.
+
+    With `cuts`, what is nested too deeply becomes a text that says so, which fails the schema as
+    any value that makes no sense; only what no reader can take is still a ValueError.
+    """
     try:
         value = orjson.loads(text)
     except ValueError:
@@ -209,8 +216,11 @@ def load_json(text: str) -> Any:
     else:
         # Raw NUL and raw surrogates never pass orjson, so only escapes can hide them.
         unclean = "\\" in text and _UNCLEAN_ESCAPE.search(text) is not None
-    if text.count("[") + text.count("{") > DEPTH_MAX and _is_too_deep(value):
-        raise ValueError("nested too deeply")
+    if text.count("[") + text.count("{") > DEPTH_MAX and (deepest := _at_the_limit(value)):
+        if not cuts:
+            raise ValueError("nested too deeply")
+        for node in deepest:
+            _cut(node)
     return _clean(value) if unclean else value
 
 
@@ -241,18 +251,24 @@ def _finite(text: str) -> float | str:
     return number if math.isfinite(number) else text[:_NUMBER_SHOWN_MAX]
 
 
-def _is_too_deep(value: Any) -> bool:
+def _at_the_limit(value: Any) -> list[Any]:
+    """Return the objects and arrays at the greatest depth allowed that hold further ones."""
     level = [value] if type(value) in (dict, list) else []
-    for _ in range(DEPTH_MAX):
-        level = [
-            child
-            for node in level
-            for child in (node.values() if type(node) is dict else node)
-            if type(child) in (dict, list)
-        ]
+    for _ in range(DEPTH_MAX - 1):
+        level = [child for node in level for child in _items(node) if type(child) in (dict, list)]
         if not level:
-            return False
-    return True
+            return level
+    return [node for node in level if any(type(child) in (dict, list) for child in _items(node))]
+
+
+def _items(node: Any) -> Iterable[Any]:
+    return node.values() if type(node) is dict else node
+
+
+def _cut(node: Any) -> None:
+    for key, child in list(node.items() if type(node) is dict else enumerate(node)):
+        if type(child) in (dict, list):
+            node[key] = CUT
 
 
 def _clean(value: Any) -> Any:
