@@ -176,6 +176,10 @@ class _Conversation:
             if command.done():
                 self.complaints.append(f"{answer.text[:200]!r} ended our call")
             self._refuse(answer.message_id)
+        while not command.done() and not self.wire.ended.done():
+            # The hub may ask by itself, before our call or behind it: one is in flight at a time.
+            await self.wire.until(lambda: bool(self.wire.asked) or command.done())
+            self._answer_others()
         async with asyncio.timeout(DEADLINE_S):
             (outcome,) = await asyncio.gather(command, return_exceptions=True)
         fine = CommandAnswer, StationAnswerError, InvalidCommand, UnsupportedByStation

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Collection, Iterator, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
@@ -104,6 +105,10 @@ class PromptIntake:
     def hand_in(self, station_id: int, _epoch: int, report: Any, decided: Any) -> None:
         assert type(report) in self.known
         self._waiting.append((station_id, report, decided))
+        self.flush()
+
+    def flush(self) -> None:
+        """Commit soon what waits, if only of the frame log."""
         if not self._committing:
             self._committing = True
             asyncio.get_running_loop().call_soon(self._commit)
@@ -181,15 +186,33 @@ class Alarms:
         raise structlog.DropEvent
 
 
+class _OfLibraries(logging.Handler):
+    """Hands on what libraries log as errors."""
+
+    def __init__(self, heard: Alarms) -> None:
+        super().__init__(logging.WARNING)
+        self.heard = heard
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR or record.exc_info:
+            text = logging.Formatter().format(record)
+            self.heard.lines.append({"event": record.name, "text": text})
+        else:
+            self.heard.others[record.name] += 1
+
+
 @contextmanager
 def alarms() -> Iterator[Alarms]:
     """Listen to the log of all that happens within."""
     heard = Alarms()
     before = structlog.get_config()
     structlog.configure(processors=[heard])
+    libraries = _OfLibraries(heard)
+    logging.getLogger().addHandler(libraries)
     try:
         yield heard
     finally:
+        logging.getLogger().removeHandler(libraries)
         structlog.configure(**before)
 
 
@@ -235,8 +258,10 @@ async def open_stage(tls: TlsOptions | None = None, **limits: Any) -> AsyncItera
         frame_log,
         tls,
     )
+    frame_log.start(intake)
     await listener.start()
     try:
         yield Stage(listener, connections, intake)
     finally:
         await listener.stop()
+        await frame_log.stop()

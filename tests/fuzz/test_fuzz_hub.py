@@ -6,7 +6,7 @@ What the other drivers replace by fakes is real here, so fewer frames are sent.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from urllib.parse import urlsplit
 
@@ -85,26 +85,34 @@ async def test_thousands_of_frames_of_a_station_cost_nobody_anything(
     await frames_cost_nobody_anything(hub, version, seed, {True: 300, False: 50})
 
 
+def _unasked(script: Script) -> Script:
+    """Leave out what a pending station may say here: the hub asks it for its inventory (B02)."""
+    if script.accepted:
+        return script
+    frames = tuple(sent for sent in script.frames if sent.expected.action != "NotifyReport")
+    return replace(script, frames=frames)
+
+
 async def frames_cost_nobody_anything(
     hub: RunningHub, version: str, seed: str, conversations: dict[bool, int]
 ) -> None:
     place, sent = AtHub(hub), 0
     async with hub.station(version) as healthy:
         for accepted, count in conversations.items():
-            line = Line(place, version, accepted)
+            line, here = Line(place, version, accepted), 0
             for number in range(count):
                 name = f"{seed}/{version}/{accepted}/{number}"
-                script = Script.drawn(Random(name), version, accepted=accepted)
+                script = _unasked(Script.drawn(Random(name), version, accepted=accepted))
                 complaints = await line.converse(script)
                 if complaints:
                     pytest.fail(await complain(place, script, name, complaints))
-                sent += len(script.frames)
+                here += len(script.frames)
                 assert await healthy.call("StatusNotification", status(version, "Faulted")) == {}
             fuzzed = line.station_id
             await line.hang_up()
-            # What it said is in the frame log: a conversation, whatever was in it, has its rows.
-            query = "SELECT count(*) > :least FROM frames WHERE station_id = :station"
-            least = count * FRAMES_OF_A_SCRIPT
-            await hub.until(query, True, least=least, station=fuzzed)
+            # Every frame that it sent is in the log, whatever was in it.
+            query = "SELECT count(*) >= :here FROM frames WHERE station_id = :station"
+            await hub.until(query, True, here=here, station=fuzzed)
+            sent += here
         assert await hub.count("connectors", healthy.identity, evse_no=1, status="Faulted") == 1
-    assert sent == sum(conversations.values()) * FRAMES_OF_A_SCRIPT
+    assert sent > sum(conversations.values()) * FRAMES_OF_A_SCRIPT * 0.8

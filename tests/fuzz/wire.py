@@ -105,6 +105,11 @@ class Wire(asyncio.Protocol):
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
+    def read_nothing(self) -> None:
+        """Take nothing more from the network."""
+        assert self._transport is not None
+        self._transport.pause_reading()
+
     def abort(self) -> None:
         assert self._transport is not None
         self._transport.abort()

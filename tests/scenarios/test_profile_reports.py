@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from chargehub.smart_charging.capabilities import ProfileNotObeyed, Seen
 from chargehub.smart_charging.rules import InvalidChargingProfile
@@ -169,6 +170,24 @@ async def test_statement_86_a_cars_schedule_is_held_against_our_limits(
     assert await say(40_000) == "Rejected"  # From the tenth minute on it is too much.
     await stage.work()
     assert [action for action, _ in station.asked] == ["SetChargingProfile"]  # K15.FR.13
+
+
+async def test_a_car_at_an_evse_that_nobody_knows_costs_the_worker_nothing(
+    stage: Stage, version_2x: str
+) -> None:
+    """Its transaction is booked where the station says; its needs cannot be served, ever."""
+    station = await stage.raw(version_2x)
+    await station.begin(await stage.new_token(), evse_no=9)
+    needs = {"requestedEnergyTransfer": "DC"}
+    told = Message("NotifyEVChargingNeeds", {"evseId": 9, "chargingNeeds": needs})
+    assert await station.say(told) == {"status": "Processing"}
+    await stage.work()
+    assert "SetChargingProfile" not in [action for action, _ in station.asked]
+    async with stage.database.read() as connection:
+        failing = await connection.execute(
+            text("SELECT * FROM outbox WHERE attempts > 0 AND handled_at IS NULL")
+        )
+        assert failing.all() == []
 
 
 async def test_limits_of_others_count_until_they_are_cleared(stage: Stage, version_2x: str) -> None:

@@ -9,6 +9,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.protocol import State
 
+UNREAD_MAX_BYTES = 1 << 20
+"""What a station may leave unread and go on pinging; its messages are stopped long before."""
+
 
 class StationSocket(ServerConnection):
     """A server connection that can hand over whole messages at once, and knows its last sign.
@@ -37,6 +40,9 @@ class StationSocket(ServerConnection):
                     return
             self.direct = None
         super().process_event(event)
+        # The library answers each ping at once, whether anybody reads that or not.
+        if self.paused and self.transport.get_write_buffer_size() > UNREAD_MAX_BYTES:
+            self.transport.abort()
 
     def send_at_once(self, text: str) -> None:
         """Send a whole text without waiting; what a closing socket no longer takes is dropped.

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
-from chargehub.kit.errors import ChargeHubError
+from chargehub.kit.errors import ChargeHubError, NotFound
 from chargehub.smart_charging.capabilities import Seen, compare
 from chargehub.smart_charging.composite import (
     CompositePeriod,
@@ -202,9 +202,14 @@ class Comparison:
                 return
             station = await find_station_in_service(connection, identity)
             limits = await read_limits_of(connection, station_id)
-            ground = await self._ground(
-                connection, station, evse_no, NEEDS_SPAN_S, unit_for(limits)
-            )
+            try:
+                ground = await self._ground(
+                    connection, station, evse_no, NEEDS_SPAN_S, unit_for(limits)
+                )
+            except NotFound:
+                # What a station says is booked, on an EVSE that it was not commissioned with too.
+                log.warning("ev_needs_of_unknown_evse", station_id=identity, evse_no=evse_no)
+                return
         own = [held for held in ground.held if held.transaction_id == opened.id]
         level = max((held.profile.stack_level for held in own), default=0)
         wanted = ProfileWanted(
