@@ -1,7 +1,7 @@
 """The listener, its connections and translators on a real port, without a database behind them.
 
 The fakes are what stands for the database: who is known (`KnownStations`) and what becomes of a
-report (`PromptIntake`). The same conversations run against a whole hub too (`test_fuzz_hub.py`).
+report (`PromptCommitter`). The same conversations run against a whole hub too (`test_fuzz_hub.py`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Collection, Iterator, MutableMapping
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Hashable, Iterator, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +29,13 @@ from chargehub.gateway.translators import TRANSLATORS
 from chargehub.kit.clock import ClockPair, HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.events import EventBus
+from chargehub.kit.group_commit import (
+    BatchHandler,
+    ConnectionSource,
+    Decided,
+    Fence,
+    GroupCommitter,
+)
 from chargehub.smart_charging.composite import Supply
 from chargehub.smart_charging.reports import EvNeedsReported, EvScheduleReported, NeedsStatus
 from chargehub.stations.admission import Admission
@@ -86,32 +93,34 @@ def registration_of(station_id: int) -> RegistrationStatus:
 
 
 @dataclass
-class PromptIntake:
+class PromptCommitter(GroupCommitter):
     """Takes reports as the group commit does: one of a station a batch, answered a turn later.
 
-    It keeps nothing. What it refuses is what the hub has no handler for.
+    It keeps nothing and decides nothing: its replies go through all words that there are.
     """
 
-    frame_log: FrameLog
-    known: Collection[type] = field(
-        default_factory=lambda: report_handlers(Book(), EventBus(), cast(Supply, None), 60).keys()
-    )
     reports: int = 0
     _kept: list[Any] | None = None
-    _waiting: deque[tuple[int, Any, Any]] = field(default_factory=deque)
+    _handed_in: list[tuple[Any, Any, Decided]] = field(default_factory=list)
     _epochs: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _committing: bool = False
 
-    def hand_in(self, station_id: int, _epoch: int, report: Any, decided: Any) -> None:
-        assert type(report) in self.known
-        self._waiting.append((station_id, report, decided))
+    def hand_in(
+        self,
+        key: Hashable,
+        _fence: int | None,
+        _handler: BatchHandler[Any, Any, Any],
+        report: Any,
+        decided: Decided,
+    ) -> None:
+        self._handed_in.append((key, report, decided))
         self.flush()
 
     def flush(self) -> None:
         """Commit soon what waits, if only of the frame log."""
         if not self._committing:
             self._committing = True
-            asyncio.get_running_loop().call_soon(self._commit)
+            asyncio.get_running_loop().call_soon(self._commit_at_once)
 
     @contextmanager
     def keeping(self) -> Iterator[list[Any]]:
@@ -121,22 +130,11 @@ class PromptIntake:
         yield kept
         self._kept = None
 
-    def submit(self, station_id: int, epoch: int, report: Any) -> asyncio.Future[Any]:
-        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.hand_in(station_id, epoch, report, lambda reply, _error: done.set_result(reply))
-        return done
-
-    async def connect(self, report: Connected) -> ConnectionGranted:
-        await asyncio.sleep(0)
-        return ConnectionGranted(next(self._epochs), registration_of(report.station_id))
-
-    async def disconnect(self, _station_id: int, _epoch: int, _now: datetime) -> None:
-        await asyncio.sleep(0)
-
-    def _commit(self) -> None:
+    def _commit_at_once(self) -> None:
         self._committing = False
-        batch, self._waiting = self._waiting, deque()
-        for row in self.frame_log.take():
+        batch, self._handed_in = self._handed_in, []
+        assert self.side_rows is not None
+        for row in self.side_rows.take():
             assert "\0" not in row[-1]
         for station_id, report, decided in batch:
             self.reports += 1
@@ -145,20 +143,22 @@ class PromptIntake:
             decided(self._reply(station_id, report), None)
 
     def _reply(self, station_id: int, report: Any) -> Any:
+        reply: Any = None
         match report:
+            case Connected():
+                reply = ConnectionGranted(next(self._epochs), registration_of(station_id))
             case BootReported():
-                return BootReply(registration_of(station_id), 60)
+                reply = BootReply(registration_of(station_id), 60)
             case AuthorizeRequested():
-                return self._authorization()
+                reply = self._authorization()
             case TransactionReported():
                 decided = self._authorization() if report.id_token else None
-                return TransactionReply(self.reports % (2**31 - 1) + 1, decided)
+                reply = TransactionReply(self.reports % (2**31 - 1) + 1, decided)
             case EvNeedsReported():
-                return NeedsStatus.PROCESSING
+                reply = NeedsStatus.PROCESSING
             case EvScheduleReported():
-                return True
-            case _:
-                return None
+                reply = True
+        return reply
 
     def _authorization(self) -> Authorization:
         statuses = tuple(AuthorizationStatus)
@@ -220,7 +220,7 @@ def alarms() -> Iterator[Alarms]:
 class Stage:
     listener: Listener
     connections: Connections
-    intake: PromptIntake
+    committer: PromptCommitter
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -243,14 +243,17 @@ async def open_stage(tls: TlsOptions | None = None, **limits: Any) -> AsyncItera
     seconds = NOW.timestamp()
     clock = HubClock(ClockPair(seconds, seconds, 1))
     frame_log = FrameLog(text_max=16_384, waiting_max_bytes=8 << 20)
-    intake = PromptIntake(frame_log)
+    committer = PromptCommitter(
+        cast(ConnectionSource, None), cast(Fence, None), side_rows=frame_log
+    )
+    handlers = report_handlers(Book(), EventBus(), cast(Supply, None), 60)
     connections = Connections(call_timeout_s=20.0)
     listener = Listener(
         "127.0.0.1",
         0,
         "/ocpp",
         KnownStations(cast(Database, None), clock, KEY),
-        cast(Intake, intake),
+        Intake(committer, handlers),
         connections,
         clock,
         TRANSLATORS,
@@ -258,10 +261,10 @@ async def open_stage(tls: TlsOptions | None = None, **limits: Any) -> AsyncItera
         frame_log,
         tls,
     )
-    frame_log.start(intake)
+    frame_log.start(committer)
     await listener.start()
     try:
-        yield Stage(listener, connections, intake)
+        yield Stage(listener, connections, committer)
     finally:
         await listener.stop()
         await frame_log.stop()

@@ -183,7 +183,7 @@ async def test_nothing_is_left_of_a_frame(stage: Stage) -> None:
         await left_of_a_frame("warm-up")
         assert await left_of_a_frame("measured") < BYTES_A_FRAME
         # Were each report kept, say in a memory of what has been seen, that would fail.
-        with stage.intake.keeping() as kept:
+        with stage.committer.keeping() as kept:
             assert await left_of_a_frame("leaking") > 2 * BYTES_A_FRAME
         assert kept
     finally:

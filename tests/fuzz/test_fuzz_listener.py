@@ -11,7 +11,7 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from random import Random
 
 import psutil
@@ -51,6 +51,11 @@ async def stage(
         yield opened
 
 
+def left(stage: Stage) -> tuple[int, int, int]:
+    """Return how many connections, tasks and file descriptors there are."""
+    return len(stage.connections), len(asyncio.all_tasks()), psutil.Process().num_fds()
+
+
 @asynccontextmanager
 async def served_all_the_time(stage: Stage) -> AsyncIterator[None]:
     """Have a healthy station served meanwhile, and nothing left behind by others."""
@@ -68,16 +73,16 @@ async def served_all_the_time(stage: Stage) -> AsyncIterator[None]:
             await asyncio.sleep(0.005)
 
     going = asyncio.create_task(go_on())
-    process = psutil.Process()
     try:
         await eventually(lambda: beats > 0)
-        tasks, sockets = len(asyncio.all_tasks()), process.num_fds()
+        least = left(stage)
         yield
         before = beats
         await eventually(lambda: beats > before or going.done())
-        await eventually(lambda: len(stage.connections) == 1)
-        await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
-        await eventually(lambda: process.num_fds() <= sockets)
+        with suppress(TimeoutError):
+            await eventually(lambda: left(stage) <= least)
+        names = [task.get_name() for task in asyncio.all_tasks()]
+        assert left(stage) <= least, names
     finally:
         going.cancel()
         (end,) = await asyncio.gather(going, return_exceptions=True)
