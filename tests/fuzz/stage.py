@@ -158,6 +158,8 @@ class PromptCommitter(GroupCommitter):
                 reply = NeedsStatus.PROCESSING
             case EvScheduleReported():
                 reply = True
+            case _:
+                pass
         return reply
 
     def _authorization(self) -> Authorization:

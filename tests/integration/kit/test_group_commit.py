@@ -189,8 +189,6 @@ async def test_stopping_commits_what_waits(notes: Database) -> None:
         ("text", ["plain", None, "", "NULL", 'a"b', "a\\b", "{x,y}", "两 words", "a\nb", "'"]),
         ("timestamptz", [datetime(2026, 1, 1, 1, 2, 3, 456789, tzinfo=UTC), None]),
         ("boolean", [True, None, False]),
-        ("integer", [Flag.SIGNED, None, 3]),
-        ("integer", [Flag.SIGNED, Flag.NONE]),
     ],
 )
 async def test_a_column_arrives_as_it_was(
