@@ -389,3 +389,22 @@ async def test_the_late_stop_of_a_station_wins_over_an_operators_close(
     await stage.settle()
     row = await stage.the_transaction(station.identity)
     assert (row.state, row.energy_wh, row.end_register_wh) == ("Ended", 1_000, 6_000)
+
+
+async def test_what_its_station_knows_no_more_can_be_closed_though_it_is_online(
+    stage: Stage, version: str
+) -> None:
+    station, elsewhere = await stage.raw(version), await stage.raw(version)
+    session = await station.begin(await stage.new_token(), 5_000)
+    number = (await stage.the_transaction(station.identity)).id
+    close = stage.hub.orphans.close_by_operator
+    for action in ("RemoteStopTransaction", "RequestStopTransaction"):
+        station.answers[action] = {"status": "Rejected"}
+    with pytest.raises(StationStillOnline):
+        await close(station.station_id, number, "wang.fang")
+    _, answer = await stage.hub.remote.request_stop(number, "wang.fang")
+    assert answer.status == "Rejected"
+    await close(station.station_id, number, "wang.fang")
+    row = await stage.the_transaction(station.identity)
+    assert (row.state, row.energy_wh, flags_of(row)) == ("Ended", 0, CLOSED)
+    assert (await elsewhere.authorize(session.token)).status == "Accepted"

@@ -199,7 +199,10 @@ async def stop_transaction(
 async def close_transaction(
     transaction_id: TransactionId, principal: Operator, database: Db, orphans: Orphans
 ) -> views.TransactionDetail:
-    """Close a transaction whose station is offline or gone; its own later word still wins."""
+    """Close a transaction whose station is offline or gone, or has refused to stop it.
+
+    The station's own later word still wins.
+    """
     async with database.read() as connection:
         row = await find_transaction(connection, transaction_id)
     await orphans.close_by_operator(row.station_id, transaction_id, principal.login)

@@ -26,7 +26,7 @@ from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import BatchStatement, Decision, GroupCommitter, Item, Writes
 from chargehub.stations.commands import StationLink
 from chargehub.stations.reports import BootReported, ConnectorStatus, StatusReported
-from chargehub.stations.store import charging_stations
+from chargehub.stations.store import charging_stations, station_commands
 from chargehub.telemetry.readings import Flag
 from chargehub.transactions.book import Book, OpenTransaction
 from chargehub.transactions.events import TransactionEnded
@@ -60,7 +60,7 @@ class TransactionNotActive(Conflict):
 
 
 class StationStillOnline(Conflict):
-    """The transaction's station is online: ask it to stop instead."""
+    """The transaction's station is online: ask it to stop; if it refuses, ask for this again."""
 
     code = "station-online"
 
@@ -225,14 +225,26 @@ class OrphanPolicy:
             await self._close(int(subject), number)
 
     async def close_by_operator(self, station_id: int, transaction_id: int, actor: str) -> None:
-        """Close a transaction whose station cannot be asked to.
+        """Close a transaction whose station cannot be asked to, or was asked and refused.
 
         Raises StationStillOnline, and TransactionNotActive.
         """
-        if station_id in self.link.online_ids():
+        online = station_id in self.link.online_ids()
+        if online and not await self._was_denied(station_id, transaction_id):
             raise StationStillOnline
         if not await self._close(station_id, transaction_id, actor=actor):
             raise TransactionNotActive
+
+    async def _was_denied(self, station_id: int, transaction_id: int) -> bool:
+        """Tell whether the station refused to end it: some do not know it any more."""
+        refusal = select(station_commands.c.id).where(
+            station_commands.c.station_id == station_id,
+            station_commands.c.transaction_id == transaction_id,
+            station_commands.c.remote_start_id.is_(None),
+            station_commands.c.status == "Rejected",
+        )
+        async with self.database.read() as connection:
+            return (await connection.execute(refusal.limit(1))).first() is not None
 
     async def _close(
         self,

@@ -273,7 +273,7 @@ async def test_remote_stop_needs_an_active_transaction(hub: RunningApi) -> None:
 
 async def test_an_operator_closes_what_a_station_that_is_gone_left_open(hub: RunningApi) -> None:
     problem_of(await hub.operator.post("/transactions/99/close"), 404, "not-found")
-    problem_of(await hub.operator.post("/transactions/4/close"), 409, "station-online")
+    problem_of(await hub.operator.post("/transactions/10/close"), 409, "station-online")
     station_id = await hub.station_id("cs1")
     hub.link.online.discard(station_id)
     problem_of(await hub.operator.post("/transactions/4/close"), 409, "transaction-not-active")
