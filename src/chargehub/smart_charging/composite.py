@@ -1,7 +1,8 @@
 """Our own composite schedule: what installed profiles come to, moment by moment. Pure.
 
 It is the minimum over the purposes of the highest stack level that says something at that moment
-(16 3.13.2/3, K01.FR.17, K08.FR.04). Why as it is: docs/decisions, "One composite schedule".
+(16 3.13.2/3, K01.FR.17, K08.FR.04). Where it is not known which profiles a station holds, it is the
+most, or the least, that they may come to. Why as it is: docs/decisions, "One composite schedule".
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from itertools import chain
 
 from chargehub.stations.profiles import (
@@ -52,6 +54,17 @@ class InForce:
 
     evse_no: int
     profile: ChargingProfile
+    certain: bool = True
+    """False: the station may hold it or not. Of several with one id it holds one (K01.FR.05)."""
+
+
+class Bound(Enum):
+    """Which limit is asked for where several are possible."""
+
+    MOST = "most"
+    """What may be drawn at most; no limit where the station may have none."""
+    LEAST = "least"
+    """What keeps every limit that may be in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +98,7 @@ class Question:
     supply: Supply
     began_at: Mapping[int, datetime]
     """By EVSE with a transaction: when it began. Relative schedules begin then (K01.FR.42)."""
+    bound: Bound = Bound.MOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,46 +153,60 @@ class _Voice:
             at += self.every
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The profiles of one id, of which the station holds one."""
+
+    voices: tuple[_Voice, ...]
+    sure: bool
+    """False: it may hold none of them."""
+    top: tuple[int, bool]
+
+
 _Place = tuple[ProfilePurpose, int]
-_Voices = dict[_Place, list[_Voice]]
+_Choices = dict[_Place, list[_Choice]]
+_SILENT = (-1, False)
+"""Below every rank."""
 
 
 def composite_of_evse(
     profiles: Sequence[InForce], evse_no: int, question: Question
 ) -> CompositeSchedule:
     """Return what one EVSE may draw, whether or not a transaction goes on there (K08.FR.06)."""
-    voices = _voices(profiles, [evse_no], question)
+    choices = _choices(profiles, [evse_no], question)
 
     def limit(at: int) -> _Limit | None:
-        return _least([_whole_limit(voices, at), _own_limit(voices, evse_no, at)])
+        whole = _whole_limit(choices, at, question.bound)
+        return _least([whole, _own_limit(choices, evse_no, at, question.bound)])
 
-    return _composite(voices, question, limit)
+    return _composite(choices, question, limit)
 
 
 def composite_of_station(
     profiles: Sequence[InForce], evse_nos: Sequence[int], question: Question
 ) -> CompositeSchedule:
     """Return what all EVSEs together may draw (K08.FR.03): no more than each for itself."""
-    voices = _voices(profiles, evse_nos, question)
+    choices = _choices(profiles, evse_nos, question)
 
     def limit(at: int) -> _Limit | None:
-        whole = _whole_limit(voices, at)
-        each = [_own_limit(voices, number, at) for number in evse_nos]
+        whole = _whole_limit(choices, at, question.bound)
+        each = [_own_limit(choices, number, at, question.bound) for number in evse_nos]
         known = [one for one in each if one is not None]
         if not known or len(known) < len(each):
             return whole
         ids = tuple(dict.fromkeys(number for one in known for number in one.by))
         return _least([whole, _Limit(sum(one.power_w for one in known), ids)])
 
-    return _composite(voices, question, limit)
+    return _composite(choices, question, limit)
 
 
-def _composite(voices: _Voices, question: Question, limit: _LimitAt) -> CompositeSchedule:
+def _composite(choices: _Choices, question: Question, limit: _LimitAt) -> CompositeSchedule:
     begin = _seconds(question.starts_at)
     end = begin + question.duration_s
     turns = {begin}
-    for voice in chain.from_iterable(voices.values()):
-        turns.update(turn for turn in voice.turns(begin, end) if begin < turn < end)
+    for choice in chain.from_iterable(choices.values()):
+        for voice in choice.voices:
+            turns.update(turn for turn in voice.turns(begin, end) if begin < turn < end)
     periods: list[CompositePeriod] = []
     for turn in sorted(turns):
         found = limit(turn)
@@ -189,50 +217,82 @@ def _composite(voices: _Voices, question: Question, limit: _LimitAt) -> Composit
     return CompositeSchedule(question.starts_at, question.duration_s, question.unit, tuple(periods))
 
 
-def _own_limit(voices: _Voices, evse_no: int, at: int) -> _Limit | None:
+def _own_limit(choices: _Choices, evse_no: int, at: int, bound: Bound) -> _Limit | None:
     """Return an EVSE's own limit; TxProfile replaces TxDefaultProfile while it says one."""
-    transaction = _highest(voices, (ProfilePurpose.TX, evse_no), at) or _highest(
-        voices, (ProfilePurpose.TX_DEFAULT, evse_no), at
-    )
-    return _least([transaction, _highest(voices, (ProfilePurpose.EXTERNAL, evse_no), at)])
+    said, silent = _possible(choices, (ProfilePurpose.TX, evse_no), at)
+    if silent:
+        defaults, silent = _possible(choices, (ProfilePurpose.TX_DEFAULT, evse_no), at)
+        said += defaults
+    return _least([_bound(said, silent, bound), _external(choices, evse_no, at)])
 
 
-def _whole_limit(voices: _Voices, at: int) -> _Limit | None:
+def _whole_limit(choices: _Choices, at: int, bound: Bound) -> _Limit | None:
     """Return the limit of the whole station, which binds each EVSE too."""
-    return _least(
-        [
-            _highest(voices, (ProfilePurpose.STATION_MAX, 0), at),
-            _highest(voices, (ProfilePurpose.EXTERNAL, 0), at),
-        ]
-    )
+    said, silent = _possible(choices, (ProfilePurpose.STATION_MAX, 0), at)
+    return _least([_bound(said, silent, bound), _external(choices, 0, at)])
 
 
-def _highest(voices: _Voices, place: _Place, at: int) -> _Limit | None:
-    """Return the limit of the highest rank that says one at this moment."""
-    best: tuple[tuple[int, bool], _Limit] | None = None
-    for voice in voices.get(place, ()):
-        if best is not None and voice.rank < best[0]:
+def _external(choices: _Choices, evse_no: int, at: int) -> _Limit | None:
+    """Return what others allow: of the same level each of their limits holds."""
+    said, _ = _possible(choices, (ProfilePurpose.EXTERNAL, evse_no), at)
+    return _least(said)
+
+
+def _possible(choices: _Choices, place: _Place, at: int) -> tuple[list[_Limit], bool]:
+    """Return each limit that the highest rank may say now, and whether it may be that none does."""
+    highest = _SILENT
+    said: list[tuple[tuple[int, bool], _Limit]] = []
+    for choice in choices.get(place, ()):
+        if choice.top < highest:
             break
-        power_w = voice.power_at(at)
-        # Of the same rank the lower limit counts: which of them the station took is not known.
-        if power_w is not None and (best is None or power_w < best[1].power_w):
-            best = (voice.rank, _Limit(power_w, (voice.id,)))
-    return None if best is None else best[1]
+        lowest = choice.top if choice.sure else _SILENT
+        for voice in choice.voices:
+            power_w = voice.power_at(at)
+            if power_w is not None:
+                said.append((voice.rank, _Limit(power_w, (voice.id,))))
+            lowest = min(lowest, _SILENT if power_w is None else voice.rank)
+        highest = max(highest, lowest)
+    # Whatever the station holds, something of this rank speaks: all below it is silenced. On a
+    # tie any may count, as which of them the station took is not known.
+    return [limit for rank, limit in said if rank >= highest], highest == _SILENT
 
 
-def _voices(profiles: Sequence[InForce], evse_nos: Sequence[int], question: Question) -> _Voices:
-    """Return all voices by purpose and EVSE, highest rank first."""
-    found: _Voices = {}
-    for held in profiles:
-        everywhere = held.evse_no == 0 and held.profile.purpose is ProfilePurpose.TX_DEFAULT
+def _bound(said: Sequence[_Limit], silent: bool, bound: Bound) -> _Limit | None:
+    if bound is Bound.LEAST:
+        return _least(said)
+    return None if silent else max(said, key=lambda limit: limit.power_w)
+
+
+def _choices(profiles: Sequence[InForce], evse_nos: Sequence[int], question: Question) -> _Choices:
+    """Return what a station chooses from by purpose and EVSE, highest rank first."""
+    places: dict[int, set[_Place]] = {}
+    found: dict[_Place, dict[tuple[int, int], list[tuple[_Voice, bool]]]] = {}
+    for number, held in enumerate(profiles):
+        purpose, evse_no = held.profile.purpose, held.evse_no
+        places.setdefault(held.profile.id, set()).add((purpose, evse_no))
+        everywhere = evse_no == 0 and purpose is ProfilePurpose.TX_DEFAULT
+        # Limits of others have no id, and all of them hold.
+        key = (held.profile.id, number if purpose is ProfilePurpose.EXTERNAL else 0)
         # K01.FR.14: the station's default counts at every EVSE.
-        for evse_no in evse_nos if everywhere else [held.evse_no]:
-            voice = _voice(held.profile, evse_no, question, own=not everywhere)
+        for place in evse_nos if everywhere else [evse_no]:
+            voice = _voice(held.profile, place, question, own=not everywhere)
             if voice is not None:
-                found.setdefault((held.profile.purpose, evse_no), []).append(voice)
-    for voices in found.values():
-        voices.sort(key=lambda voice: voice.rank, reverse=True)
-    return found
+                same = found.setdefault((purpose, place), {}).setdefault(key, [])
+                same.append((voice, held.certain))
+    choices: _Choices = {}
+    for at, by_id in found.items():
+        choices[at] = [
+            _Choice(
+                tuple(voice for voice, _ in same),
+                # Where one of them is at another place, the station may hold that one.
+                any(certain for _, certain in same)
+                and (at[0] is ProfilePurpose.EXTERNAL or len(places[profile_id]) == 1),
+                max(voice.rank for voice, _ in same),
+            )
+            for (profile_id, _), same in by_id.items()
+        ]
+        choices[at].sort(key=lambda choice: choice.top, reverse=True)
+    return choices
 
 
 def _voice(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise, product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chargehub.smart_charging.composite import (
+    Bound,
     CompositeSchedule,
     InForce,
     Question,
@@ -38,8 +40,9 @@ def question(
     *,
     starts_at: datetime = NOON,
     began_at: dict[int, datetime] | None = None,
+    bound: Bound = Bound.MOST,
 ) -> Question:
-    return Question(starts_at, duration_s, unit, SUPPLY, began_at or {})
+    return Question(starts_at, duration_s, unit, SUPPLY, began_at or {}, bound)
 
 
 def steps(composite: CompositeSchedule) -> list[tuple[int, float | None]]:
@@ -145,6 +148,60 @@ def test_statement_84_the_station_as_a_whole_is_its_maximum_or_the_sum_of_its_ev
     assert steps(composite_of_station(held, [1, 2], question())) == [(0, 100_000.0)]
 
 
+# --- What is not certain --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("held", "most", "least"),
+    [
+        # K01.FR.05: the station has the old one or the one that was to replace it.
+        (
+            [
+                InForce(1, profile(DEFAULT, 60_000.0, number=5)),
+                InForce(1, profile(DEFAULT, 10_000.0, number=5), certain=False),
+            ],
+            60_000.0,
+            10_000.0,
+        ),
+        # The first of its place: perhaps it is not there at all.
+        ([InForce(1, profile(DEFAULT, 10_000.0), certain=False)], None, 10_000.0),
+        # A TxProfile in doubt leaves the default in doubt too.
+        (
+            [
+                InForce(1, profile(DEFAULT, 15_000.0)),
+                InForce(1, profile(TX, 80_000.0, number=2), certain=False),
+            ],
+            80_000.0,
+            15_000.0,
+        ),
+        (
+            [
+                InForce(1, profile(DEFAULT, 15_000.0)),
+                InForce(1, profile(DEFAULT, 40_000.0, number=2, level=1), certain=False),
+                InForce(1, profile(DEFAULT, 70_000.0, number=3, level=2)),
+                InForce(1, profile(DEFAULT, 90_000.0, number=4, level=3), certain=False),
+            ],
+            90_000.0,
+            70_000.0,
+        ),
+        # Two ids of one rank: a station that replaces silently has one of them (16 3.13.2).
+        (
+            [
+                InForce(1, profile(DEFAULT, 60_000.0, number=1)),
+                InForce(1, profile(DEFAULT, 10_000.0, number=2)),
+            ],
+            60_000.0,
+            10_000.0,
+        ),
+    ],
+)
+def test_statement_84_what_is_not_certain_counts_at_its_worst(
+    held: list[InForce], most: float | None, least: float
+) -> None:
+    assert steps(composite_of_evse(held, 1, question())) == [(0, most)]
+    assert steps(composite_of_evse(held, 1, question(bound=Bound.LEAST))) == [(0, least)]
+
+
 # --- The oracle -----------------------------------------------------------------------------------
 
 WINDOW_S = 400
@@ -169,7 +226,11 @@ def some_schedules(draw: st.DrawFn, kind: ProfileKind) -> ChargingSchedule:
 
 @st.composite
 def some_profiles(draw: st.DrawFn) -> InForce:
-    purpose = draw(st.sampled_from(ProfilePurpose))
+    return draw(some_profiles_of(draw(st.sampled_from(ProfilePurpose))))
+
+
+@st.composite
+def some_profiles_of(draw: st.DrawFn, purpose: ProfilePurpose) -> InForce:
     kinds = [kind for kind in ProfileKind if purpose not in {MAX, EXTERNAL} or kind != "Relative"]
     kind = draw(st.sampled_from(kinds))
     recurring = kind is ProfileKind.RECURRING
@@ -230,7 +291,8 @@ def oracle_top(
     if not speaking:
         return None
     best = max((level, its) for level, its, _ in speaking)
-    return min(said for level, its, said in speaking if (level, its) == best)
+    choose = min if purpose is EXTERNAL else max
+    return choose(said for level, its, said in speaking if (level, its) == best)
 
 
 def oracle_own(held: list[InForce], evse_no: int, now: datetime, asked: Question) -> float | None:
@@ -255,7 +317,10 @@ def assert_same(found: float | None, expected: float | None, second: int) -> Non
         assert expected - 0.1 - 1e-6 <= found <= expected + 1e-6, second
 
 
-@given(st.lists(some_profiles(), max_size=6), st.sampled_from([1, 2]), st.none() | NEAR)
+SEVERAL = st.lists(some_profiles(), max_size=6, unique_by=lambda held: held.profile.id)
+
+
+@given(SEVERAL, st.sampled_from([1, 2]), st.none() | NEAR)
 def test_statement_84_every_second_is_as_the_oracle_says(
     held: list[InForce], evse_no: int, began_at: datetime | None
 ) -> None:
@@ -274,7 +339,7 @@ def test_statement_84_every_second_is_as_the_oracle_says(
         assert_same(composite.limit_at(second), expected, second)
 
 
-@given(st.lists(some_profiles(), max_size=6))
+@given(SEVERAL)
 def test_statement_84_the_station_too_is_as_the_oracle_says(held: list[InForce]) -> None:
     asked = question(WINDOW_S)
     composite = composite_of_station(held, [1, 2], asked)
@@ -285,6 +350,51 @@ def test_statement_84_the_station_too_is_as_the_oracle_says(held: list[InForce])
         total = sum(known) if len(known) == 2 else None
         expected = oracle_least([oracle_whole(held, now, asked), total])
         assert_same(composite.limit_at(second), expected, second)
+
+
+@st.composite
+def some_in_doubt(draw: st.DrawFn) -> list[InForce]:
+    """Profiles of up to three ids, some in doubt, up to two with one id at its one place."""
+    held: list[InForce] = []
+    for number in range(1, draw(st.integers(1, 3)) + 1):
+        first = draw(some_profiles())
+        same = [first]
+        if first.profile.purpose is not EXTERNAL and draw(st.booleans()):
+            second = draw(some_profiles_of(first.profile.purpose))
+            same.append(replace(second, evse_no=first.evse_no))
+        for one in same:
+            certain = first.profile.purpose is EXTERNAL or draw(st.booleans())
+            held.append(InForce(one.evse_no, replace(one.profile, id=number), certain=certain))
+    return held
+
+
+def worlds(held: list[InForce]) -> list[list[InForce]]:
+    """Return everything that the station may hold: of each id one, or none if none is certain."""
+    options: list[list[InForce | None]] = []
+    for _, group in groupby(held, key=lambda one: one.profile.id):
+        same = list(group)
+        some: list[InForce | None] = [replace(one, certain=True) for one in same]
+        options.append(some if any(one.certain for one in same) else [*some, None])
+    return [[one for one in world if one is not None] for world in product(*options)]
+
+
+@given(some_in_doubt(), st.none() | NEAR)
+def test_statement_84_in_doubt_it_is_the_most_and_the_least_of_all_that_may_be(
+    held: list[InForce], began_at: datetime | None
+) -> None:
+    began = {} if began_at is None else {1: min(began_at, NOON)}
+    most, least = (question(WINDOW_S, began_at=began, bound=bound) for bound in Bound)
+    every = worlds(held)
+    at_most = [composite_of_evse(world, 1, most) for world in every]
+    at_least = [composite_of_evse(world, 1, least) for world in every]
+    found_most, found_least = (composite_of_evse(held, 1, asked) for asked in (most, least))
+    for second in range(0, WINDOW_S, 7):
+        limits = [composite.limit_at(second) for composite in at_most]
+        known = [limit for limit in limits if limit is not None]
+        highest = max(known) if len(known) == len(limits) else None
+        assert found_most.limit_at(second) == highest
+        lowest = oracle_least([composite.limit_at(second) for composite in at_least])
+        assert found_least.limit_at(second) == lowest
 
 
 def test_statement_84_times_with_fractions_count_from_their_second() -> None:
