@@ -425,6 +425,7 @@ def upgrade() -> None:
         sa.Column("schedule", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("schedule_told_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("within_limits", sa.Boolean(), nullable=True),
+        sa.Column("renewed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["station_id"],
             ["charging_stations.id"],
@@ -455,7 +456,6 @@ def upgrade() -> None:
         sa.Column("grid_critical", sa.Boolean(), nullable=False),
         sa.Column("schedules", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("cleared_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["station_id"],
             ["charging_stations.id"],

@@ -92,18 +92,8 @@ def _encode_clear(command: ClearChargingProfile) -> Request:
 
 
 def _encode_get(command: GetChargingProfiles) -> Request:
-    criteria: Payload = {}
-    if command.profile_ids:  # K09.FR.03: ids need no other criterion.
-        criteria["chargingProfileId"] = list(command.profile_ids)
-    else:
-        if command.purpose is not None:
-            criteria["chargingProfilePurpose"] = command.purpose.value
-        if command.stack_level is not None:
-            criteria["stackLevel"] = command.stack_level
-        # K09.FR.03: a criterion must be there; every source is one that leaves nothing out.
-        sources = command.sources or (() if criteria else tuple(LimitSource))
-        if sources:
-            criteria["chargingLimitSource"] = [source.value for source in sources]
+    # K09.FR.03: a criterion must be there; every source is one that leaves nothing out.
+    criteria = {"chargingLimitSource": [source.value for source in LimitSource]}
     payload: Payload = {"requestId": command.request_id, "chargingProfile": criteria}
     if command.evse_no is not None:
         payload["evseId"] = command.evse_no

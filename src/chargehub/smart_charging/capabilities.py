@@ -18,6 +18,8 @@ REFUSALS = 3
 """A purpose, unit and level refused that often and never accepted is not tried again unasked."""
 TOLERANCE = 0.02
 """A station may round: its limit counts as ours up to this share above it."""
+GRACE_S = 2
+"""By so much a station's limit may begin or end apart from ours: it too counts in whole seconds."""
 
 
 class ProfileNotObeyed(Conflict):
@@ -90,16 +92,26 @@ def compare(ours: CompositeSchedule, theirs: CompositeSchedule, rating_w: float)
     """Say whether a station's own composite schedule keeps to ours; None: there is nothing to keep.
 
     Both in W. It may be lower: stations have limits of their own. `rating_w` is what the station
-    can give at most, so a limit above it says nothing.
+    can give at most, so a limit above it says nothing. Its schedule begins when its clock says so:
+    what lies before its begin or after its end is not compared.
     """
-    turns = sorted({period.start_s for composite in (ours, theirs) for period in composite.periods})
-    limits = [(ours.limit_at(turn), theirs.limit_at(turn)) for turn in turns]
-    binding = [
-        (limit, rating_w if its is None else its)
-        for limit, its in limits
-        if limit is not None and limit < rating_w
-    ]
+    if not theirs.periods:
+        return None
+    begin, end = theirs.periods[0].start_s, theirs.duration_s
+    turns = {period.start_s for composite in (ours, theirs) for period in composite.periods}
+    moments = {turn + after for turn in turns for after in (0, GRACE_S + 1)}
+    binding = []
+    for at in moments:
+        limits = [ours.limit_at(max(0, at + off)) for off in (-GRACE_S, 0, GRACE_S)]
+        known = [limit for limit in limits if limit is not None and limit < rating_w]
+        if begin <= at < end and len(known) == len(limits):
+            its = theirs.limit_at(at)
+            binding.append(exceeds(rating_w if its is None else its, max(known)))
     if not binding:
         return None
-    exceeded = any(its > limit * (1 + TOLERANCE) + 1 for limit, its in binding)
-    return Seen.IGNORED if exceeded else Seen.OBEYED
+    return Seen.IGNORED if any(binding) else Seen.OBEYED
+
+
+def exceeds(power_w: float, limit_w: float) -> bool:
+    """Say whether so much is more than the limit, by more than rounding makes it."""
+    return power_w > limit_w * (1 + TOLERANCE) + 1

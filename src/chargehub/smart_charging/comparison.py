@@ -18,12 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
-from chargehub.kit.errors import ChargeHubError, NotFound
+from chargehub.kit.errors import ChargeHubError
 from chargehub.smart_charging.capabilities import Seen, compare
 from chargehub.smart_charging.composite import (
+    Bound,
     CompositePeriod,
     CompositeSchedule,
-    InForce,
     Question,
     Supply,
     composite_of_evse,
@@ -31,6 +31,7 @@ from chargehub.smart_charging.composite import (
 )
 from chargehub.smart_charging.ledger import observe
 from chargehub.smart_charging.queries import (
+    counting,
     external_profiles,
     read_external_limits,
     read_held,
@@ -39,7 +40,7 @@ from chargehub.smart_charging.queries import (
 )
 from chargehub.smart_charging.rules import Held, StationLimits
 from chargehub.smart_charging.service import ProfileWanted, SmartCharging
-from chargehub.smart_charging.store import whole_second
+from chargehub.smart_charging.store import INSTALLED, whole_second
 from chargehub.stations.commands import CommandAnswer, GetCompositeSchedule
 from chargehub.stations.profiles import (
     ChargingProfile,
@@ -76,7 +77,6 @@ class Compared:
 @dataclass(frozen=True, slots=True)
 class _Ground:
     station: Row[Any]
-    evse_nos: tuple[int, ...]
     rating_w: int
     held: Sequence[Held]
     ours: CompositeSchedule
@@ -126,6 +126,10 @@ class Comparison:
         begin = told.starts_at or ours.starts_at
         ahead = int((whole_second(begin) - whole_second(ours.starts_at)).total_seconds())
         schedule = told.schedule
+        # What it says ends with its duration; before its begin it says nothing either.
+        end = ours.duration_s
+        if schedule.duration_s is not None:
+            end = min(end, ahead + schedule.duration_s)
         periods: dict[int, CompositePeriod] = {}
         for period in schedule.periods:
             limit = period.limit
@@ -133,19 +137,22 @@ class Comparison:
                 None if limit is None else self.supply.watts(limit, schedule.unit, period.phases)
             )
             start_s = max(0, period.start_s + ahead)
-            if start_s < ours.duration_s:
+            if start_s < end:
                 periods[start_s] = CompositePeriod(start_s, power_w)
-        return CompositeSchedule(
-            ours.starts_at, ours.duration_s, RateUnit.W, tuple(periods.values())
-        )
+        return CompositeSchedule(ours.starts_at, max(0, end), RateUnit.W, tuple(periods.values()))
 
     async def _learn(self, ground: _Ground, seen: Seen) -> None:
-        """Count it for the profiles that limit now; those later may still change."""
+        """Count it for the profiles that limit now; those later may still change.
+
+        Nothing is learned from a profile of which it is not certain that the station holds it.
+        """
         by = ground.ours.periods[0].limited_by
+        in_doubt = {held.profile.id for held in ground.held if held.state != INSTALLED}
         now = self.clock.now()
         async with self.database.write() as connection:
             for held in ground.held:
-                if held.profile.id in by and held.profile.purpose is not ProfilePurpose.EXTERNAL:
+                known = held.profile.id in by and held.profile.id not in in_doubt
+                if known and held.profile.purpose is not ProfilePurpose.EXTERNAL:
                     await observe(connection, ground.station, held.profile, seen, now)
 
     async def _ground(
@@ -155,7 +162,11 @@ class Comparison:
         evse_no: int,
         duration_s: int,
         unit: RateUnit,
+        *,
+        bound: Bound = Bound.MOST,
+        leaving_out: str | None = None,
     ) -> _Ground:
+        """Lay out what holds at a place; `leaving_out` whatever this actor has set."""
         now = whole_second(self.clock.now())
         if evse_no:
             rating_w = (await find_evse(connection, station.id, evse_no)).max_power_w
@@ -164,7 +175,7 @@ class Comparison:
         query = select(evses.c.evse_no).where(evses.c.station_id == station.id)
         numbers = tuple(sorted(await connection.scalars(query)))
         held = await read_held(connection, station.id, now)
-        in_force = _in_force(held)
+        in_force = counting(one for one in held if not one.set_by or one.set_by != leaving_out)
         in_force += external_profiles(await read_external_limits(connection, station.id))
         book = self.smart.book
         began_at = {
@@ -172,7 +183,7 @@ class Comparison:
             for opened in book.all_at_station(station.id)
             if opened.evse_no is not None
         }
-        question = Question(now, duration_s, unit, self.supply, began_at)
+        question = Question(now, duration_s, unit, self.supply, began_at, bound)
         # Away from the loop: a thousand periods recurring daily for a week take half a second.
         ours = await asyncio.to_thread(
             lambda: (
@@ -181,7 +192,7 @@ class Comparison:
                 else composite_of_station(in_force, numbers, question)
             )
         )
-        return _Ground(station, numbers, rating_w, held, ours)
+        return _Ground(station, rating_w, held, ours)
 
     async def answer_needs(self, _subject: str, payload: dict[str, Any]) -> None:
         """Send the TxProfile that was promised to a car (K15.FR.07, K16). Repeatable."""
@@ -202,16 +213,22 @@ class Comparison:
                 return
             station = await find_station_in_service(connection, identity)
             limits = await read_limits_of(connection, station_id)
-            try:
-                ground = await self._ground(
-                    connection, station, evse_no, NEEDS_SPAN_S, unit_for(limits)
-                )
-            except NotFound:
-                # What a station says is booked, on an EVSE that it was not commissioned with too.
-                log.warning("ev_needs_of_unknown_evse", station_id=identity, evse_no=evse_no)
-                return
-        own = [held for held in ground.held if held.transaction_id == opened.id]
-        level = max((held.profile.stack_level for held in own), default=0)
+            ground = await self._ground(
+                connection,
+                station,
+                evse_no,
+                NEEDS_SPAN_S,
+                unit_for(limits),
+                bound=Bound.LEAST,
+                leaving_out=REQUESTED_BY,
+            )
+        level = _level_for_needs(
+            [held for held in ground.held if held.transaction_id == opened.id],
+            limits.max_stack_level,
+        )
+        if level is None:
+            log.warning("ev_needs_not_served", station_id=identity, evse_no=evse_no, why="level")
+            return
         wanted = ProfileWanted(
             evse_no,
             self._profile_for(ground, told.max_schedule_tuples, limits, level),
@@ -242,13 +259,15 @@ class Comparison:
         return ChargingProfile(0, level, ProfilePurpose.TX, ProfileKind.ABSOLUTE, (schedule,))
 
 
-def _in_force(held: Sequence[Held]) -> list[InForce]:
-    return [
-        InForce(one.evse_no, one.profile)
-        for one in held
-        # A remote start's profile limits nothing before its transaction is there.
-        if one.profile.purpose is not ProfilePurpose.TX or one.transaction_id is not None
-    ]
+def _level_for_needs(own: Sequence[Held], highest: int | None) -> int | None:
+    """Return the stack level at which a car's needs are answered, above what others have set.
+
+    Theirs stay beneath as limits that the next answer keeps to. None: there is no level left.
+    """
+    others = [held.profile.stack_level for held in own if held.set_by != REQUESTED_BY]
+    before = [held.profile.stack_level for held in own if held.set_by == REQUESTED_BY]
+    level = max([0, *before, *(other + 1 for other in others)])
+    return level if highest is None or level <= highest else None
 
 
 def unit_for(limits: StationLimits) -> RateUnit:

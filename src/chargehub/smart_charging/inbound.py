@@ -1,26 +1,36 @@
 """What stations report about profiles and limits, decided and stored in the group commit's batches.
 
-Pages of a report are only kept here; the last one posts the event on which `service` takes all of
-them over at once. A car's needs are answered here and served there.
+Pages of a report are only kept here; the last one posts the event on which `reconciling` takes all
+of them over at once. A car's needs are answered here and served by `comparison`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 from psycopg import AsyncConnection
+from psycopg.rows import namedtuple_row
+from sqlalchemy import ARRAY, URL, BigInteger, DateTime, bindparam
 
 from chargehub.kit import jobs
 from chargehub.kit.group_commit import BatchHandler, BatchStatement, Decision, Item, Row, Writes
+from chargehub.smart_charging.capabilities import exceeds
 from chargehub.smart_charging.composite import (
+    Bound,
     InForce,
     Question,
     Supply,
     composite_of_evse,
+)
+from chargehub.smart_charging.queries import (
+    all_held,
+    counting,
+    external_profiles,
+    held_of,
 )
 from chargehub.smart_charging.reports import (
     EvNeedsReported,
@@ -30,7 +40,7 @@ from chargehub.smart_charging.reports import (
     NeedsStatus,
     ProfilesReported,
 )
-from chargehub.smart_charging.store import profile_document, profile_of, schedule_document
+from chargehub.smart_charging.store import profile_document, schedule_document
 from chargehub.stations.profiles import (
     ChargingProfile,
     ChargingSchedule,
@@ -46,6 +56,10 @@ PROFILES_REPORTED = "charging_profiles.reported"
 NEEDS_TOLD = "ev_needs.told"
 EV_SCHEDULE_SPAN = timedelta(days=1)
 """How much of a car's schedule is compared with our limits."""
+RENEW_EVERY = timedelta(minutes=5)
+"""A car whose schedule stays above our limits is sent another profile no more often."""
+SOURCES_MAX = 8
+"""Who may limit one EVSE beside us; what further sources say is answered and not kept."""
 
 # Only what answers a request that is still open is kept.
 INSERT_REPORTED = BatchStatement(
@@ -93,26 +107,30 @@ class ProfilesHandler:
 UPSERT_LIMIT = BatchStatement(
     "external_limits.upsert",
     """
-    INSERT INTO external_limits
-        (station_id, evse_no, source, grid_critical, schedules, told_at, cleared_at)
-    SELECT station_id, evse_no, source, grid_critical, schedules::jsonb, told_at, NULL
+    INSERT INTO external_limits (station_id, evse_no, source, grid_critical, schedules, told_at)
+    SELECT u.station_id, u.evse_no, u.source, u.grid_critical, u.schedules::jsonb, u.told_at
     FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::boolean[], %s::text[],
-                %s::timestamptz[])
-         AS u(station_id, evse_no, source, grid_critical, schedules, told_at)
+                %s::timestamptz[], %s::integer[])
+         AS u(station_id, evse_no, source, grid_critical, schedules, told_at, sources_max)
+    WHERE (u.evse_no = 0
+            OR EXISTS (SELECT FROM evses e
+                       WHERE (e.station_id, e.evse_no) = (u.station_id, u.evse_no)))
+        AND (SELECT count(*) FROM external_limits l
+             WHERE (l.station_id, l.evse_no) = (u.station_id, u.evse_no)
+                AND l.source <> u.source) < u.sources_max
     ON CONFLICT (station_id, evse_no, source) DO UPDATE SET
         grid_critical = EXCLUDED.grid_critical, schedules = EXCLUDED.schedules,
-        told_at = EXCLUDED.told_at, cleared_at = NULL
+        told_at = EXCLUDED.told_at
     """,
 )
+"""Not of an EVSE that is not there, nor of ever more sources: a station names them as it likes."""
 
 CLEAR_LIMIT = BatchStatement(
     "external_limits.clear",
     """
-    UPDATE external_limits l SET cleared_at = u.at
-    FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::timestamptz[])
-         AS u(station_id, evse_no, source, at)
+    DELETE FROM external_limits l
+    USING unnest(%s::bigint[], %s::smallint[], %s::text[]) AS u(station_id, evse_no, source)
     WHERE (l.station_id, l.evse_no, l.source) = (u.station_id, u.evse_no, u.source)
-        AND l.cleared_at IS NULL
     """,
 )
 
@@ -137,7 +155,7 @@ class LimitHandler:
         ]
         key = (report.station_id, report.evse_no, report.source)
         told = (report.grid_critical, orjson.dumps(schedules).decode(), report.received_at)
-        writes.add(UPSERT_LIMIT, (*key, *told))
+        writes.add(UPSERT_LIMIT, (*key, *told, SOURCES_MAX))
         return Decision(None)
 
 
@@ -154,8 +172,7 @@ class LimitClearedHandler:
         writes: Writes,
     ) -> Decision[None]:
         report = item.report
-        key = (report.station_id, report.evse_no, report.source)
-        writes.add(CLEAR_LIMIT, (*key, report.received_at))
+        writes.add(CLEAR_LIMIT, (report.station_id, report.evse_no, report.source))
         return Decision(None)
 
 
@@ -164,12 +181,13 @@ UPSERT_NEEDS = BatchStatement(
     """
     INSERT INTO ev_needs (station_id, evse_no, transaction_id, needs, max_schedule_tuples,
         departs_at, told_at, answer)
-    SELECT station_id, evse_no, transaction_id, needs::jsonb, max_schedule_tuples, departs_at,
-        told_at, answer
+    SELECT u.station_id, u.evse_no, u.transaction_id, u.needs::jsonb, u.max_schedule_tuples,
+        u.departs_at, u.told_at, u.answer
     FROM unnest(%s::bigint[], %s::smallint[], %s::bigint[], %s::text[], %s::integer[],
                 %s::timestamptz[], %s::timestamptz[], %s::text[])
          AS u(station_id, evse_no, transaction_id, needs, max_schedule_tuples, departs_at, told_at,
               answer)
+    JOIN evses e ON (e.station_id, e.evse_no) = (u.station_id, u.evse_no)
     ON CONFLICT (station_id, evse_no) DO UPDATE SET
         transaction_id = EXCLUDED.transaction_id, needs = EXCLUDED.needs,
         max_schedule_tuples = EXCLUDED.max_schedule_tuples, departs_at = EXCLUDED.departs_at,
@@ -226,21 +244,35 @@ UPDATE_EV_SCHEDULE = BatchStatement(
     "ev_needs.schedule",
     """
     UPDATE ev_needs n SET schedule = u.schedule::jsonb, schedule_told_at = u.at,
-        within_limits = u.within_limits
-    FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::timestamptz[], %s::boolean[])
-         AS u(station_id, evse_no, schedule, at, within_limits)
+        within_limits = u.within_limits, renewed_at = coalesce(u.renewed_at, n.renewed_at)
+    FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::timestamptz[], %s::boolean[],
+                %s::timestamptz[])
+         AS u(station_id, evse_no, schedule, at, within_limits, renewed_at)
     WHERE (n.station_id, n.evse_no) = (u.station_id, u.evse_no)
     """,
 )
 
-HELD_BY_STATION = """
-    SELECT p.station_id, coalesce(t.evse_no, p.evse_no), coalesce(p.reported, p.document)
-    FROM charging_profiles p
-    LEFT JOIN station_commands c ON c.id = p.command_id
-    LEFT JOIN transactions t ON t.id = coalesce(p.transaction_id, c.transaction_id)
-    WHERE p.station_id = ANY(%s) AND p.closed_at IS NULL
-        AND (p.purpose <> 'TxProfile' OR t.state = 'Active')
+# Written out for the batch's bare connection, so that what is in force is said in one place.
+_HELD = all_held(
+    bindparam("now", type_=DateTime(timezone=True)),
+    bindparam("station_ids", type_=ARRAY(BigInteger)),
+).compile(dialect=URL.create("postgresql+psycopg").get_dialect()())
+HELD, HELD_VALUES = str(_HELD).encode(), _HELD.params
+LIMITS_OF_OTHERS = "SELECT * FROM external_limits WHERE station_id = ANY(%(station_ids)s)"
+RENEWED = """
+    SELECT station_id, evse_no, renewed_at FROM ev_needs
+    WHERE station_id = ANY(%(station_ids)s) AND renewed_at IS NOT NULL
 """
+
+
+@dataclass(slots=True)
+class ScheduleFacts:
+    """What a car's schedule is held against."""
+
+    limits: dict[int, list[InForce]]
+    """By station."""
+    renewed_at: dict[tuple[int, int], datetime]
+    """By station and EVSE."""
 
 
 @dataclass(slots=True, eq=False)
@@ -252,28 +284,48 @@ class EvScheduleHandler:
 
     async def read(
         self, connection: Connection, items: Sequence[Item[EvScheduleReported]]
-    ) -> dict[int, list[InForce]]:
-        ids = [item.report.station_id for item in items]
-        cursor = await connection.execute(HELD_BY_STATION, (ids,))
-        held: dict[int, list[InForce]] = {}
-        for station_id, evse_no, document in await cursor.fetchall():
-            held.setdefault(station_id, []).append(InForce(evse_no, profile_of(document)))
-        return held
+    ) -> ScheduleFacts:
+        values = {
+            "station_ids": [item.report.station_id for item in items],
+            "now": max(item.report.received_at for item in items),
+        }
+        limits: dict[int, list[InForce]] = {}
+        async with connection.cursor(row_factory=namedtuple_row) as cursor:
+            await cursor.execute(HELD, HELD_VALUES | values)
+            held: list[Any] = await cursor.fetchall()
+            await cursor.execute(LIMITS_OF_OTHERS, values)
+            others: list[Any] = await cursor.fetchall()
+            await cursor.execute(RENEWED, values)
+            renewed: list[Any] = await cursor.fetchall()
+        for row in held:
+            limits.setdefault(row.station_id, []).extend(counting([held_of(row)]))
+        for row in others:
+            limits.setdefault(row.station_id, []).extend(external_profiles([row]))
+        renewed_at = {(row.station_id, row.evse_no): row.renewed_at for row in renewed}
+        return ScheduleFacts(limits, renewed_at)
 
     def decide(
         self,
         item: Item[EvScheduleReported],
-        facts: dict[int, list[InForce]],
+        facts: ScheduleFacts,
         writes: Writes,
     ) -> Decision[bool]:
         report = item.report
-        opened = self.book.at_evse(report.station_id, report.evse_no)
-        began_at = {} if opened is None else {report.evse_no: opened.started_at}
-        within = self._within(report, facts.get(report.station_id, []), began_at)
-        document = _json(schedule_document(report.schedule))
         key = (report.station_id, report.evse_no)
-        writes.add(UPDATE_EV_SCHEDULE, (*key, document, report.received_at, within))
-        if not within and opened is not None:
+        opened = self.book.at_evse(*key)
+        began_at = {} if opened is None else {report.evse_no: opened.started_at}
+        within = self._within(report, facts.limits.get(report.station_id, []), began_at)
+        before = facts.renewed_at.get(key)
+        renewed = (
+            not within
+            and opened is not None
+            and (before is None or report.received_at - before >= RENEW_EVERY)
+        )
+        document = _json(schedule_document(report.schedule))
+        renewed_at = report.received_at if renewed else None
+        told = (document, report.received_at, within, renewed_at)
+        writes.add(UPDATE_EV_SCHEDULE, (*key, *told))
+        if renewed:
             _post_needs(writes, report)  # K15.FR.13
         return Decision(within)
 
@@ -283,7 +335,7 @@ class EvScheduleHandler:
         """K15.FR.11/12: compare where either changes; what we do not limit is within."""
         duration_s = int(EV_SCHEDULE_SPAN.total_seconds())
         begin = report.schedule.starts_at or report.time_base
-        question = Question(begin, duration_s, RateUnit.W, self.supply, began_at)
+        question = Question(begin, duration_s, RateUnit.W, self.supply, began_at, Bound.LEAST)
         ours = composite_of_evse(held, report.evse_no, question)
         cars = composite_of_evse(
             [InForce(report.evse_no, _as_profile(replace(report.schedule, starts_at=begin)))],
@@ -293,7 +345,7 @@ class EvScheduleHandler:
         turns = {period.start_s for composite in (ours, cars) for period in composite.periods}
         for turn in turns:
             limit, wanted = ours.limit_at(turn), cars.limit_at(turn)
-            if limit is not None and wanted is not None and wanted > limit + 1:
+            if limit is not None and wanted is not None and exceeds(wanted, limit):
                 return False
         return True
 

@@ -1,4 +1,4 @@
-"""How attempts to set and clear profiles are written down: every write of smart charging by REST.
+"""How attempts to set and clear profiles are written down, and what stations did with them.
 
 What became of an attempt follows from the station's word or from its silence; silence leaves the
 profile in force as `unknown`, since the station may have taken it.
@@ -20,6 +20,7 @@ from chargehub.kit.errors import ChargeHubError
 from chargehub.smart_charging.capabilities import Seen
 from chargehub.smart_charging.queries import in_force, select_profiles
 from chargehub.smart_charging.store import (
+    INSTALLED,
     charging_profiles,
     profile_document,
     profile_observations,
@@ -28,7 +29,7 @@ from chargehub.stations.commands import CommandAnswer, StationOffline, StationTi
 from chargehub.stations.profiles import ChargingProfile, LimitSource
 from chargehub.stations.store import charging_stations
 
-PENDING, INSTALLED, UNKNOWN = "pending", "installed", "unknown"
+PENDING, UNKNOWN = "pending", "unknown"
 REJECTED, UNSENT, REPLACED, CLEARED, LOST, ENDED = (
     "rejected",
     "unsent",

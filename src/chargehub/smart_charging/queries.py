@@ -1,12 +1,22 @@
-"""What is known of a station's profiles, limits and habits: every read of smart charging."""
+"""What is known of a station's profiles, limits and habits: the reads that several parts share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, tuple_
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    func,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.devices.store import station_variables
@@ -21,6 +31,7 @@ from chargehub.smart_charging.rules import (
     read_limits,
 )
 from chargehub.smart_charging.store import (
+    INSTALLED,
     charging_profiles,
     ev_needs,
     external_limits,
@@ -65,16 +76,17 @@ def select_profiles() -> Select[Any]:
     return select(
         charging_profiles,
         transactions.c.id.label("of_transaction"),
-        transactions.c.started_at.label("transaction_started_at"),
         transactions.c.evse_no.label("transaction_evse_no"),
         func.coalesce(_OVER, False).label("over"),
     ).select_from(_WITH_TRANSACTION)
 
 
-def in_force(now: datetime) -> ColumnElement[bool]:
+def in_force(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Return what is true of profiles that may limit now; those of ended transactions do not."""
     given_up = and_(
-        _PROFILES.at_start, transactions.c.id.is_(None), _PROFILES.set_at < now - START_AWAITED
+        _PROFILES.at_start,
+        transactions.c.id.is_(None),
+        _PROFILES.set_at + START_AWAITED < now,
     )
     return and_(
         _PROFILES.closed_at.is_(None),
@@ -93,16 +105,35 @@ async def read_held(connection: AsyncConnection, station_id: int, now: datetime)
     return [held_of(row) for row in await connection.execute(query)]
 
 
-def held_of(row: Row[Any]) -> Held:
+def all_held(now: BindParameter[datetime], station_ids: BindParameter[Any]) -> Select[Any]:
+    """Select what several stations hold, for statements that are written out beforehand."""
+    return (
+        select_profiles()
+        .where(_PROFILES.station_id == func.any(station_ids), in_force(now))
+        .order_by(_PROFILES.id)
+    )
+
+
+def held_of(row: Any) -> Held:
+    """Read a row of `select_profiles`."""
     return Held(
         row_id=row.id,
         evse_no=row.transaction_evse_no or row.evse_no,
         profile=profile_of(row.reported or row.document),
         state=row.state,
         transaction_id=row.of_transaction,
-        transaction_started_at=row.transaction_started_at,
-        settled_at=row.settled_at,
+        set_by=row.set_by,
     )
+
+
+def counting(held: Iterable[Held]) -> list[InForce]:
+    """Return held profiles as what limits; those in doubt as uncertain."""
+    return [
+        InForce(one.evse_no, one.profile, certain=one.state == INSTALLED)
+        for one in held
+        # A remote start's profile limits nothing before its transaction is there.
+        if one.profile.purpose is not ProfilePurpose.TX or one.transaction_id is not None
+    ]
 
 
 async def read_limits_of(connection: AsyncConnection, station_id: int) -> StationLimits:
@@ -149,18 +180,18 @@ async def read_needs(connection: AsyncConnection, station_id: int) -> Rows:
 
 
 async def read_external_limits(connection: AsyncConnection, station_id: int) -> Rows:
-    """Return the limits that others have set and not cleared."""
+    """Return the limits that others have set."""
     limits = external_limits.c
     query = (
         select(external_limits)
-        .where(limits.station_id == station_id, limits.cleared_at.is_(None))
+        .where(limits.station_id == station_id)
         .order_by(limits.evse_no, limits.source)
     )
     rows: Rows = (await connection.execute(query)).all()
     return rows
 
 
-def external_profiles(rows: Rows) -> list[InForce]:
+def external_profiles(rows: Iterable[Any]) -> list[InForce]:
     """Return what others have set as profiles that limit; they have no id of ours."""
     return [
         InForce(

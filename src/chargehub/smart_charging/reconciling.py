@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
-from chargehub.smart_charging.ledger import INSTALLED, LOST, REPLACED, lock_station, settle_rows
+from chargehub.smart_charging.ledger import LOST, REPLACED, lock_station, settle_rows
 from chargehub.smart_charging.store import (
+    INSTALLED,
     charging_profiles,
     profile_document,
     profile_of,

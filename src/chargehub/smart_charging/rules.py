@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 
 from chargehub.kit.errors import Conflict, InvalidInput
@@ -32,7 +31,7 @@ class InvalidChargingProfile(InvalidInput):
 
 
 class ChargingProfileClash(Conflict):
-    """Another installed profile has this purpose and stack level; `clashes_with` names it."""
+    """Another profile has this purpose and stack level, or this id; `clashes_with` names it."""
 
     code = "charging-profile-clash"
 
@@ -67,9 +66,8 @@ class Held:
     profile: ChargingProfile
     state: str
     transaction_id: int | None = None
-    transaction_started_at: datetime | None = None
-    settled_at: datetime | None = None
-    """When we last learned of it, from an answer or a report."""
+    set_by: str | None = None
+    """None where it was only ever reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,21 +220,36 @@ def clashes(
     """Return the held profiles that may not stand beside this one (K01.FR.06/39/52/53).
 
     Some stations would silently replace them (16 3.13.2), others refuse. Validity does not matter:
-    what overlaps in no moment today may do so after the next change.
+    what overlaps in no moment today may do so after the next change. A profile of the same id would
+    be replaced (K01.FR.05), so it is in the way unless it stands at this very place.
     """
-    return tuple(
-        other
-        for other in held
-        if other.profile.id != profile.id
-        and other.profile.purpose is profile.purpose
-        and other.profile.stack_level == profile.stack_level
-        and _same_place(profile, evse_no, transaction_id, other)
-    )
+
+    def in_the_way(other: Held) -> bool:
+        if other.profile.id == profile.id:
+            return not can_replace(profile, evse_no, transaction_id, other)
+        return _same_level(profile, other) and _meets(profile, evse_no, transaction_id, other)
+
+    return tuple(other for other in held if in_the_way(other))
 
 
-def _same_place(
+def can_replace(
     profile: ChargingProfile, evse_no: int, transaction_id: int | None, other: Held
 ) -> bool:
+    """Say whether this profile may take the other's id: what the other limits, it limits too."""
+    if not _same_level(profile, other):
+        return False
+    if profile.purpose is ProfilePurpose.TX:
+        return _meets(profile, evse_no, transaction_id, other)
+    # Only at the same EVSE: a default moved from EVSE 0 to one would leave the rest unlimited.
+    return other.evse_no == evse_no
+
+
+def _same_level(profile: ChargingProfile, other: Held) -> bool:
+    its = other.profile
+    return its.purpose is profile.purpose and its.stack_level == profile.stack_level
+
+
+def _meets(profile: ChargingProfile, evse_no: int, transaction_id: int | None, other: Held) -> bool:
     match profile.purpose:
         case ProfilePurpose.TX:
             return transaction_id is not None and other.transaction_id == transaction_id

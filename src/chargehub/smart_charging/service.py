@@ -8,6 +8,7 @@ Every profile is checked before it leaves (`rules`, `capabilities`) and every an
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,8 +46,10 @@ from chargehub.smart_charging.rules import (
     Held,
     InvalidChargingProfile,
     Situation,
+    StationLimits,
     ToldNeeds,
     broken_rules,
+    can_replace,
     clashes,
     is_cleared_by,
 )
@@ -91,7 +94,7 @@ class ProfileWanted:
     """Its id is 0 where the hub chooses one."""
     transaction_id: int | None = None
     replace: bool = False
-    """Take the place of the one profile it would clash with."""
+    """Take the place of the one profile it would clash with, if that stands at the same EVSE."""
     force: bool = False
     """Send it although stations of this model did not take such profiles."""
 
@@ -284,12 +287,16 @@ class SmartCharging:
         if transaction is not None:
             profile = replace(profile, transaction_ref=transaction.ref)
         limits = await read_limits_of(connection, station.id)
-        if profile.id == 0:
-            number = (await connection.execute(charging_profile_ids.next_value())).scalar_one()
-            profile = replace(profile, id=number + (limits.max_external_id or 0))
         held = await read_held(connection, station.id, now)
-        in_the_way = clashes(profile, wanted.evse_no, wanted.transaction_id, held)
-        if wanted.replace and len({other.profile.id for other in in_the_way}) == 1:
+        if profile.id == 0:
+            profile = replace(profile, id=await _free_id(connection, limits, held))
+        place = (wanted.evse_no, wanted.transaction_id)
+        in_the_way = clashes(profile, *place, held)
+        if (
+            wanted.replace
+            and len({other.profile.id for other in in_the_way}) == 1
+            and all(can_replace(profile, *place, other) for other in in_the_way)
+        ):
             # K01.FR.05: under the same id it takes the other's place in one step everywhere.
             profile = replace(profile, id=in_the_way[0].profile.id)
         else:
@@ -349,6 +356,16 @@ class SmartCharging:
             await settle_rows(connection, row_ids, state, self.clock.now())
 
 
+async def _free_id(connection: AsyncConnection, limits: StationLimits, held: Sequence[Held]) -> int:
+    """Return an id that no profile of the station has; others may have chosen theirs as we do."""
+    taken = {one.profile.id for one in held}
+    while True:
+        number: int = (await connection.execute(charging_profile_ids.next_value())).scalar_one()
+        number += limits.max_external_id or 0  # K01.FR.80
+        if number not in taken:
+            return number
+
+
 async def _needs_of(
     connection: AsyncConnection, transaction: OpenTransaction | None
 ) -> ToldNeeds | None:
@@ -395,7 +412,8 @@ def _refuse_clash(in_the_way: tuple[Held, ...]) -> None:
         return
     names = [str(other.profile.id) for other in in_the_way]
     raise ChargingProfileClash(
-        f"Profile {', '.join(names)} has this purpose and stack level there already.",
+        f"Profile {', '.join(names)} has this purpose and stack level there, or this id, already. "
+        "Only one profile at the same EVSE can be replaced.",
         clashes_with=[
             {
                 "profile_id": other.profile.id,

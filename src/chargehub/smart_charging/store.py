@@ -40,6 +40,9 @@ profile_request_ids = Sequence(
     "profile_request_ids", minvalue=1, maxvalue=2**31 - 1, metadata=metadata
 )
 
+INSTALLED = "installed"
+"""The state of a profile that the station has confirmed."""
+
 charging_profiles = Table(
     "charging_profiles",
     metadata,
@@ -113,7 +116,6 @@ external_limits = Table(
     Column("grid_critical", Boolean, nullable=False),
     Column("schedules", JSONB, nullable=False),
     Column("told_at", DateTime(timezone=True), nullable=False),
-    Column("cleared_at", DateTime(timezone=True)),
 )
 
 ev_needs = Table(
@@ -131,6 +133,8 @@ ev_needs = Table(
     Column("schedule", JSONB),
     Column("schedule_told_at", DateTime(timezone=True)),
     Column("within_limits", Boolean),
+    # When a profile was last sent because it was not.
+    Column("renewed_at", DateTime(timezone=True)),
 )
 
 # What stations of one model and firmware did with profiles of one purpose, unit and stack level.

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from chargehub.kit.errors import ChargeHubError, Conflict, InvalidInput
-from chargehub.stations.profiles import ChargingProfile, LimitSource, ProfilePurpose, RateUnit
+from chargehub.stations.profiles import ChargingProfile, ProfilePurpose, RateUnit
 
 
 class StationOffline(Conflict):
@@ -175,14 +175,10 @@ class ClearChargingProfile:
 
 @dataclass(frozen=True, slots=True)
 class GetChargingProfiles:
-    """Ask for the installed profiles that match; the reports arrive by themselves."""
+    """Ask for the profiles of a station or of one EVSE; the reports arrive by themselves."""
 
     request_id: int
     evse_no: int | None = None
-    profile_ids: tuple[int, ...] = ()
-    purpose: ProfilePurpose | None = None
-    stack_level: int | None = None
-    sources: tuple[LimitSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

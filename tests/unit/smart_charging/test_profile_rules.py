@@ -194,6 +194,12 @@ def test_several_broken_rules_are_all_told() -> None:
         (profile(DEFAULT), 2, profile(DEFAULT, number=2), 0, True),  # K01.FR.53
         (profile(DEFAULT), 1, profile(DEFAULT, number=2, level=1), 1, False),
         (profile(DEFAULT), 1, profile(DEFAULT, number=1), 1, False),  # K01.FR.05
+        # Under its id it would silently take away what is another limit.
+        (profile(DEFAULT), 0, profile(MAX, number=1), 0, True),
+        (profile(DEFAULT), 1, profile(DEFAULT, number=1), 0, True),
+        (profile(DEFAULT), 0, profile(DEFAULT, number=1), 1, True),
+        (profile(DEFAULT), 1, profile(DEFAULT, number=1, level=1), 1, True),
+        (profile(DEFAULT), 1, profile(EXTERNAL, number=1), 1, True),
         (profile(MAX), 0, profile(DEFAULT, number=2), 0, False),
         (profile(MAX), 0, profile(MAX, number=2), 0, True),
     ],
@@ -208,6 +214,8 @@ def test_statement_81_profiles_of_transactions_clash_within_one_only() -> None:
     other = profile(TX, number=2)
     assert clashes(profile(TX), 1, 7, [held(other, 1, 7)])  # K01.FR.39
     assert not clashes(profile(TX), 1, 8, [held(other, 1, 7)])
+    assert not clashes(other, 1, 7, [held(other, 1, 7)])  # K01.FR.05
+    assert clashes(other, 1, 8, [held(other, 1, 7)])
 
 
 # --- Clears ---------------------------------------------------------------------------------------
