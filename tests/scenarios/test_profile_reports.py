@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -29,13 +30,13 @@ from tests.scenarios.profile_setting import (
     set_profile,
     states,
 )
-from tests.scenarios.speech import V21, Message
-from tests.scenarios.stage import Stage
+from tests.scenarios.speech import V16, V21, Message
+from tests.scenarios.stage import RawStation, Stage
 
 # --- What models obey -----------------------------------------------------------------------------
 
 
-async def rename_model(stage: Stage, station: SimulatedStation, model: str) -> None:
+async def rename_model(stage: Stage, station: SimulatedStation | RawStation, model: str) -> None:
     """Give the station a model of its own, so that scenarios do not learn from each other."""
     async with stage.database.write() as connection:
         await connection.exec_driver_sql(
@@ -86,6 +87,65 @@ async def test_capability_accepted_is_not_obeyed(stage: Stage, version: str) -> 
     again = await set_profile(stage, station, 0, a_profile(stage, MAX, 50_000), replace=True)
     assert again.outcome.state == "installed"
     assert any("ignored" in warning for warning in again.warnings)
+
+
+async def observed(stage: Stage, model: str) -> list[tuple[int, int]]:
+    """Return how often profiles of a model were seen obeyed and ignored."""
+    rows = await stage.rows(
+        "SELECT obeyed, ignored FROM profile_observations WHERE model = :model", model=model
+    )
+    return [(row.obeyed, row.ignored) for row in rows]
+
+
+def computed(version: str, starts_at: datetime, limit: float) -> dict[str, Any]:
+    """Return a station's answer: this limit for ten minutes from then on."""
+    begin = {"scheduleStart": starts_at.isoformat().replace("+00:00", "Z")}
+    schedule = {
+        "duration": 600,
+        "chargingRateUnit": "W",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit}],
+    }
+    if version == V16:
+        return {"status": "Accepted", "connectorId": 1, **begin, "chargingSchedule": schedule}
+    return {"status": "Accepted", "schedule": {"evseId": 1, **begin, **schedule}}
+
+
+async def test_capability_nothing_is_learned_from_a_profile_in_doubt(
+    stage: Stage, version: str
+) -> None:
+    """Its replacement was not answered: the station is right to stay on the old limit."""
+    station = await stage.raw(version)
+    model = f"DOUBT-{version}"
+    await rename_model(stage, station, model)
+    for limit, status in ((60_000, "Accepted"), (10_000, "Perhaps")):
+        station.answers["SetChargingProfile"] = {"status": status}
+        profile = a_profile(stage, DEFAULT, limit)
+        await set_profile(stage, station, 1, profile, replace=True)
+    station.answers["GetCompositeSchedule"] = computed(version, stage.clock.date(), 60_000)
+    compared = await stage.hub.smart.comparison.compare(
+        station.identity, 1, 600, RateUnit.W, actor=ACTOR
+    )
+    assert [period.limit for period in compared.ours.periods] == [60_000]
+    assert compared.seen is Seen.OBEYED
+    assert await observed(stage, model) == [(0, 0)]
+
+
+@pytest.mark.parametrize("ahead_s", [1, 90])
+async def test_capability_a_fast_clock_is_not_disobedience(
+    stage: Stage, version: str, ahead_s: int
+) -> None:
+    station = await stage.raw(version)
+    model = f"FAST-{version}-{ahead_s}"
+    await rename_model(stage, station, model)
+    station.answers["SetChargingProfile"] = {"status": "Accepted"}
+    await set_profile(stage, station, 1, a_profile(stage, DEFAULT, 30_000))
+    begin = stage.clock.date() + timedelta(seconds=ahead_s)
+    station.answers["GetCompositeSchedule"] = computed(version, begin, 30_000)
+    compared = await stage.hub.smart.comparison.compare(
+        station.identity, 1, 600, RateUnit.W, actor=ACTOR
+    )
+    assert compared.seen is Seen.OBEYED
+    assert await observed(stage, model) == [(1, 0)]
 
 
 # --- What stations tell ---------------------------------------------------------------------------

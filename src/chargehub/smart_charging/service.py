@@ -97,6 +97,8 @@ class ProfileWanted:
     """Take the place of the one profile it would clash with, if that stands at the same EVSE."""
     force: bool = False
     """Send it although stations of this model did not take such profiles."""
+    set_by: str | None = None
+    """Who wanted it, where it is set again for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,11 @@ class SmartCharging:
         async with self.database.write() as connection:
             plan = await self._plan(connection, identity, wanted, now)
         attempt = Attempt(
-            plan.station.id, wanted.evse_no, plan.profile, wanted.transaction_id, actor
+            plan.station.id,
+            wanted.evse_no,
+            plan.profile,
+            wanted.transaction_id,
+            wanted.set_by or actor,
         )
         rows: list[int] = []
 
@@ -262,7 +268,9 @@ class SmartCharging:
             if one.transaction_id == transaction_id and one.profile.purpose is ProfilePurpose.TX
         }
         for one in newest.values():
-            wanted = ProfileWanted(one.evse_no, one.profile, transaction_id, force=True)
+            wanted = ProfileWanted(
+                one.evse_no, one.profile, transaction_id, force=True, set_by=one.set_by
+            )
             try:
                 await self.set_profile(identity, wanted, actor=REQUESTED_BY)
             except ChargeHubError as error:

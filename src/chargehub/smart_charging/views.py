@@ -62,7 +62,12 @@ class ScheduleInput(_Input):
 
 class ProfileFields(_Input):
     profile_id: ProfileId | None = Field(
-        None, description="Left out, the hub chooses; one in use is set anew.", examples=[None]
+        None,
+        description=(
+            "Left out, the hub chooses; the profile of this id is set anew, and one with another "
+            "purpose, stack level or place is refused."
+        ),
+        examples=[None],
     )
     stack_level: StackLevel = 0
     kind: ProfileKind = ProfileKind.ABSOLUTE
@@ -101,7 +106,8 @@ class ProfileRequest(ProfileFields):
         None, ge=1, le=MAX_INT64, description="For a TxProfile: which one.", examples=[None]
     )
     replace: bool = Field(
-        False, description="Take the place of the installed profile it would clash with."
+        False,
+        description="Take the place of the one profile it would clash with, at the same EVSE.",
     )
 
     def to_wanted(self, now: datetime) -> ProfileWanted:
@@ -204,7 +210,10 @@ class ReportResult(BaseModel):
 
 class CompositePeriodView(BaseModel):
     start_s: int = Field(examples=[0])
-    limit: float | None = Field(description="Null: no limit.", examples=[30000.0])
+    limit: float | None = Field(
+        description="At most, whatever the station may hold. Null: no limit that is certain.",
+        examples=[30000.0],
+    )
     limited_by: list[int] = Field(
         description="Ids of the profiles whose limit it is; 0 is a limit set by others.",
         examples=[[17]],

@@ -87,6 +87,42 @@ def test_a_composite_schedule_shows_whether_a_station_obeys(
     assert compare(ours, theirs, 120_000) is seen
 
 
+def shifted(ahead: int, *limits: float, until: int = 3600) -> CompositeSchedule:
+    periods = tuple(CompositePeriod(n * 60 + ahead, limit) for n, limit in enumerate(limits))
+    return CompositeSchedule(NOON, until, W, periods)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "seen"),
+    [
+        # A fast clock begins its schedule later; what lies before is not said.
+        (shifted(1, 30_000.0), Seen.OBEYED),
+        (shifted(1, 120_000.0), Seen.IGNORED),
+        (shifted(300, 30_000.0), Seen.OBEYED),
+        (shifted(3600, 30_000.0), None),
+        # What is said ends.
+        (shifted(0, 30_000.0, until=600), Seen.OBEYED),
+        (shifted(0), None),
+    ],
+)
+def test_what_a_stations_schedule_does_not_say_is_not_held_against_it(
+    theirs: CompositeSchedule, seen: Seen | None
+) -> None:
+    assert compare(composite(30_000.0), theirs, 120_000) is seen
+
+
+@pytest.mark.parametrize(
+    ("theirs", "seen"),
+    [
+        (shifted(1, 30_000.0, 10_000.0), Seen.OBEYED),  # One second late, as seconds are counted.
+        (shifted(-1, 30_000.0, 10_000.0), Seen.OBEYED),
+        (shifted(10, 30_000.0, 10_000.0), Seen.IGNORED),
+    ],
+)
+def test_a_turn_may_come_a_second_apart(theirs: CompositeSchedule, seen: Seen) -> None:
+    assert compare(composite(30_000.0, 10_000.0), theirs, 120_000) is seen
+
+
 @pytest.mark.parametrize(
     ("status", "state", "seen"),
     [

@@ -1,0 +1,246 @@
+"""What a car is sent for its needs, over and over, and how its schedules are answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chargehub.stations.commands import VariableName
+from tests.scenarios.profile_setting import DEFAULT, TX, a_profile, set_profile, states
+from tests.scenarios.speech import V21, Message
+from tests.scenarios.stage import RawStation, Stage
+
+NEEDS = Message(
+    "NotifyEVChargingNeeds", {"evseId": 1, "chargingNeeds": {"requestedEnergyTransfer": "DC"}}
+)
+
+
+async def a_station(stage: Stage, version: str) -> RawStation:
+    """Return a station that takes every profile, with all done that its boot calls for."""
+    station = await stage.raw(version)
+    station.answers["SetChargingProfile"] = {"status": "Accepted"}
+    await stage.work()
+    return station
+
+
+async def served(stage: Stage, station: RawStation) -> list[tuple[int, list[float]]]:
+    """Return the stack level and limits of each profile that is sent now."""
+    station.asked.clear()
+    await stage.work()
+    sent = [payload for action, payload in station.asked if action == "SetChargingProfile"]
+    profiles = [payload["chargingProfile"] for payload in sent]
+    return [
+        (
+            profile["stackLevel"],
+            [p["limit"] for p in profile["chargingSchedule"][0]["chargingSchedulePeriod"]],
+        )
+        for profile in profiles
+    ]
+
+
+async def needs(stage: Stage, station: RawStation) -> list[tuple[int, list[float]]]:
+    assert await station.say(NEEDS) == {"status": "Processing"}
+    return await served(stage, station)
+
+
+async def test_statement_86_renewed_needs_are_served_from_what_holds_now(
+    stage: Stage, version_2x: str
+) -> None:
+    """K15.FR.07: our own last answer is no limit of the next."""
+    station = await a_station(stage, version_2x)
+    await station.begin(await stage.new_token())
+    await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 20_000))
+    assert await needs(stage, station) == [(0, [20_000])]
+    await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 60_000), replace=True)
+    assert await needs(stage, station) == [(0, [60_000])]
+
+
+async def test_statement_86_an_operators_profile_of_the_transaction_stays_a_limit(
+    stage: Stage, version_2x: str
+) -> None:
+    station = await a_station(stage, version_2x)
+    await station.begin(await stage.new_token())
+    row = await stage.the_transaction(station.identity)
+    await set_profile(stage, station, 1, a_profile(stage, TX, 30_000), transaction_id=row.id)
+    for _ in range(2):
+        assert await needs(stage, station) == [(1, [30_000])]
+    await set_profile(
+        stage, station, 1, a_profile(stage, TX, 50_000), transaction_id=row.id, replace=True
+    )
+    assert await needs(stage, station) == [(1, [50_000])]
+
+
+async def test_statement_86_what_was_set_again_for_a_car_is_no_limit_of_the_next(
+    stage: Stage, version_2x: str
+) -> None:
+    """K15.FR.07, after B13.FR.31."""
+    station = await a_station(stage, version_2x)
+    session = await station.begin(await stage.new_token())
+    await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 20_000))
+    assert await needs(stage, station) == [(0, [20_000])]
+    resumed = station.speech.sampled(session, station.now, [station.speech.value(5_100)])
+    await station.say(Message(resumed.action, resumed.payload | {"triggerReason": "TxResumed"}))
+    assert await served(stage, station) == [(0, [20_000])]
+    await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 60_000), replace=True)
+    assert await needs(stage, station) == [(0, [60_000])]
+
+
+async def test_statement_86_needs_are_not_served_where_no_level_is_left(
+    stage: Stage, version_2x: str
+) -> None:
+    """16 9.4.1: below the operator's profile ours would be silent, in its place that one gone."""
+    station = await a_station(stage, version_2x)
+    await stage.know(
+        station.station_id, VariableName("SmartChargingCtrlr", "ProfileStackLevel"), "2"
+    )
+    await station.begin(await stage.new_token())
+    row = await stage.the_transaction(station.identity)
+    highest = a_profile(stage, TX, 30_000, level=2)
+    await set_profile(stage, station, 1, highest, transaction_id=row.id)
+    assert await needs(stage, station) == []
+    assert [state for _, state in await states(stage, station)] == ["installed"]
+
+
+async def test_statement_86_a_limit_in_doubt_is_kept_in_what_a_car_is_sent(
+    stage: Stage, version_2x: str
+) -> None:
+    """The TxProfile would allow more than the default that may have come."""
+    station = await a_station(stage, version_2x)
+    await station.begin(await stage.new_token())
+    await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 60_000))
+    station.answers["SetChargingProfile"] = {"status": "Perhaps"}
+    await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 10_000), replace=True)
+    station.answers["SetChargingProfile"] = {"status": "Accepted"}
+    assert await needs(stage, station) == [(0, [10_000])]
+
+
+async def test_statement_86_needs_of_an_earlier_transaction_are_not_served(
+    stage: Stage, version_2x: str
+) -> None:
+    """K15.FR.04: what a car has told ends with its transaction."""
+    station = await a_station(stage, version_2x)
+    first = await station.begin(await stage.new_token())
+    await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 20_000))
+    assert await station.say(NEEDS) == {"status": "Processing"}
+    await station.end(first, 6_000)
+    await station.begin(await stage.new_token(), 6_000)
+    assert await served(stage, station) == []
+
+
+# --- How the car means to charge ------------------------------------------------------------------
+
+
+async def means_to_charge(stage: Stage, station: RawStation, limit: float) -> str:
+    now = stage.clock.date().isoformat().replace("+00:00", "Z")
+    schedule = {
+        "id": 1,
+        "chargingRateUnit": "W",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit}],
+    }
+    told = {"timeBase": now, "evseId": 1, "chargingSchedule": schedule}
+    answer = await station.say(Message("NotifyEVChargingSchedule", told))
+    return str(answer["status"])
+
+
+async def test_statement_86_a_car_that_stays_too_high_is_not_sent_a_profile_each_time(
+    stage: Stage, version_2x: str
+) -> None:
+    """K15.FR.12/13."""
+    station = await a_station(stage, version_2x)
+    await station.begin(await stage.new_token())
+    await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 20_000))
+    await needs(stage, station)
+    for turn in range(6):
+        assert await means_to_charge(stage, station, 25_000) == "Rejected"
+        assert len(await served(stage, station)) == (1 if turn == 0 else 0)
+    stage.pass_time(301)
+    assert await means_to_charge(stage, station, 25_000) == "Rejected"
+    assert len(await served(stage, station)) == 1
+
+
+async def test_statement_86_a_car_may_round(stage: Stage, version_2x: str) -> None:
+    station = await a_station(stage, version_2x)
+    await station.begin(await stage.new_token())
+    await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 20_000))
+    await needs(stage, station)
+    assert await means_to_charge(stage, station, 20_002) == "Accepted"
+    assert await served(stage, station) == []
+
+
+async def test_statement_86_a_cars_schedule_keeps_to_limits_of_others_too(
+    stage: Stage, version_2x: str
+) -> None:
+    """K15.FR.11/12 against what our composite schedule says there."""
+    station = await a_station(stage, version_2x)
+    await station.begin(await stage.new_token())
+    await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 40_000))
+    await needs(stage, station)
+    assert await means_to_charge(stage, station, 30_000) == "Accepted"
+    assert await limit(station, 1, "EMS", 15_000) == {}
+    assert await means_to_charge(stage, station, 30_000) == "Rejected"
+
+
+# --- Limits of others -----------------------------------------------------------------------------
+
+
+async def limit(station: RawStation, evse_no: int, source: str, power_w: int) -> dict[str, Any]:
+    schedule = {
+        "id": 1,
+        "chargingRateUnit": "W",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": power_w}],
+    }
+    told = {"chargingLimitSource": source, "isGridCritical": False}
+    return await station.say(
+        Message(
+            "NotifyChargingLimit",
+            {"evseId": evse_no, "chargingLimit": told, "chargingSchedule": [schedule]},
+        )
+    )
+
+
+async def limits_kept(stage: Stage, station: RawStation) -> list[tuple[int, str]]:
+    rows = await stage.rows(
+        "SELECT evse_no, source FROM external_limits WHERE station_id = :station"
+        " ORDER BY evse_no, source",
+        station=station.station_id,
+    )
+    return [(row.evse_no, row.source) for row in rows]
+
+
+async def test_limits_are_kept_of_evses_that_are_there_only(stage: Stage, version_2x: str) -> None:
+    station = await a_station(stage, version_2x)
+    for evse_no in (0, 1, 2, 3, 30_000):
+        assert await limit(station, evse_no, "EMS", 20_000) == {}
+    assert await limits_kept(stage, station) == [(0, "EMS"), (1, "EMS"), (2, "EMS")]
+    cleared = {"chargingLimitSource": "EMS", "evseId": 1}
+    assert await station.say(Message("ClearedChargingLimit", cleared)) == {}
+    assert await limits_kept(stage, station) == [(0, "EMS"), (2, "EMS")]
+
+
+async def test_limits_are_kept_of_so_many_sources_and_no_more(stage: Stage) -> None:
+    """2.1 leaves the sources' names to the station."""
+    station = await a_station(stage, V21)
+    for number in range(12):
+        assert await limit(station, 1, f"source-{number:02d}", 20_000) == {}
+    kept = await limits_kept(stage, station)
+    assert kept == [(1, f"source-{number:02d}") for number in range(8)]
+    # Those that are known may say something new, and leave room.
+    assert await limit(station, 1, "source-07", 10_000) == {}
+    cleared = {"chargingLimitSource": "source-00", "evseId": 1}
+    assert await station.say(Message("ClearedChargingLimit", cleared)) == {}
+    assert await limit(station, 1, "source-11", 20_000) == {}
+    assert (1, "source-11") in await limits_kept(stage, station)
+
+
+@pytest.mark.parametrize("evse_no", [3, 30_000])
+async def test_needs_at_an_evse_that_is_not_there_are_not_kept(
+    stage: Stage, version_2x: str, evse_no: int
+) -> None:
+    station = await a_station(stage, version_2x)
+    told = Message(NEEDS.action, NEEDS.payload | {"evseId": evse_no})
+    assert await station.say(told) == {"status": "Rejected"}
+    rows = await stage.rows(
+        "SELECT 1 FROM ev_needs WHERE station_id = :station", station=station.station_id
+    )
+    assert list(rows) == []
