@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access.audit import audit
+from chargehub.access.rules import Role
 from chargehub.devices.queries import (
     find_application,
     find_template,
@@ -44,7 +45,7 @@ from chargehub.devices.store import (
 from chargehub.devices.variables import InvalidWrite
 from chargehub.kit import jobs
 from chargehub.kit.db import Database
-from chargehub.kit.errors import Conflict, InvalidInput, NotFound
+from chargehub.kit.errors import Conflict, Forbidden, InvalidInput, NotFound
 from chargehub.stations.command_queue import CommandQueue
 from chargehub.stations.commands import (
     CommandQueueFull,
@@ -52,6 +53,7 @@ from chargehub.stations.commands import (
     VariableName,
     VariableWrite,
 )
+from chargehub.stations.rights import writes_need_admin
 from chargehub.stations.store import station_commands
 
 log = structlog.get_logger(__name__)
@@ -161,11 +163,15 @@ class Templates:
         identities: Collection[str] | None,
         only_drift: bool,
         wait: timedelta | None,
+        as_admin: bool = False,
     ) -> UUID:
-        """Write an application down; the worker carries it out. Raises NotFound."""
+        """Write an application down; the worker carries it out. Raises NotFound, Forbidden."""
         application_id, now = uuid.uuid4(), self.queue.clock.now()
         async with self.database.write() as connection:
             template = await find_template(connection, template_id)
+            if not as_admin and writes_need_admin(wanted_of(template)):
+                told = "The template says what stations connect to or trust."
+                raise Forbidden(told, needed_role=Role.ADMIN.value)
             meant = await read_meant(
                 connection,
                 template,

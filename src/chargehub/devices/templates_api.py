@@ -14,6 +14,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access.principal import GUARDS, Admin, Operator, viewer
+from chargehub.access.rules import Role
 from chargehub.devices import views
 from chargehub.devices.queries import (
     find_application,
@@ -167,7 +168,8 @@ async def apply_template(
     """Write a template's values to its stations, a limited number at once.
 
     It goes on by itself, over restarts too; stations that are away are waited for. See its stations
-    for what each of them answered.
+    for what each of them answered. A template with a value that only an admin may write is for an
+    admin to apply.
     """
     application_id = await parts.templates.apply(
         template_id,
@@ -175,6 +177,7 @@ async def apply_template(
         identities=body.identities,
         only_drift=body.only_drift,
         wait=None if body.expires_in_s is None else timedelta(seconds=body.expires_in_s),
+        as_admin=principal.role.includes(Role.ADMIN),
     )
     async with parts.database.read() as connection:
         return await _application(connection, await find_application(connection, application_id))

@@ -9,7 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
-from chargehub.access.principal import GUARDS, Operator, viewer
+from chargehub.access.principal import GUARDS, Operator, demand, viewer
+from chargehub.access.rules import Role
 from chargehub.devices import views
 from chargehub.devices.queries import read_newest_report, read_variables
 from chargehub.devices.reports import VariableReported
@@ -24,6 +25,7 @@ from chargehub.stations.api import COMMAND_PROBLEMS, IdentityPath
 from chargehub.stations.commands import CommandQueueFull, VariableName
 from chargehub.stations.commands_api import WaitQuery
 from chargehub.stations.queries import find_station
+from chargehub.stations.rights import writes_need_admin
 
 router = APIRouter(
     prefix=f"{API_PREFIX}/charging-stations/{{identity}}/variables", tags=["Variables"]
@@ -94,10 +96,16 @@ async def write_variables(
     Refused before anything leaves: what is read-only, of the wrong type, out of its range or list,
     dangerous (a heartbeat every second), a secret, or named twice. One station takes many values
     in a request, another one at a time; where a request fails, the rest is not sent and says so.
+
+    The role admin is needed for what a station connects to, as whom, and what it trusts: network
+    profiles, security settings, and whatever has the name or value of an address.
     """
+    writes = [item.write() for item in body.writes]
+    if writes_need_admin(writes):
+        demand(principal, Role.ADMIN)
     results = await parts.variables.write(
         identity,
-        [item.write() for item in body.writes],
+        writes,
         principal.login,
         durable=wait.durable,
         wait=None if wait.expires_in_s is None else timedelta(seconds=wait.expires_in_s),

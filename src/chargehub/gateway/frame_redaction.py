@@ -11,7 +11,7 @@ import re
 from base64 import urlsafe_b64decode
 from typing import Any
 
-from chargehub.kit.secrets import REDACTED, hide_in_text, mentions_secret, redacted
+from chargehub.kit.secrets import REDACTED, hide_in_text, mentions_secret, only_words, redacted
 from chargehub.ocpp import load_json
 
 # Of these the schemas leave a secret no place, but those that a telltale gives away.
@@ -30,9 +30,6 @@ _PLAIN = frozenset(
 # A PIN, what is added to a token, a vendor's own fields, a URL; and an escape, which could spell
 # any of them another way.
 _TELLTALES = ("KeyCode", "additionalInfo", "customData", "://", "\\")
-
-# What an answer says in the standard's own words, and what it names.
-_WORDS = frozenset({"status", "attributeStatus", "reasonCode", "name", "instance", "attributeType"})
 
 _SIGNED = "-Signed"
 _HEAD = re.compile(r'\s*\[\s*\d{1,2}\s*,\s*"[^"\\]{0,255}"\s*,(?:\s*"[A-Za-z0-9-]{1,60}"\s*,)?')
@@ -78,16 +75,8 @@ def without_echo(text: str) -> str:
         return _torn(text)
     # An error's code is a word of the standard, what follows it is the station's own.
     kind, message_id, told, *more = message
-    shown = [kind, message_id, told if kind == 4 else _words(told, ""), *_words(more, "")]
+    shown = [kind, message_id, told if kind == 4 else only_words(told), *only_words(more)]
     return json.dumps(redacted(shown), ensure_ascii=False, separators=(",", ":"))
-
-
-def _words(value: Any, name: str) -> Any:
-    if isinstance(value, dict):
-        return {key: _words(item, key) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_words(item, name) for item in value]
-    return REDACTED if isinstance(value, str) and name not in _WORDS else value
 
 
 def _unsealed(message: Any) -> Any:

@@ -47,6 +47,12 @@ _VALUE_FIELDS = frozenset({"value", "attributeValue", "actualValue"})
 PIN_KIND = "KeyCode"
 _TOKEN_FIELDS = (("idToken", "type"), ("id_token", "id_token_type"), ("id_token", "id_token_kind"))
 
+# What an answer says in the standard's own words, and what it names.
+_ANSWER_WORDS = frozenset(
+    {"status", "attributeStatus", "reasonCode", "name", "instance", "attributeType"}
+    | {"fileName", "filename"}
+)
+
 
 def is_secret_name(*path: str) -> bool:
     """Say whether what is known by this name, in the place before it, is a secret.
@@ -81,6 +87,23 @@ def mentions_secret(text: str) -> bool:
 def shown_token(token: str | None, kind: str | None) -> str | None:
     """Return an IdToken as anybody may see it: a PIN is hidden."""
     return REDACTED if token and kind == PIN_KIND else token
+
+
+def only_words(value: Any, name: str = "", *, max_depth: int = MAX_DEPTH) -> Any:
+    """Copy a station's answer to a request with a secret in it, without what could repeat that.
+
+    Under which name it does nobody knows: of its texts only the standard's own words stay.
+    """
+    if max_depth <= 0:
+        return REDACTED
+    if isinstance(value, Mapping):
+        return {
+            str(key): only_words(item, str(key), max_depth=max_depth - 1)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [only_words(item, name, max_depth=max_depth - 1) for item in value]
+    return REDACTED if isinstance(value, str) and name not in _ANSWER_WORDS else value
 
 
 def redacted(value: Any, *, max_depth: int = MAX_DEPTH) -> Any:

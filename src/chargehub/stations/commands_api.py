@@ -103,8 +103,10 @@ async def send_command(
 
     The role admin is needed for what a station trusts, connects to or executes (CertificateSigned,
     DeleteCertificate, InstallCertificate, PublishFirmware, SetNetworkProfile, SignedUpdateFirmware,
-    UpdateFirmware), and for ChangeConfiguration and SetVariables of a secret such as
-    AuthorizationKey or BasicAuthPassword. Secrets are left out of the answer and of the record.
+    UpdateFirmware), what sends its files elsewhere (GetDiagnostics, GetLog), vendors' own messages
+    (DataTransfer), and for ChangeConfiguration and SetVariables of a secret, of security settings
+    and network profiles, or of anything with the name or value of an address. Secrets are left out
+    of the answer and of the record.
 
     A `durable` command waits where the station is away or busy (202, outcome `queued`) and ends
     with an outcome: see the station's commands. Only what sets a lasting state may wait.

@@ -26,7 +26,7 @@ from chargehub.kit.clean import clean_json
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError
-from chargehub.kit.secrets import hide_in_text, redacted
+from chargehub.kit.secrets import REDACTED, hide_in_text, only_words, redacted
 from chargehub.stations.commands import (
     ChangeCredential,
     Command,
@@ -119,13 +119,14 @@ class CommandDesk:
         One that `waits` goes back into the queue where it did not leave, and its outcome is unknown
         where it left and the connection ended; the error is raised all the same.
         """
+        secret = carries_secret(command)
         try:
             answer = await self._link.send(station_id, command)
         except ChargeHubError as error:
             # A station's own words may repeat what it was told.
             error.detail, error.facts = hide_in_text(error.detail), redacted(error.facts)
-            if isinstance(command, ChangeCredential):
-                error.facts.pop("station_detail", None)
+            if secret and "station_detail" in error.facts:
+                error.facts["station_detail"] = REDACTED
             outcome = _outcome_of(error, waits=waits)
             await self.close(command_id, outcome, error.code, {"detail": error.detail})
             error.facts |= {"command_id": str(command_id), "outcome": outcome}
@@ -140,8 +141,10 @@ class CommandDesk:
         if isinstance(command, ChangeCredential):
             # Only its word: the rest may hold the password, under any name.
             await self.close(command_id, "answered", answer.told or answer.status, None)
-        else:
-            await self.close(command_id, "answered", answer.status, answer.payload)
+            return answer
+        if secret:
+            answer = dataclasses.replace(answer, payload=only_words(answer.payload))
+        await self.close(command_id, "answered", answer.status, answer.payload)
         return answer
 
     async def _begin(self, values: dict[str, Any], with_pending: WithPending | None) -> None:
@@ -265,6 +268,11 @@ async def close_pending_as_unknown(connection: AsyncConnection, at: datetime) ->
 
 def action_of(command: Command) -> str:
     return command.action if isinstance(command, RawCommand) else type(command).__name__
+
+
+def carries_secret(command: Command) -> bool:
+    payload = payload_of(command)
+    return bool(redacted(payload) != payload)
 
 
 def payload_of(command: Command) -> dict[str, Any]:

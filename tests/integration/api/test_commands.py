@@ -62,17 +62,17 @@ async def test_raw_command_answers_the_stations_own_result(hub: RunningApi) -> N
     station_id = await hub.station_id("cs")
     hub.link.script(station_id, CommandAnswer("Odd", {"status": "Odd", "more": [1, {"a": None}]}))
     with capture_logs() as lines:
-        response = await hub.operator.post(f"{CS}/commands/GetLog", json={"logType": "X"})
+        response = await hub.operator.post(f"{CS}/commands/GetLocalListVersion", json={"a": 1})
     assert response.status_code == 200
     (line,) = [line for line in lines if line["event"] == "station_command_closed"]
-    assert (line["station_id"], line["action"], line["status"]) == ("cs", "GetLog", "Odd")
+    assert (line["station_id"], line["action"], line["status"]) == ("cs", "GetLocalListVersion", "Odd")
     result = response.json()
     assert result["status"] == "Odd"
     assert result["payload"] == {"status": "Odd", "more": [1, {"a": None}]}
-    assert hub.link.sent[-1] == (station_id, RawCommand("GetLog", {"logType": "X"}))
+    assert hub.link.sent[-1] == (station_id, RawCommand("GetLocalListVersion", {"a": 1}))
     record = await newest(hub)
     assert record["command_id"] == result["command_id"]
-    assert (record["action"], record["payload"]) == ("GetLog", {"logType": "X"})
+    assert (record["action"], record["payload"]) == ("GetLocalListVersion", {"a": 1})
     assert (record["requested_by"], record["outcome"]) == ("operator", "answered")
     assert record["answer"] == result["payload"]
     assert record["completed_at"] >= record["requested_at"]
@@ -179,6 +179,67 @@ async def test_secrets_are_sent_and_not_recorded(hub: RunningApi) -> None:
         assert secret not in history.text
 
 
+ECHOES: list[tuple[str, dict[str, Any], CommandAnswer | ChargeHubError]] = [
+    (
+        "SetVariables",
+        {
+            "setVariableData": [
+                {
+                    "component": {"name": "SecurityCtrlr"},
+                    "variable": {"name": "BasicAuthPassword"},
+                    "attributeValue": "echoed-7d",
+                }
+            ]
+        },
+        CommandAnswer(
+            "Rejected",
+            {
+                "setVariableResult": [
+                    {
+                        "attributeStatus": "Rejected",
+                        "component": {"name": "SecurityCtrlr"},
+                        "variable": {"name": "BasicAuthPassword"},
+                        "attributeStatusInfo": {
+                            "reasonCode": "TooShort",
+                            "additionalInfo": "echoed-7d is too short",
+                        },
+                    }
+                ]
+            },
+        ),
+    ),
+    (
+        "ChangeConfiguration",
+        {"key": "AuthorizationKey", "value": "echoed-7d"},
+        StationAnswerError(
+            "The station answered GenericError.",
+            station_error="GenericError",
+            station_detail="cannot store echoed-7d",
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("action", "payload", "outcome"), ECHOES)
+async def test_a_secret_that_the_station_repeats_is_not_on_record(
+    hub: RunningApi, action: str, payload: dict[str, Any], outcome: CommandAnswer | ChargeHubError
+) -> None:
+    hub.link.script(await hub.station_id("cs"), outcome)
+    answer = await hub.admin.post(f"{CS}/commands/{action}", json=payload)
+    history = await hub.viewer.get(f"{CS}/commands")
+    async with hub.database.read() as connection:
+        stored = await connection.execute(
+            select(station_commands.c.answer).where(station_commands.c.action == action)
+        )
+    for shown in (answer.text, history.text, str(stored.all())):
+        assert "echoed-7d" not in shown
+    if isinstance(outcome, CommandAnswer):
+        # What it says in the standard's words is kept.
+        (result,) = (await newest(hub))["answer"]["setVariableResult"]
+        assert result["attributeStatus"] == "Rejected"
+        assert result["attributeStatusInfo"]["reasonCode"] == "TooShort"
+
+
 def set_variable(name: str) -> dict[str, Any]:
     variable = {"component": {"name": "X"}, "variable": {"name": name}, "attributeValue": "1"}
     return {"setVariableData": [{**variable, "variable": {"name": "Interval"}}, variable]}
@@ -199,9 +260,15 @@ def set_variable(name: str) -> dict[str, Any]:
         ("ChangeConfiguration", {"key": "WebPassword", "value": "1"}),
         ("SetVariables", set_variable("BasicAuthPassword")),
         ("SetVariables", set_variable("BASICAUTHPASSWORD")),
+        ("ChangeConfiguration", {"key": "CentralSystemURL", "value": "evil.example"}),
+        ("ChangeConfiguration", {"key": "X1", "value": "wss://evil.example"}),
+        ("SetVariables", set_variable("OcppCsmsUrl")),
+        ("DataTransfer", {"vendorId": "v", "data": "connect elsewhere"}),
+        ("GetDiagnostics", {"location": "ftp://evil.example"}),
+        ("GetLog", {"log": {"remoteLocation": "ftp://evil.example"}}),
     ],
 )
-async def test_what_a_station_trusts_or_executes_is_for_admins(
+async def test_what_a_station_trusts_connects_to_or_executes_is_for_admins(
     hub: RunningApi, action: str, payload: dict[str, Any]
 ) -> None:
     sent = len(hub.link.sent)

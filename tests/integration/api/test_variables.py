@@ -23,6 +23,7 @@ from chargehub.stations.commands import (
     StationOffline,
     StationTimeout,
     VariableName,
+    VariableWrite,
 )
 from tests.integration.api.conftest import (
     RunningApi,
@@ -142,10 +143,25 @@ async def test_a_write_that_must_not_leave_does_not(
     await known(hub, cs, FIRST, data_type="integer")
     await known(hub, cs, SECOND, mutability="ReadOnly")
     sent = len(hub.link.sent)
-    answer = await hub.operator.patch(path(cs), json=writes)
+    answer = await hub.admin.patch(path(cs), json=writes)
     document = problem_of(answer, 422, "invalid-write")
     assert message in document["errors"][0]["message"]
     assert len(hub.link.sent) == sent
+
+
+DOOR = VariableName("NetworkConfiguration", "OcppCsmsUrl", component_instance="1")
+
+
+async def test_only_an_admin_writes_what_a_station_connects_to(hub: RunningApi, cs: str) -> None:
+    writes = body((FIRST, "1"), (DOOR, "wss://evil.example"))
+    writes["writes"][1]["component_instance"] = "1"
+    sent = len(hub.link.sent)
+    refused = await hub.operator.patch(path(cs), json=writes)
+    assert problem_of(refused, 403, "forbidden")["needed_role"] == "admin"
+    assert len(hub.link.sent) == sent
+    allowed = await hub.admin.patch(path(cs), json=writes)
+    assert allowed.status_code == 200, allowed.text
+    assert hub.link.sent[-1][1] == SetVariables((VariableWrite(DOOR, "wss://evil.example"),))
 
 
 async def test_after_a_failure_nothing_more_is_sent(hub: RunningApi, cs: str) -> None:
@@ -343,6 +359,15 @@ async def test_an_application_goes_on_where_it_was(hub: RunningApi) -> None:
     query = select(outbox).where(outbox.c.topic == APPLY, outbox.c.subject == application["id"])
     async with hub.database.read() as connection:
         assert len((await connection.execute(query)).all()) == 1
+
+
+async def test_only_an_admin_applies_what_a_station_connects_to(hub: RunningApi, cs: str) -> None:
+    template_id = await make_template(hub, cs, wanted=[item(FIRST, "1"), item(DOOR, "elsewhere")])
+    at = f"/configuration-templates/{template_id}/applications"
+    problem_of(await hub.operator.post(at, json={}), 403, "forbidden")
+    none = await hub.viewer.get("/template-applications", params={"template_id": template_id})
+    assert none.json()["items"] == []
+    assert (await hub.admin.post(at, json={})).status_code == 202
 
 
 async def test_a_cancelled_application_sends_no_more(hub: RunningApi) -> None:
