@@ -289,6 +289,7 @@ class Hub:
         )
         orders = Orders.through(self.connections, self.database, clock, self.bus, queue_limits)
         self._stack.push_async_callback(orders.stop)
+        self.connections.arrived = orders.queue.arrived
         at_once, stations_max = limits.template_stations, limits.template_stations_max
         self.devices = Devices.with_orders(orders, at_once=at_once, stations_max=stations_max)
         return orders
@@ -339,8 +340,6 @@ class Hub:
     ) -> Worker:
         due: dict[str, DueAction] = {
             SETTLE: Settlement(self.database, clock).settle,
-            ASK_BOOT: BootWatch(self.database, orders.desk).ask,
-            ASK_MISSING: MissingMessages(self.database, clock, orders.desk).ask,
             ORPHAN_CHECK: orphans.check,
             SWEEP: orphans.sweep,
             START_TIMEOUT: remote.give_up_start,
@@ -350,8 +349,20 @@ class Hub:
             PRUNE_OUTBOX: self._daily(clock, PRUNE_OUTBOX, self._prune_outbox),
             PRUNE_HISTORY: self._daily(clock, PRUNE_HISTORY, self._prune_history),
         }
+        slow: dict[str, DueAction] = {
+            ASK_BOOT: BootWatch(self.database, orders.desk).ask,
+            ASK_MISSING: MissingMessages(self.database, clock, orders.desk).ask,
+            **self.devices.slow(),
+        }
         topics = {RETIRED: orphans.station_retired, **orders.topics(), **self.devices.topics()}
-        worker = Worker(self.database, clock, due, topics | self.smart.topics)
+        worker = Worker(
+            self.database,
+            clock,
+            due,
+            topics | self.smart.topics,
+            slow=slow,
+            slow_at_once=self.settings.limits.deliveries,
+        )
         worker.start()
         self._stack.push_async_callback(worker.stop)
         return worker

@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 from chargehub.app import Addresses, Hub, station_key
 from chargehub.devices.store import station_variables
 from chargehub.drivers.store import id_tokens
+from chargehub.gateway.listener import Listener
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.worker import Worker
@@ -74,6 +75,11 @@ class StagedHub(Hub):
     orders: Orders
     remote: RemoteControl
     orphans: OrphanPolicy
+    listener: Listener
+
+    async def _start_listener(self, clock: HubClock, book: Book) -> Listener:
+        self.listener = await super()._start_listener(clock, book)
+        return self.listener
 
     def _start_worker(
         self, clock: HubClock, orders: Orders, remote: RemoteControl, orphans: OrphanPolicy

@@ -6,14 +6,16 @@ What matters is what reaches the station: everything that was asked, in order, a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from chargehub.gateway.intake import Intake
 from chargehub.stations.commands import RawCommand, StationOffline
+from chargehub.stations.reports import Connected, ConnectionGranted
 from simulators.misbehaviour import NO_QUIRKS, Misbehaviour
 from tests.scenarios.speech import V16
 from tests.scenarios.stage import RawStation, Stage
@@ -125,6 +127,78 @@ async def test_a_boot_is_enough(stage: Stage, version: str) -> None:
     await stage.work()
     assert actions(station) == ["ClearCache"]
     assert await outcomes(stage, station) == ["answered"]
+
+
+class BeforeTakingOver:
+    """The hub's intake; something happens once a connection is on record, before it takes over."""
+
+    def __init__(self, intake: Intake, happens: Callable[[], Awaitable[Any]]) -> None:
+        self._intake = intake
+        self._happens = happens
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._intake, name)
+
+    async def connect(self, report: Connected) -> ConnectionGranted | None:
+        granted = await self._intake.connect(report)
+        await self._happens()
+        return granted
+
+
+async def test_what_is_queued_while_a_station_comes_in_is_delivered(
+    stage: Stage, version: str
+) -> None:
+    station = await ready(stage, version)
+    await station.wire.close(abruptly=True)
+    queue, listener = stage.hub.orders.queue, stage.hub.listener
+
+    async def ask() -> None:
+        command = RawCommand("ClearCache", {})
+        sent = await queue.send(station.station_id, command, "test", expires_at=queue.expiry())
+        assert sent[1] is None
+
+    intake = listener.intake
+    listener.intake = BeforeTakingOver(intake, ask)  # type: ignore[assignment]  # It stands before it.
+    try:
+        await back(stage, station)
+    finally:
+        listener.intake = intake
+    await stage.work()
+    assert station.asked == []  # It may have to boot first.
+    stage.pass_time(SETTLED_S)
+    await stage.work()
+    assert actions(station) == ["ClearCache"]
+    assert await outcomes(stage, station) == ["answered"]
+
+
+async def test_no_due_action_waits_for_a_silent_station(stage: Stage, version: str) -> None:
+    """It is asked to boot, and what is due after that is done meanwhile."""
+    away = await ready(stage, version)
+    await away.wire.close(abruptly=True)
+    silent = await stage.raw(version, boots=False)
+    silent.wire.quirks = SILENT
+    await add(stage, away, RawCommand("ClearCache", {}), timedelta(seconds=90))
+    stage.pass_time(120)
+    working = asyncio.create_task(stage.hub.worker.run_once())
+    try:
+        async with asyncio.timeout(10):
+            while await outcomes(stage, away) != ["expired"]:  # noqa: ASYNC110  Its state.
+                await asyncio.sleep(0.01)
+            while await asked(stage, silent) != [("TriggerMessage", "pending")]:  # noqa: ASYNC110  As above.
+                await asyncio.sleep(0.01)
+        assert not working.done()
+    finally:
+        await silent.wire.close(abruptly=True)
+        async with asyncio.timeout(10):
+            await working
+
+
+async def asked(stage: Stage, station: RawStation) -> list[tuple[str, str]]:
+    rows = await stage.rows(
+        "SELECT action, outcome FROM station_commands WHERE station_id = :id ORDER BY seq",
+        id=station.station_id,
+    )
+    return [(row.action, row.outcome) for row in rows]
 
 
 async def test_what_may_have_left_when_we_died_does_not_leave_again(

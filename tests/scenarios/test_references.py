@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from chargehub.telemetry.readings import Flag
+from simulators.misbehaviour import Misbehaviour
 from tests.scenarios.speech import SPEECHES_2X, V16, Message, Payload, Session, moment
 from tests.scenarios.stage import RawStation, Stage, flags_of
 
@@ -257,6 +260,33 @@ async def test_statement_55_a_station_is_asked_for_what_is_missing_until_it_has_
     row = await stage.the_transaction(station.identity)
     assert (flags_of(row), row.messages_pending) == (Flag.NONE, False)
     assert station.asked.count(question) == 2, "nothing is missing any more"
+
+
+async def test_statement_55_nothing_else_waits_while_a_silent_station_is_asked(
+    stage: Stage, version_2x: str
+) -> None:
+    silent, other = await stage.raw(version_2x), await stage.raw(version_2x)
+    silent.answers["GetTransactionStatus"] = {"ongoingIndicator": False, "messagesInQueue": True}
+    await with_a_gap(stage, silent)
+    await stage.settle()
+    silent.wire.quirks = frozenset((Misbehaviour.SILENT_TO_CALLS,))
+    stage.pass_time(560)
+    session = await other.begin(await stage.new_token())
+    await other.end(session, 6_000)
+    stage.pass_time(100)  # The question is due after 600 s, the settlement a little later.
+    asked = "SELECT FROM station_commands WHERE station_id = :id AND outcome = 'pending'"
+    working = asyncio.create_task(stage.hub.worker.run_once())
+    try:
+        async with asyncio.timeout(10):
+            while (await stage.the_transaction(other.identity)).settled_at is None:  # noqa: ASYNC110  Its row.
+                await asyncio.sleep(0.01)
+            while not await stage.rows(asked, id=silent.station_id):  # noqa: ASYNC110  As above.
+                await asyncio.sleep(0.01)
+        assert not working.done()
+    finally:
+        await silent.wire.close(abruptly=True)
+        async with asyncio.timeout(10):
+            await working
 
 
 @pytest.mark.parametrize(

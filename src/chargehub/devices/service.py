@@ -43,8 +43,11 @@ class Devices:
         return {
             BOOTED: self.station_booted,
             COMMAND_UNSUPPORTED: self.variables.command_unsupported,
-            APPLY: self.templates.carry_on,
         }
+
+    def slow(self) -> dict[str, DueAction]:
+        """Return the due actions that wait for stations."""
+        return {APPLY: self.templates.carry_on}
 
     async def station_booted(self, subject: str, _payload: dict[str, Any]) -> None:
         """Tell, read and ask for what a boot calls for. Repeatable."""

@@ -59,7 +59,7 @@ from chargehub.stations.store import station_commands
 log = structlog.get_logger(__name__)
 
 APPLY = "template.application"
-"""Outbox topic: stations of the application `subject` wait to be released."""
+"""Due row: stations of the application `subject` wait to be released."""
 
 _stations = template_application_stations.c
 
@@ -198,9 +198,7 @@ class Templates:
                 [{"application_id": application_id, "station_id": row.id} for row in meant],
             )
             await connection.execute(
-                insert(jobs.outbox).values(
-                    at=now, topic=APPLY, subject=str(application_id), payload={}
-                )
+                insert(jobs.due_actions).values(kind=APPLY, subject=str(application_id), due_at=now)
             )
             await self._audit(
                 connection, actor, "template.applied", template.name, stations=len(meant)
@@ -208,7 +206,10 @@ class Templates:
         return application_id
 
     async def carry_on(self, subject: str, _payload: dict[str, Any]) -> None:
-        """Release the stations of an application in waves, until none waits. Repeatable."""
+        """Release the stations of an application in waves, until none waits. Repeatable.
+
+        It waits for the stations of each wave, so the worker does it apart.
+        """
         application_id = UUID(subject)
         while released := await self.release(application_id):
             await asyncio.gather(*(self.queue.deliver(station_id) for station_id in released))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -34,6 +35,8 @@ class Connections:
     """The newest connection of each station, and the link to it (implements StationLink)."""
 
     call_timeout_s: float
+    arrived: Callable[[int], None] = lambda _station_id: None
+    """Told of each station whose socket takes over; it must not wait or fail."""
     _by_station: dict[int, StationConnection] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -53,6 +56,7 @@ class Connections:
             log.info("socket_superseded", station_id=current.identity)
             current.abandon()
             connection.spawn(current.socket.close(CloseCode.POLICY_VIOLATION, "superseded"))
+        self.arrived(connection.station_id)
         return True
 
     def leave(self, connection: StationConnection) -> bool:

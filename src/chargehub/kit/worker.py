@@ -1,7 +1,8 @@
 """The one worker: acts on due rows when their time has come, and on outbox rows as they come.
 
 At least once each: a row goes only after its action succeeded, so actions must be repeatable. An
-action that keeps failing is tried again later and later and never dropped.
+action that keeps failing is tried again later and later and never dropped. Due actions are done
+one after another; those that may wait for a station are done apart and hold up no other.
 """
 
 from __future__ import annotations
@@ -47,15 +48,21 @@ class Worker:
     clock: HubClock
     due: Mapping[str, DueAction]
     topics: Mapping[str, OutboxAction]
+    slow: Mapping[str, DueAction] = field(default_factory=dict)
+    """Due actions that may wait for a station's answer."""
+    slow_at_once: int = CONCURRENT
+    """Of each such kind; what is due beyond that waits its turn as a row."""
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT))
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _under_way: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     """Outbox rows being acted on, by seq: a slow one is not begun again and holds no other."""
+    _apart: dict[int, tuple[str, asyncio.Task[None]]] = field(default_factory=dict)
+    """Slow due rows being acted on, by id, with their kind."""
     _done: list[int] = field(default_factory=list)
     """Outbox rows that were acted on, to be marked together; still among those under way."""
 
     def start(self) -> None:
-        # Apart, so that a station that is slow to answer an event's command delays no due action.
+        # Two loops, so that no event's action delays a due one.
         self._tasks = [
             asyncio.create_task(self._run(self._run_due), name="worker-due"),
             asyncio.create_task(self._run(self._run_outbox), name="worker-outbox"),
@@ -64,7 +71,7 @@ class Worker:
     async def stop(self) -> None:
         await _end(self._tasks)
         # After the one that starts them.
-        await _end(list(self._under_way.values()))
+        await _end([*self._under_way.values(), *(task for _, task in self._apart.values())])
         try:
             await self._close_events()
         except Exception:
@@ -87,46 +94,71 @@ class Worker:
     async def run_once(self) -> int:
         """Act on what is due now; return how many rows were acted on."""
         worked = await self._run_due() + await self._run_outbox()
-        await asyncio.gather(*self._under_way.values())
+        apart = [task for _, task in self._apart.values()]
+        await asyncio.gather(*self._under_way.values(), *apart)
         await self._close_events()
         return worked
 
     async def _run_due(self) -> int:
+        """Act on what is due, begin what is slow; return how many rows were acted on or begun."""
         now = self.clock.now()
+        overdue = (due_actions.c.due_at <= now) & due_actions.c.id.not_in(list(self._apart))
+        full = [kind for kind in self.slow if not self._has_turn(kind)]
         async with self.database.read() as connection:
             rows = (
                 await connection.execute(
                     select(due_actions)
-                    .where(due_actions.c.due_at <= now)
+                    .where(overdue, due_actions.c.kind.not_in(full))
                     .order_by(due_actions.c.due_at)
                     .limit(BATCH)
                 )
             ).all()
-            overdue = len(rows)
-            if overdue == BATCH:
-                overdue = (
-                    await connection.scalar(select(func.count()).where(due_actions.c.due_at <= now))
-                    or overdue
-                )
-        OVERDUE.set(overdue)
+            count = len(rows)
+            if full or count == BATCH:
+                query = select(func.count()).select_from(due_actions).where(overdue)
+                count = await connection.scalar(query) or count
+        OVERDUE.set(count)
+        worked = 0
         for row in rows:
-            error = await self._act(self.due, row.kind, row.subject, row.payload)
-            # Scheduled anew while it ran: the row has another time and stays.
-            same = (due_actions.c.id == row.id) & (due_actions.c.due_at == row.due_at)
-            async with self.database.write() as connection:
-                if error is None:
-                    await connection.execute(delete(due_actions).where(same))
-                    continue
-                await connection.execute(
-                    update(due_actions)
-                    .where(same)
-                    .values(
-                        attempts=row.attempts + 1,
-                        last_error=error,
-                        due_at=_retry_at(now, row.attempts),
-                    )
+            if row.kind not in self.slow:
+                await self._close_due(row, await self._act(self.due, row))
+            elif self._has_turn(row.kind):
+                task = asyncio.create_task(self._act_apart(row), name=f"due-{row.id}")
+                self._apart[row.id] = (row.kind, task)
+            else:
+                continue
+            worked += 1
+        return worked
+
+    def _has_turn(self, kind: str) -> bool:
+        return sum(kind == other for other, _ in self._apart.values()) < self.slow_at_once
+
+    async def _act_apart(self, row: Any) -> None:
+        try:
+            await self._close_due(row, await self._act(self.slow, row))
+        except Exception:
+            # The outcome could not be written down: the row is still due and comes again.
+            log.exception("worker_due_not_closed", kind=row.kind, subject=row.subject)
+            await asyncio.sleep(IDLE_S)
+        finally:
+            del self._apart[row.id]
+
+    async def _close_due(self, row: Any, error: str | None) -> None:
+        # Scheduled anew while it ran: the row has another time and stays.
+        same = (due_actions.c.id == row.id) & (due_actions.c.due_at == row.due_at)
+        async with self.database.write() as connection:
+            if error is None:
+                await connection.execute(delete(due_actions).where(same))
+                return
+            await connection.execute(
+                update(due_actions)
+                .where(same)
+                .values(
+                    attempts=row.attempts + 1,
+                    last_error=error,
+                    due_at=_retry_at(self.clock.now(), row.attempts),
                 )
-        return len(rows)
+            )
 
     async def _run_outbox(self) -> int:
         """Begin what is open, as turns become free; return how many rows were begun or marked."""
@@ -168,7 +200,7 @@ class Worker:
     async def _take_turn(self, row: Any) -> None:
         acted = False
         try:
-            error = await self._act(self.topics, row.topic, row.subject, row.payload)
+            error = await self._act(self.topics, row, row.topic)
             acted = error is None
             if error is not None:
                 await self._postpone(row, error)
@@ -218,16 +250,17 @@ class Worker:
             )
 
     async def _act(
-        self, actions: Mapping[str, DueAction], kind: str, subject: str, payload: Payload
+        self, actions: Mapping[str, DueAction], row: Any, topic: str | None = None
     ) -> str | None:
         """Run one action; return its error text, or None."""
+        kind, subject = topic or row.kind, row.subject
         action = actions.get(kind)
         if action is None:
             RUN.labels(kind, "unknown").inc()
             log.error("worker_unknown_kind", kind=kind, subject=subject)
             return f"no action for {kind}"
         try:
-            await action(subject, payload)
+            await action(subject, row.payload)
         except Exception as error:
             RUN.labels(kind, "failed").inc()
             log.exception("worker_action_failed", kind=kind, subject=subject)

@@ -83,21 +83,25 @@ class CommandQueue:
     _turns: asyncio.Semaphore = field(init=False)
     _tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     _waiters: dict[UUID, asyncio.Future[CommandAnswer | None]] = field(default_factory=dict)
+    _settling: set[asyncio.Task[None]] = field(default_factory=set)
+    _missed: set[int] = field(default_factory=set)
+    """Stations that something was queued for while they had no socket here. Each may be on its way
+    in: its connection may have been written down before the command was."""
 
     def __post_init__(self) -> None:
         self._turns = asyncio.Semaphore(self.limits.at_once)
 
     async def stop(self) -> None:
         """End what is under way: a command that has left is closed as unknown."""
-        tasks = list(self._tasks.values())
+        tasks = [*self._tasks.values(), *self._settling]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def idle(self) -> None:
         """Return when nothing is under way to any station."""
-        while self._tasks:
-            await asyncio.wait(list(self._tasks.values()))
+        while tasks := [*self._tasks.values(), *self._settling]:
+            await asyncio.wait(tasks)
             await asyncio.sleep(0)  # The tasks' own callbacks forget them.
 
     # Asking ------------------------------------------------------------------------------------
@@ -227,10 +231,10 @@ class CommandQueue:
     # Delivering --------------------------------------------------------------------------------
 
     def kick(self, station_id: int) -> None:
-        """Deliver in the background what waits for the station, where it is here.
+        """Deliver in the background what waits for the station: now, or at its return.
 
         Nothing is lost with the task: after a crash the station connects anew, and a due row says
-        so (`inbound.ConnectHandler`).
+        so (`presence.ConnectHandler`).
         """
         running = self._tasks.get(station_id)
         if running is not None and not running.done():
@@ -239,8 +243,39 @@ class CommandQueue:
             return
         self._begin(station_id)
 
+    def arrived(self, station_id: int) -> None:
+        """Look again for what was queued between a connection's record and its taking over.
+
+        Once the station is among those that are here, `kick` finds it itself.
+        """
+        if station_id in self._missed:
+            self._missed.discard(station_id)
+            task = asyncio.create_task(self._settle(station_id), name=f"arrived-{station_id}")
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)
+
+    def _miss(self, station_id: int) -> None:
+        self._missed.add(station_id)
+        if station_id in self.desk.online_ids():
+            self.arrived(station_id)
+
+    async def _settle(self, station_id: int) -> None:
+        try:
+            async with self.database.write() as connection:
+                # As in `presence.ConnectHandler`, whose row keeps its time.
+                due_at = self.clock.now() + SETTLE_AFTER
+                row = {"kind": DELIVER, "subject": str(station_id), "due_at": due_at}
+                await connection.execute(
+                    upsert(jobs.due_actions).values(row).on_conflict_do_nothing()
+                )
+        except Exception:
+            log.exception("delivery_not_scheduled", station=station_id)
+            loop = asyncio.get_running_loop()
+            loop.call_later(RETRY_AFTER.total_seconds(), self.kick, station_id)
+
     def _begin(self, station_id: int) -> None:
         if station_id not in self.desk.online_ids():
+            self._miss(station_id)
             return
         running = self._tasks.get(station_id)
         if running is not None and not running.done():
@@ -256,6 +291,7 @@ class CommandQueue:
     async def deliver_now(self, station_id: int, command_id: UUID) -> CommandAnswer | None:
         """Deliver what waits for a station that is here; return what it answers to this command."""
         if station_id not in self.desk.online_ids():
+            self._miss(station_id)
             return None
         waiter = self._waiters[command_id] = asyncio.get_running_loop().create_future()
         delivering = asyncio.create_task(self.deliver(station_id))
@@ -354,6 +390,7 @@ class CommandQueue:
                 )
             )
             if connected is None:
+                self._miss(station_id)
                 return
             row = {"kind": DELIVER, "subject": str(station_id), "due_at": due_at}
             await connection.execute(
@@ -403,6 +440,17 @@ async def read_queue(connection: AsyncConnection, station_id: int) -> list[Row[A
         .order_by(_commands.seq)
     )
     return list(rows)
+
+
+async def waits_already(connection: AsyncConnection, station_id: int, command: Command) -> bool:
+    """Say whether this very command waits for the station, whoever asked for it."""
+    query = select(_commands.id).where(
+        _commands.station_id == station_id,
+        _commands.outcome == QUEUED,
+        _commands.action == action_of(command),
+        _commands.payload == payload_of(command),
+    )
+    return await connection.scalar(query.limit(1)) is not None
 
 
 async def drop_queue(connection: AsyncConnection, station_id: int, at: datetime) -> None:

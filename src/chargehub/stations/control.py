@@ -7,12 +7,12 @@ wish waits for a station that is away, and is told again to one that has booted.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, literal, select, update
+from sqlalchemy import Row, func, literal, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access.audit import audit
@@ -20,7 +20,7 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError
 from chargehub.kit.events import EventBus
-from chargehub.stations.command_queue import CommandQueue
+from chargehub.stations.command_queue import CommandQueue, waits_already
 from chargehub.stations.commands import (
     ChangeAvailability,
     Command,
@@ -31,7 +31,7 @@ from chargehub.stations.commands import (
     StationOffline,
     UnlockConnector,
 )
-from chargehub.stations.dispatch import QUEUED, payload_of
+from chargehub.stations.dispatch import QUEUED, TIMEOUT, UNKNOWN, payload_of
 from chargehub.stations.durable import reading_back, restore, why_not_durable
 from chargehub.stations.events import HubLayoutChanged
 from chargehub.stations.queries import find_evse, find_station_in_service
@@ -122,16 +122,29 @@ class StationControl:
     async def station_booted(self, subject: str) -> None:
         """Take out of use again what the operator wants so; many forget it over a boot. Repeatable.
 
-        G03.FR.06 wants it remembered, and the order does nothing where it is.
+        G03.FR.06 wants it remembered, and the order does nothing where it is. A wish whose answer
+        was lost is told again too, whichever it is.
         """
         station_id = int(subject)
         async with self._database.write() as connection:
-            for evse_no in await _out_of_use(connection, station_id):
-                order = ChangeAvailability(operative=False, evse_no=evse_no)
-                await self._queue.add(
-                    connection, station_id, order, REQUESTED_BY, expires_at=None, evse_no=evse_no
-                )
+            places = await _out_of_use(connection, station_id) | await _untold(
+                connection, station_id
+            )
+            for evse_no in sorted(places):
+                await self._tell_wish(connection, station_id, evse_no, REQUESTED_BY)
         self._queue.kick(station_id)
+
+    async def _tell_wish(
+        self, connection: AsyncConnection, station_id: int, evse_no: int, requested_by: str
+    ) -> None:
+        """Queue what is wanted now of an EVSE (0: the station), unless that waits already."""
+        order = ChangeAvailability(
+            operative=await _wish(connection, station_id, evse_no), evse_no=evse_no
+        )
+        if not await waits_already(connection, station_id, order):
+            await self._queue.add(
+                connection, station_id, order, requested_by, expires_at=None, evse_no=evse_no
+            )
 
     async def command_unknown(self, subject: str, _payload: dict[str, Any]) -> None:
         """Find out what became of a command, where the station can be asked. Repeatable.
@@ -146,22 +159,21 @@ class StationControl:
             if row is None or row.requested_by == RECONCILED_BY:
                 return
             command = restore(row.action, row.payload, raw=row.raw)
-            question: Command | None = None
             if isinstance(command, ChangeAvailability):
-                wanted = await _wish(connection, row.station_id, command.evse_no)
-                question = replace(command, operative=wanted)
-            elif command is not None:
-                question = reading_back(command)
-            if question is None or why_not_durable(question, payload_of(question)):
-                return
-            await self._queue.add(
-                connection,
-                row.station_id,
-                question,
-                RECONCILED_BY,
-                expires_at=self._queue.expiry(),
-                evse_no=row.evse_no,
-            )
+                # As it is wanted now: the operator may have changed his mind since.
+                await self._tell_wish(connection, row.station_id, command.evse_no, RECONCILED_BY)
+            else:
+                question = None if command is None else reading_back(command)
+                if question is None or why_not_durable(question, payload_of(question)):
+                    return
+                await self._queue.add(
+                    connection,
+                    row.station_id,
+                    question,
+                    RECONCILED_BY,
+                    expires_at=self._queue.expiry(),
+                    evse_no=row.evse_no,
+                )
         self._queue.kick(row.station_id)
 
     async def _station_id(self, identity: str, evse_no: int | None = None) -> int:
@@ -191,7 +203,7 @@ async def _store_wish(
     )
 
 
-async def _out_of_use(connection: AsyncConnection, station_id: int) -> list[int]:
+async def _out_of_use(connection: AsyncConnection, station_id: int) -> set[int]:
     """Return the EVSEs that the operator wants out of use; 0 is the whole station."""
     whole = select(literal(0)).where(
         charging_stations.c.id == station_id,
@@ -201,13 +213,37 @@ async def _out_of_use(connection: AsyncConnection, station_id: int) -> list[int]
     single = select(evses.c.evse_no).where(
         evses.c.station_id == station_id, ~evses.c.wanted_operative
     )
-    return sorted((await connection.execute(whole.union_all(single))).scalars())
+    return set((await connection.execute(whole.union_all(single))).scalars())
+
+
+async def _untold(connection: AsyncConnection, station_id: int) -> set[int]:
+    """Return the EVSEs (0: the station) whose last wish left, and nobody knows whether it came."""
+    commands = station_commands.c
+    evse_no = func.coalesce(commands.evse_no, 0).label("evse_no")
+    newest = (
+        select(evse_no, commands.outcome)
+        .ext(distinct_on(evse_no))
+        .where(
+            commands.station_id == station_id,
+            commands.action == ChangeAvailability.__name__,
+            ~commands.raw,
+            commands.outcome.not_in((QUEUED, "cancelled", "replaced")),
+        )
+        .order_by(evse_no, commands.seq.desc())
+        .subquery()
+    )
+    query = select(newest.c.evse_no).where(newest.c.outcome.in_((UNKNOWN, TIMEOUT)))
+    return set((await connection.execute(query)).scalars())
 
 
 async def _wish(connection: AsyncConnection, station_id: int, evse_no: int) -> bool:
+    """Return what is wanted now; until our transaction ends nobody wants anything else.
+
+    The row is locked that `_store_wish` writes: an older wish is never queued behind a newer one.
+    """
     query = select(charging_stations.c.wanted_operative).where(charging_stations.c.id == station_id)
     if evse_no:
         query = select(evses.c.wanted_operative).where(
             evses.c.station_id == station_id, evses.c.evse_no == evse_no
         )
-    return bool(await connection.scalar(query))
+    return bool(await connection.scalar(query.with_for_update(key_share=True)))

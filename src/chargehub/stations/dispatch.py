@@ -52,6 +52,7 @@ NEVER_LEFT = (StationBusy, StationNotAccepted)
 UNANSWERED = (StationOffline, StationTimeout)
 """Whether they left is in the error's facts."""
 QUEUED, PENDING, UNKNOWN, UNSUPPORTED = "queued", "pending", "unknown", "unsupported"
+TIMEOUT = "timeout"
 TOLD_ENDS = {UNKNOWN: COMMAND_UNKNOWN, UNSUPPORTED: COMMAND_UNSUPPORTED}
 """Ends that somebody may act on."""
 
@@ -304,4 +305,4 @@ def _outcome_of(error: ChargeHubError, *, waits: bool) -> str:
         return UNKNOWN if waits else "offline"
     if isinstance(error, UnsupportedByStation):
         return UNSUPPORTED
-    return "timeout" if isinstance(error, StationTimeout) else "failed"
+    return TIMEOUT if isinstance(error, StationTimeout) else "failed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from typing import Any
@@ -293,6 +294,89 @@ async def test_an_unknown_availability_is_told_again_as_it_is_wanted_now(
     await hub.queue.idle()
     assert hub.link.sent[-1] == (station_id, ChangeAvailability(operative=False, evse_no=2))
     assert (await outcomes(hub, cs))[-1][1:] == ("answered", "Accepted")
+
+
+async def test_a_lost_wish_waits_for_ever_as_any_wish_does(hub: RunningApi, cs: str) -> None:
+    station_id = await hub.station_id(cs)
+    lost = await lose_wish(hub, cs, operative=False)
+    hub.link.online.discard(station_id)
+    await hub.control.command_unknown(lost, {})
+    (item,) = await waiting(hub, cs)
+    assert (item["payload"]["operative"], item["expires_at"]) == (False, None)
+    await hub.control.command_unknown(lost, {})
+    assert len(await waiting(hub, cs)) == 1
+
+
+async def lose_wish(hub: RunningApi, cs: str, *, operative: bool) -> str:
+    """Tell a wish to a station whose connection ends before the answer; return the command."""
+    station_id = await hub.station_id(cs)
+    hub.link.online.add(station_id)
+    hub.link.script(station_id, StationOffline(sent=True))
+    path = f"/charging-stations/{cs}/availability"
+    lost = await hub.operator.post(path, json={"operative": operative, "evse_no": 2})
+    command_id: str = problem_of(lost, 409, "station-offline")["command_id"]
+    return command_id
+
+
+async def test_an_operators_own_wish_is_not_replaced_by_ours(hub: RunningApi, cs: str) -> None:
+    station_id = await hub.station_id(cs)
+    lost = await lose_wish(hub, cs, operative=True)
+    hub.link.online.discard(station_id)
+    path = f"/charging-stations/{cs}/availability"
+    await hub.operator.post(path, json={"operative": False, "evse_no": 2})
+    (own,) = await waiting(hub, cs)
+    assert own["requested_by"] == "operator"
+    await hub.control.command_unknown(lost, {})
+    await hub.control.station_booted(str(station_id))
+    assert await waiting(hub, cs) == [own]
+
+
+async def test_a_wish_that_changes_meanwhile_is_the_one_that_is_told(
+    hub: RunningApi, cs: str
+) -> None:
+    """Asking what is wanted now waits for whoever is about to want something else."""
+    station_id = await hub.station_id(cs)
+    lost = await lose_wish(hub, cs, operative=False)
+    hub.link.online.discard(station_id)
+    async with hub.database.write() as connection:
+        # As `change_availability` does, before its COMMIT.
+        await connection.exec_driver_sql(
+            "UPDATE evses SET wanted_operative = true WHERE station_id = %s AND evse_no = 2",
+            (station_id,),
+        )
+        telling = asyncio.create_task(hub.control.command_unknown(lost, {}))
+        async with asyncio.timeout(10):
+            while not await somebody_waits_for_a_lock(hub):
+                assert not telling.done()
+                await asyncio.sleep(0.01)
+    await telling
+    (item,) = await waiting(hub, cs)
+    assert item["payload"]["operative"] is True
+
+
+async def somebody_waits_for_a_lock(hub: RunningApi) -> bool:
+    async with hub.database.read() as connection:
+        found = await connection.exec_driver_sql(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(found.scalar_one())
+
+
+@pytest.mark.parametrize("error", [StationOffline(sent=True), StationTimeout(sent=True)])
+async def test_a_lost_wish_to_be_in_use_is_told_again_after_a_boot(
+    hub: RunningApi, cs: str, error: ChargeHubError
+) -> None:
+    station_id = await hub.station_id(cs)
+    hub.link.online.add(station_id)
+    hub.link.script(station_id, error)
+    path = f"/charging-stations/{cs}/availability"
+    await hub.operator.post(path, json={"operative": True})
+    wish = ChangeAvailability(operative=True)
+    for times in (2, 2):  # Told again once: then it has answered.
+        await hub.control.station_booted(str(station_id))
+        await hub.queue.idle()
+        assert hub.link.sent.count((station_id, wish)) == times
 
 
 async def test_a_wish_waits_and_only_the_last_one_is_told(hub: RunningApi, cs: str) -> None:

@@ -62,17 +62,21 @@ async def test_raw_command_answers_the_stations_own_result(hub: RunningApi) -> N
     station_id = await hub.station_id("cs")
     hub.link.script(station_id, CommandAnswer("Odd", {"status": "Odd", "more": [1, {"a": None}]}))
     with capture_logs() as lines:
-        response = await hub.operator.post(f"{CS}/commands/GetLocalListVersion", json={"a": 1})
+        response = await hub.operator.post(f"{CS}/commands/GetReport", json={"a": 1})
     assert response.status_code == 200
     (line,) = [line for line in lines if line["event"] == "station_command_closed"]
-    assert (line["station_id"], line["action"], line["status"]) == ("cs", "GetLocalListVersion", "Odd")
+    assert (line["station_id"], line["action"], line["status"]) == (
+        "cs",
+        "GetReport",
+        "Odd",
+    )
     result = response.json()
     assert result["status"] == "Odd"
     assert result["payload"] == {"status": "Odd", "more": [1, {"a": None}]}
-    assert hub.link.sent[-1] == (station_id, RawCommand("GetLocalListVersion", {"a": 1}))
+    assert hub.link.sent[-1] == (station_id, RawCommand("GetReport", {"a": 1}))
     record = await newest(hub)
     assert record["command_id"] == result["command_id"]
-    assert (record["action"], record["payload"]) == ("GetLocalListVersion", {"a": 1})
+    assert (record["action"], record["payload"]) == ("GetReport", {"a": 1})
     assert (record["requested_by"], record["outcome"]) == ("operator", "answered")
     assert record["answer"] == result["payload"]
     assert record["completed_at"] >= record["requested_at"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -16,7 +17,9 @@ from sqlalchemy.dialects.postgresql import insert
 from chargehub.devices.reports import VariablesWritten, VariableWritten, WriteEffect
 from chargehub.devices.store import station_variables
 from chargehub.devices.templates import APPLY
-from chargehub.kit.jobs import outbox
+from chargehub.kit import jobs
+from chargehub.kit.jobs import due_actions
+from chargehub.kit.worker import CONCURRENT, Worker
 from chargehub.stations.commands import (
     CommandAnswer,
     SetVariables,
@@ -356,9 +359,47 @@ async def test_an_application_goes_on_where_it_was(hub: RunningApi) -> None:
     assert len(hub.link.sent) == sent + 2 * len(identities)
     await carry_on(hub, application)
     assert len(hub.link.sent) == sent + 2 * len(identities)
-    query = select(outbox).where(outbox.c.topic == APPLY, outbox.c.subject == application["id"])
+    assert await due_of(hub, APPLY, [application["id"]]) == 1
+
+
+async def test_applications_at_silent_stations_hold_up_no_event(hub: RunningApi, cs: str) -> None:
+    """As many as the worker acts on events at once, and one event after them."""
+    silence, met = asyncio.Event(), asyncio.Event()
+    station_id = await hub.station_id(cs)
+    hub.link.script(station_id, silence)
+    applications = [
+        await apply(hub, await make_template(hub, cs), only_drift=False) for _ in range(CONCURRENT)
+    ]
+
+    async def meet(_subject: str, _payload: dict[str, Any]) -> None:
+        met.set()
+
+    topics = {**hub.devices.topics(), "test.met": meet}
+    worker = Worker(hub.database, hub.clock, {}, topics, slow=hub.devices.slow())
+    worker.start()
+    try:
+        async with asyncio.timeout(10):
+            while station_id not in [number for number, _ in hub.link.sent]:  # noqa: ASYNC110  It has no event.
+                await asyncio.sleep(0.01)
+            async with hub.database.write() as connection:
+                await jobs.post(connection, "test.met", "x", hub.clock.now())
+            await met.wait()
+        assert not silence.is_set()
+        silence.set()
+        async with asyncio.timeout(10):
+            while await due_of(hub, APPLY, [one["id"] for one in applications]):  # noqa: ASYNC110  As above.
+                await asyncio.sleep(0.01)
+    finally:
+        silence.set()
+        await worker.stop()
+
+
+async def due_of(hub: RunningApi, kind: str, subjects: list[str]) -> int:
+    query = select(due_actions).where(
+        due_actions.c.kind == kind, due_actions.c.subject.in_(subjects)
+    )
     async with hub.database.read() as connection:
-        assert len((await connection.execute(query)).all()) == 1
+        return len((await connection.execute(query)).all())
 
 
 async def test_only_an_admin_applies_what_a_station_connects_to(hub: RunningApi, cs: str) -> None:

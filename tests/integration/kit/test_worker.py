@@ -181,6 +181,65 @@ async def test_a_slow_station_holds_up_no_other_and_is_not_asked_twice(database:
     assert len(asked) == len(set(asked)) == CONCURRENT
 
 
+async def test_a_due_action_that_waits_for_a_station_holds_up_no_other(database: Database) -> None:
+    """Two turns for slow ones: a third waits as a row, and what is quick is done meanwhile."""
+    answer, notebook = asyncio.Event(), Notebook()
+    asked: list[str] = []
+
+    async def ask(subject: str, _payload: dict[str, Any]) -> None:
+        asked.append(subject)
+        await answer.wait()
+
+    for minutes, subject in enumerate(("first", "second", "third")):
+        await schedule(database, "ask", subject, NOW - timedelta(minutes=9 - minutes))
+    await schedule(database, "note", "quick", NOW)
+    it = Worker(database, CLOCK, {"note": notebook.note}, {}, slow={"ask": ask}, slow_at_once=2)
+    it.start()
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            while await left(database) != ["first", "second", "third"]:  # noqa: ASYNC110  Rows have no event.
+                await asyncio.sleep(0.02)
+            # Later rounds begin none of them again; a row that comes then is done all the same.
+            await schedule(database, "note", "later", NOW)
+            while await left(database) != ["first", "second", "third"]:  # noqa: ASYNC110  As above.
+                await asyncio.sleep(0.02)
+        assert asked == ["first", "second"]
+        assert [subject for subject, _ in notebook.acts] == ["quick", "later"]
+        answer.set()
+        async with asyncio.timeout(DEADLINE_S):
+            while await left(database):  # noqa: ASYNC110  As above.
+                await asyncio.sleep(0.02)
+    finally:
+        await it.stop()
+    assert asked == ["first", "second", "third"]
+
+
+async def left(database: Database) -> list[str]:
+    return [row.subject for row in await due_rows(database)]
+
+
+async def test_a_slow_action_that_fails_comes_again_and_one_that_is_ended_stays_due(
+    database: Database,
+) -> None:
+    notebook, begun = Notebook(), asyncio.Event()
+
+    async def wait(_subject: str, _payload: dict[str, Any]) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    await schedule(database, "fail", "x", NOW)
+    it = Worker(database, CLOCK, {}, {}, slow={"fail": notebook.fail, "wait": wait})
+    assert await it.run_once() == 1
+    [row] = await due_rows(database)
+    assert (row.attempts, row.due_at) == (1, NOW + RETRY_AFTER[0])
+    await schedule(database, "wait", "y", NOW)
+    it.start()
+    async with asyncio.timeout(DEADLINE_S):
+        await begun.wait()
+        await it.stop()
+    assert (await due_rows(database))[1].due_at == NOW
+
+
 class ForgetfulDatabase(Database):
     """Refuses the first writes, as a database does whose connections are all taken."""
 
