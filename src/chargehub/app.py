@@ -71,7 +71,6 @@ from chargehub.stations import api as stations_api
 from chargehub.stations import commands_api, commissioning_api
 from chargehub.stations.admission import Admission, close_left_open_connections
 from chargehub.stations.api import StationParts
-from chargehub.stations.boots import ASK_BOOT, BootWatch
 from chargehub.stations.command_queue import QueueLimits
 from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.credential_change import CredentialChange
@@ -289,7 +288,6 @@ class Hub:
         )
         orders = Orders.through(self.connections, self.database, clock, self.bus, queue_limits)
         self._stack.push_async_callback(orders.stop)
-        self.connections.arrived = orders.queue.arrived
         at_once, stations_max = limits.template_stations, limits.template_stations_max
         self.devices = Devices.with_orders(orders, at_once=at_once, stations_max=stations_max)
         return orders
@@ -349,20 +347,11 @@ class Hub:
             PRUNE_OUTBOX: self._daily(clock, PRUNE_OUTBOX, self._prune_outbox),
             PRUNE_HISTORY: self._daily(clock, PRUNE_HISTORY, self._prune_history),
         }
-        slow: dict[str, DueAction] = {
-            ASK_BOOT: BootWatch(self.database, orders.desk).ask,
-            ASK_MISSING: MissingMessages(self.database, clock, orders.desk).ask,
-            **self.devices.slow(),
-        }
+        missing = MissingMessages(self.database, clock, orders.desk)
+        slow = {ASK_MISSING: missing.ask, **orders.slow(), **self.devices.slow()}
         topics = {RETIRED: orphans.station_retired, **orders.topics(), **self.devices.topics()}
-        worker = Worker(
-            self.database,
-            clock,
-            due,
-            topics | self.smart.topics,
-            slow=slow,
-            slow_at_once=self.settings.limits.deliveries,
-        )
+        topics |= self.smart.topics
+        worker = Worker(self.database, clock, due, topics, slow, self.settings.limits.deliveries)
         worker.start()
         self._stack.push_async_callback(worker.stop)
         return worker

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
+from collections.abc import Callable
 
 from chargehub.stations.commands import Command, CommandAnswer, StationOffline
 
@@ -24,6 +25,9 @@ class FakeStationLink:
 
     def online_ids(self) -> frozenset[int]:
         return frozenset(self.online)
+
+    def on_arrival(self, told: Callable[[int], None]) -> None:
+        """Nobody arrives here: tests say who is online."""
 
     async def disconnect(self, station_id: int) -> None:
         self.disconnected.append(station_id)

@@ -35,8 +35,7 @@ class Connections:
     """The newest connection of each station, and the link to it (implements StationLink)."""
 
     call_timeout_s: float
-    arrived: Callable[[int], None] = lambda _station_id: None
-    """Told of each station whose socket takes over; it must not wait or fail."""
+    _told: Callable[[int], None] | None = None
     _by_station: dict[int, StationConnection] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -56,7 +55,8 @@ class Connections:
             log.info("socket_superseded", station_id=current.identity)
             current.abandon()
             connection.spawn(current.socket.close(CloseCode.POLICY_VIOLATION, "superseded"))
-        self.arrived(connection.station_id)
+        if self._told is not None:
+            self._told(connection.station_id)
         return True
 
     def leave(self, connection: StationConnection) -> bool:
@@ -72,6 +72,9 @@ class Connections:
 
     def online_ids(self) -> frozenset[int]:
         return frozenset(self._by_station)
+
+    def on_arrival(self, told: Callable[[int], None]) -> None:
+        self._told = told
 
     async def disconnect(self, station_id: int) -> None:
         connection = self._by_station.get(station_id)

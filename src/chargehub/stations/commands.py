@@ -6,6 +6,7 @@ UnsupportedByStation: callers ask for a capability and never for a version.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -312,6 +313,9 @@ class StationLink(Protocol):
         """
 
     def online_ids(self) -> frozenset[int]: ...
+
+    def on_arrival(self, told: Callable[[int], None]) -> None:
+        """Have each station told that is among those online from now on; `told` must not wait."""
 
     async def disconnect(self, station_id: int) -> None:
         """Close the station's socket, if any: its credential or registration has changed."""
