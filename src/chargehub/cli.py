@@ -31,6 +31,7 @@ from chargehub.kit.db import Database, read_clock
 from chargehub.kit.errors import ChargeHubError
 from chargehub.kit.openapi import breaking_changes
 from chargehub.kit.postgres import EmbeddedPostgres
+from chargehub.kit.serving import allow_descriptors
 from chargehub.settings import Settings
 
 SMOKE_SPEED = 60.0
@@ -77,6 +78,7 @@ def serve() -> None:
     """Run the server until SIGINT or SIGTERM."""
     loaded = settings.load()
     logging.configure(loaded.log.level, loaded.log.format)
+    allow_descriptors(loaded.limits.descriptors)
     # Until the loop listens for it itself.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for host, port, name in (

@@ -33,7 +33,7 @@ from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError, NotFound
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import GroupCommitter
-from chargehub.kit.secrets import PIN_KIND
+from chargehub.kit.secrets import is_pin
 from chargehub.kit.worker import Worker
 from chargehub.smart_charging.composite import Supply
 from chargehub.stations.fence import ConnectionFence
@@ -319,7 +319,7 @@ async def _transactions(
 def _comparable(row: RowMapping, first: datetime, end: datetime) -> bool:
     settled_at = row["settled_at"]
     over = row["state"] == "Ended" and settled_at is not None and settled_at < end
-    return bool(over and row["received_at"] >= first and row["id_token_kind"] != PIN_KIND)
+    return bool(over and row["received_at"] >= first and not is_pin(row["id_token_kind"]))
 
 
 def _differences(row: RowMapping, other: RowMapping | None) -> Iterator[str]:

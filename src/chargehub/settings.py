@@ -37,6 +37,10 @@ class SettingsInvalid(ChargeHubError):
     code = "settings-invalid"
 
 
+OTHER_DESCRIPTORS = 500
+"""API requests, files, the event loop's own."""
+
+
 class Limits(BaseModel):
     """Every queue, frame, page and wait has its limit here; a metric tells when one is hit."""
 
@@ -49,7 +53,10 @@ class Limits(BaseModel):
         10_000, ge=1, description="Station sockets open at once; more are answered 503."
     )
     max_handshakes: int = Field(
-        2_000, ge=1, description="Station handshakes under way at once; more are answered 503."
+        2_000,
+        ge=1,
+        description="Station handshakes under way at once on a port; more are answered 503. Twice "
+        "as many connections may be on their way in; more are closed unheard.",
     )
     messages_per_s: float = Field(
         20.0, gt=0, description="Messages a station may send per second for long."
@@ -106,8 +113,11 @@ class Limits(BaseModel):
     frame_log_days: int = Field(
         14, ge=1, le=3_650, description="Hub days that frames stay in the frame log."
     )
-    frame_log_text: int = Field(
-        65_536, ge=256, description="Characters that the frame log keeps of a frame."
+    frame_log_text: int | None = Field(
+        None,
+        ge=256,
+        description="Characters that the frame log keeps of a frame. Unset: all, so that every "
+        "frame can be replayed.",
     )
     frame_log_waiting_bytes: int = Field(
         67_108_864,
@@ -132,6 +142,13 @@ class Limits(BaseModel):
     database_connections: int = Field(
         8, ge=2, le=80, description="Database connections of the pool."
     )
+
+    @property
+    def descriptors(self) -> int:
+        """File descriptors that the server has open at most when all these limits are reached."""
+        on_their_way = 2 * 2 * self.max_handshakes  # At two ports, see there.
+        others = self.live_viewers + self.database_connections + OTHER_DESCRIPTORS
+        return self.max_connections + on_their_way + others
 
 
 class TlsSettings(BaseModel):

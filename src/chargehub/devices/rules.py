@@ -51,6 +51,7 @@ SMALLEST: Mapping[tuple[str, str], int] = {
 
 _WHOLE = re.compile(r"-?[0-9]{1,10}")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
+_VALUES = frozenset(("Actual", "Target"))
 _TRUTHS = frozenset(("true", "false"))
 
 
@@ -76,13 +77,21 @@ class Variable:
 # --- Writing --------------------------------------------------------------------------------------
 
 
+def whole_number(value: object) -> int | None:
+    """Return the number that a text is, as every station reads it: digits, perhaps a minus."""
+    return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else None
+
+
 def unsafe_value(name: VariableName, value: object) -> str | None:
-    """Say what a dangerous variable takes, where this value is not of it; None for all others."""
+    """Say what a dangerous variable takes, where this value is not of it; None for all others.
+
+    The limits that a variable is told (MinSet, MaxSet) are no values of it.
+    """
     minimum = SMALLEST.get((name.component.lower(), name.variable.lower()))
-    if minimum is None:
+    if minimum is None or name.attribute not in _VALUES:
         return None
-    whole = isinstance(value, str) and _WHOLE.fullmatch(value) is not None
-    if whole and minimum <= int(str(value)) <= MAX_INT31:
+    number = whole_number(value)
+    if number is not None and minimum <= number <= MAX_INT31:
         return None
     return f"takes a whole number from {minimum} to {MAX_INT31}"
 
@@ -92,10 +101,9 @@ def refused_write(write: VariableWrite, known: Variable | None) -> str | None:
     name, value = write.name, write.value
     if is_secret_name(name.component, name.variable):
         return "is a secret; rotate the station's credential instead"
-    if name.attribute == "Actual":
-        unsafe = unsafe_value(name, value)
-        if unsafe is not None:
-            return unsafe
+    unsafe = unsafe_value(name, value)
+    if unsafe is not None:
+        return unsafe
     if known is None:
         return None
     if known.mutability == "ReadOnly":
@@ -106,7 +114,7 @@ def refused_write(write: VariableWrite, known: Variable | None) -> str | None:
 def _wrong_type(known: Variable, value: str) -> str | None:
     problem: str | None = None
     match (known.data_type or "").lower():
-        case "integer" if not _WHOLE.fullmatch(value):
+        case "integer" if whole_number(value) is None:
             problem = "takes a whole number"
         case "decimal" if not _NUMBER.fullmatch(value):
             problem = "takes a number"
@@ -196,9 +204,8 @@ def limit_names() -> list[VariableName]:
 
 def _limit(known: Mapping[str, Variable], variable: str, kind: str) -> int | None:
     found = known.get(VariableName("DeviceDataCtrlr", variable, variable_instance=kind).key)
-    if found is None or found.value is None or not _WHOLE.fullmatch(found.value):
-        return None
-    return int(found.value) if 0 < int(found.value) <= MAX_INT31 else None
+    number = None if found is None else whole_number(found.value)
+    return number if number is not None and 0 < number <= MAX_INT31 else None
 
 
 def split(items: Sequence[ItemT], limit: RequestLimit) -> Iterator[tuple[ItemT, ...]]:

@@ -8,6 +8,7 @@ durable no later than what it caused; where nothing is caused (a Heartbeat, an a
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 FLUSH_EVERY_S = 0.5
 ROW_BYTES = 200
 """What a waiting row costs beside its text."""
+PORTION_BYTES = 1_048_576
+"""What one COMMIT takes along: more, as after an outage, would hold the event loop too long."""
 
 LOGGED = Counter("chargehub_frame_log_frames_total", "Frames written into the frame log")
 LOST = Counter(
@@ -47,9 +50,12 @@ class FrameLog:
 
     statement: BatchStatement = INSERT_FRAMES
 
-    def __init__(self, *, text_max: int, waiting_max_bytes: int) -> None:
-        """Keep `text_max` characters of a frame; what waits beyond the bytes is lost, counted."""
-        self._text_max = text_max
+    def __init__(self, *, text_max: int | None, waiting_max_bytes: int) -> None:
+        """Keep `text_max` characters of a frame, None: all of it.
+
+        What waits beyond the bytes is lost, and counted.
+        """
+        self._text_max = sys.maxsize if text_max is None else text_max
         self._waiting_max = waiting_max_bytes
         self._rows: list[Row] = []
         self._bytes = 0
@@ -103,13 +109,31 @@ class FrameLog:
             self._losing = True
             log.error("frame_log_full", waiting_frames=len(self._rows))
 
+    @property
+    def portions(self) -> int:
+        return -(-self._bytes // PORTION_BYTES)
+
     def take(self) -> list[Row]:
-        """Hand over all that waits, in the order in which it came."""
+        """Hand over a portion of what waits, in the order in which it came."""
         rows = self._rows
         if rows:
             WAITING.set(self._bytes)
+            if self._bytes > PORTION_BYTES:
+                return self._take_portion()
             self._rows, self._bytes = [], 0
         return rows
+
+    def _take_portion(self) -> list[Row]:
+        size, count = 0, 0
+        for row in self._rows:
+            size += len(row[-1]) + ROW_BYTES
+            count += 1
+            if size >= PORTION_BYTES:
+                break
+        taken = self._rows[:count]
+        del self._rows[:count]
+        self._bytes -= size
+        return taken
 
     def committed(self, rows: Sequence[Row]) -> None:
         LOGGED.inc(len(rows))

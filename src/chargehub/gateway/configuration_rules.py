@@ -6,18 +6,16 @@ request as somebody wrote it. Keys that the list does not know pass.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
-from chargehub.devices.rules import duplicates, unsafe_value
+from chargehub.devices.rules import duplicates, unsafe_value, whole_number
 from chargehub.gateway.configuration_keys import name_of_key
 from chargehub.gateway.device_model import read_name
 from chargehub.gateway.fields import Fields
 from chargehub.gateway.translation import Payload
 from chargehub.stations.commands import VariableName
 
-_WHOLE = re.compile(r"-?[0-9]{1,10}")
 _ITEMS = {
     "GetVariables": "getVariableData",
     "SetVariables": "setVariableData",
@@ -38,11 +36,12 @@ def refused_write(action: str, payload: Payload) -> str | None:
 def refused_downgrade(action: str, payload: Payload, profile: int) -> str | None:
     """Return why this request must not go to a station that uses this security profile.
 
-    No way back over OCPP (A00.FR.005, A05): and the hub would not let it in again.
+    No way back over OCPP (A00.FR.005, A05): and the hub would not let it in again. A value that is
+    no plain number is refused too: who knows what a station reads in " 1" or "1.0".
     """
     for name, value in _profile_writes(action, payload):
-        text = str(value)
-        if _WHOLE.fullmatch(text) and int(text) < profile:
+        number = value if type(value) is int else whole_number(value)
+        if number is None or number < profile:
             return f"{name} may not fall below {profile}, which the station uses"
     return None
 
@@ -50,7 +49,8 @@ def refused_downgrade(action: str, payload: Payload, profile: int) -> str | None
 def _profile_writes(action: str, payload: Payload) -> Iterator[tuple[str, Any]]:
     if action == "SetNetworkProfile":
         data = payload.get("connectionData")
-        yield "securityProfile", data.get("securityProfile") if isinstance(data, dict) else None
+        if isinstance(data, dict) and "securityProfile" in data:
+            yield "securityProfile", data["securityProfile"]
     for shown, name, value in _writes(action, payload):
         # SecurityCtrlr.SecurityProfile, NetworkConfiguration[slot].SecurityProfile (2.1).
         if name.variable.lower() == "securityprofile":
@@ -65,7 +65,7 @@ def _writes(action: str, payload: Payload) -> Iterator[tuple[str, VariableName, 
     elif action == "SetVariables":
         for item in _items(action, payload):
             name = read_name(item)
-            if name is not None and name.attribute == "Actual":
+            if name is not None:
                 yield f"{name.component}.{name.variable}", name, item.raw("attributeValue")
 
 

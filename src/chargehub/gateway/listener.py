@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from itertools import chain, repeat
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import structlog
@@ -31,6 +32,7 @@ from websockets.typing import Subprotocol
 from chargehub.frame_log.log import FrameLog
 from chargehub.gateway.connection import StationConnection
 from chargehub.gateway.connections import Connections
+from chargehub.gateway.doorway import Doorway, Place, TurnedAway
 from chargehub.gateway.frame_recorder import FrameRecorder
 from chargehub.gateway.intake import Intake
 from chargehub.gateway.rate_limit import RateLimit
@@ -54,6 +56,8 @@ from chargehub.stations.reports import Connected, Disconnected, RegistrationStat
 log = structlog.get_logger(__name__)
 
 HANDSHAKES = Counter("chargehub_ocpp_handshakes_total", "Handshakes by HTTP status", ["status"])
+UNHEARD = "unheard"
+"""In place of a status: turned away before anything was read."""
 
 # identifierString with room for 1.6, whose own examples have a space inside (16J 3.1.1): printable,
 # at most 48 characters, no colon, which would split the Basic user name.
@@ -102,8 +106,7 @@ class Listener:
     """None: frames are not logged."""
     tls: TlsOptions | None = None
     _tolerant: dict[OcppVersion, frozenset[str]] = field(init=False)
-    _handshakes: int = 0
-    """How many are under way."""
+    _plain: Doorway = field(init=False)
     _server: Server | None = None
     _door: TlsDoor | None = None
     _watchdog: asyncio.Task[None] | None = None
@@ -111,6 +114,8 @@ class Listener:
     """Ends of connections that could not be stored yet."""
 
     def __post_init__(self) -> None:
+        # One a port: who crowds at one leaves the other alone.
+        self._plain = Doorway(self.limits.max_handshakes)
         # One set for all connections, not one each.
         self._tolerant = {
             version: translator.tolerant for version, translator in self.translators.items()
@@ -123,7 +128,7 @@ class Listener:
             self.port,
             process_request=self._admit,
             select_subprotocol=_select_subprotocol,
-            create_connection=StationSocket,
+            create_connection=self._open_plain_door,  # type: ignore[arg-type]  # or TurnedAway
             open_timeout=self.limits.handshake_timeout_s,
             # Our own watchdog instead: a station that sends data is alive though it answers no
             # ping, and one that only pings is alive too (16J 5.3).
@@ -138,20 +143,34 @@ class Listener:
                 self.tls,
                 await asyncio.to_thread(build_context, self.tls),
                 self.limits.handshake_timeout_s,
-                self._has_room,
+                Doorway(self.limits.max_handshakes),
                 partial(self._create_socket, server),
             )
             self._door.open()
         self._watchdog = asyncio.create_task(self._watch(), name="ocpp-watchdog")
 
-    def _create_socket(self, server: Server) -> StationSocket:
+    def _open_plain_door(
+        self, protocol: ServerProtocol, server: Server, **options: Any
+    ) -> StationSocket | TurnedAway:
+        """Make the protocol of a TCP connection that was just accepted at the plain port."""
+        place = self._plain.enter()
+        if place is None:
+            HANDSHAKES.labels(UNHEARD).inc()
+            return TurnedAway()
+        station = StationSocket(protocol, server, **options)
+        station.place = place
+        return station
+
+    def _create_socket(self, server: Server, place: Place) -> StationSocket:
         """Make what `serve` makes for its own port; the same server handles it from then on."""
         protocol = ServerProtocol(
             extensions=enable_server_permessage_deflate(None),
             select_subprotocol=lambda _, offered: _select_subprotocol(None, offered),
             max_size=self.limits.max_frame_bytes,
         )
-        return StationSocket(protocol, server, ping_interval=None, max_queue=READ_AHEAD_FRAMES)
+        station = StationSocket(protocol, server, ping_interval=None, max_queue=READ_AHEAD_FRAMES)
+        station.place = place
+        return station
 
     @property
     def bound_port(self) -> int:
@@ -191,28 +210,24 @@ class Listener:
             task.cancel()
         await asyncio.gather(*self._leaving, return_exceptions=True)
 
-    def _has_room(self) -> bool:
-        """Say whether one more handshake, of TLS or of WebSocket, may be under way."""
-        in_tls = self._door.knocking if self._door is not None else 0
-        return self._handshakes + in_tls < self.limits.max_handshakes
-
     async def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
-        if not self._has_room():
+        assert isinstance(socket, StationSocket)
+        doorway = socket.place.doorway
+        if not doorway.decides_more:
             refusal: Response | None = socket.respond(
                 HTTPStatus.SERVICE_UNAVAILABLE, "Too many handshakes.\n"
             )
         else:
-            self._handshakes += 1
+            doorway.deciding += 1
             try:
                 refusal = await self._refusal(socket, request)
             finally:
-                self._handshakes -= 1
+                doorway.deciding -= 1
         status = HTTPStatus.SWITCHING_PROTOCOLS if refusal is None else refusal.status_code
         HANDSHAKES.labels(int(status)).inc()
         return refusal
 
-    async def _refusal(self, socket: ServerConnection, request: Request) -> Response | None:
-        assert isinstance(socket, StationSocket)
+    async def _refusal(self, socket: StationSocket, request: Request) -> Response | None:
         if len(self.connections) >= self.limits.max_connections:
             return socket.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Too many stations.\n")
         identity = read_identity(request.path, self.path_prefix)
@@ -249,6 +264,7 @@ class Listener:
 
     async def _serve_station(self, socket: ServerConnection) -> None:
         assert isinstance(socket, StationSocket)
+        socket.place.leave()
         if socket.subprotocol is None:
             # Offered, but nothing we speak: 101 without a subprotocol, then close (P4 3.2/3.3).
             await socket.close(CloseCode.PROTOCOL_ERROR, "unsupported subprotocol")

@@ -9,6 +9,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.protocol import State
 
+from chargehub.gateway.doorway import Place
+
 UNREAD_MAX_BYTES = 1 << 20
 """What a station may leave unread and go on pinging; its messages are stopped long before."""
 
@@ -21,11 +23,17 @@ class StationSocket(ServerConnection):
     then so does everything behind it, until the queue's reader sets `direct` again.
     """
 
+    place: Place
+    """Held until the handshake is done."""
     admitted: Any = None
     last_heard: float = 0.0
     """Of anything at all, pings and pongs included."""
     direct: Callable[[str, float], None] | None = None
     """Takes a text and the loop's time at which it came."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.place.leave()
+        super().connection_lost(exc)
 
     def process_event(self, event: Any) -> None:
         self.last_heard = now = self.loop.time()

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +20,7 @@ import structlog
 from cryptography import x509
 from prometheus_client import Counter, Gauge
 
+from chargehub.gateway.doorway import Doorway, Place
 from chargehub.gateway.station_socket import StationSocket
 from chargehub.kit.clock import wall_now
 from chargehub.kit.errors import ChargeHubError
@@ -92,7 +94,7 @@ def build_context(options: TlsOptions) -> ssl.SSLContext:
     context.set_ciphers(":".join((*SUITES_12, f"@SECLEVEL={SECURITY_LEVEL}")))
     context.options |= ssl.OP_NO_COMPRESSION  # A00.FR.321
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
-    # No resumption by ticket: each connection proves its key, and its certificate's dates, anew.
+    # No resumption by ticket. By the session id of TLS 1.2 there is: Python cannot switch it off.
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
     expiries: dict[str, datetime] = {}
@@ -164,9 +166,8 @@ class TlsDoor:
     options: TlsOptions
     context: ssl.SSLContext
     timeout_s: float
-    room: Callable[[], bool]
-    """Says whether one more handshake may be under way."""
-    create: Callable[[], StationSocket]
+    doorway: Doorway
+    create: Callable[[Place], StationSocket]
     _knocking: set[asyncio.Task[None]] = field(default_factory=set)
     _listening: socket.socket | None = None
     _accepting: asyncio.Task[None] | None = None
@@ -212,20 +213,30 @@ class TlsDoor:
                 log.warning("tls_accept_failed", why=str(error))
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
-            if not self.room():
+            full = self.knocking >= self.doorway.handshakes_max
+            place = None if full else self.doorway.enter()
+            if place is None:
                 HANDSHAKES.labels("busy").inc()
                 knocking.close()
                 continue
-            task = loop.create_task(self._shake_hands(knocking, str(address[0])), name="tls-knock")
+            work = self._shake_hands(knocking, str(address[0]), place)
+            task = loop.create_task(work, name="tls-knock")
             self._knocking.add(task)
             task.add_done_callback(self._knocking.discard)
 
-    async def _shake_hands(self, knocking: socket.socket, remote: str) -> None:
+    async def _shake_hands(self, knocking: socket.socket, remote: str, place: Place) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                self.create, knocking, ssl=self.context, ssl_handshake_timeout=self.timeout_s
+                partial(self.create, place),
+                knocking,
+                ssl=self.context,
+                ssl_handshake_timeout=self.timeout_s,
             )
+        except asyncio.CancelledError:
+            place.leave()
+            raise
         except OSError as error:
+            place.leave()
             HANDSHAKES.labels("failed").inc()
             log.warning("tls_refused", remote=remote, why=_reason(error))
             knocking.close()

@@ -136,8 +136,12 @@ class SideRows(Protocol):
 
     statement: BatchStatement
 
+    @property
+    def portions(self) -> int:
+        """How many portions hold all that waits now."""
+
     def take(self) -> list[Row]:
-        """Hand over what waits."""
+        """Hand over the next portion, the oldest rows first."""
 
     def committed(self, rows: Sequence[Row]) -> None:
         """These are durable."""
@@ -246,8 +250,20 @@ class GroupCommitter:
                 self._wake.clear()
                 continue
             self._flushing = False
-            rows = self.side_rows.take() if self.side_rows is not None else []
-            await self._commit_or_split(batch, rows)
+            await self._commit_or_split(batch, await self._last_portion())
+
+    async def _last_portion(self) -> list[Row]:
+        """Commit all that waits of the side rows but the last portion, which the batch takes along.
+
+        So what tells of the batch is durable no later than the batch.
+        """
+        if self.side_rows is None:
+            return []
+        for _ in range(self.side_rows.portions - 1):
+            await self._commit_or_split([], self.side_rows.take())
+            if self._connection is None or self._connection.closed:
+                break  # They were given back; the batch need not wait for each of them to fail.
+        return self.side_rows.take()
 
     def _take_batch(self) -> list[Item[Any]]:
         """Take items in arrival order, at most one a key: a station's next waits for its last."""

@@ -10,30 +10,42 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import orjson
+
 REDACTED = "(redacted)"
 MAX_DEPTH = 64
 
+# By themselves a secret's name, or a part of it.
 _WORDS = (
-    r"passw(or)?d|passphrase|secret|credential|cookie|csrf|apikey"
-    r"|privatekey|presharedkey|vpnkey|simpin|wifikey|(session|access|refresh|bearer)token"
-    r"|additionalidtoken"  # 2.x: what a driver adds to the card, a PIN among it.
+    *("password", "passwd", "passphrase", "pwd", "secret", "credential", "cookie", "csrf"),
+    *("apikey", "privatekey", "presharedkey", "vpnkey", "simpin", "wifikey"),
+    *("sessiontoken", "accesstoken", "refreshtoken", "bearertoken"),
+    "additionalidtoken",  # 2.x: what a driver adds to the card, a PIN among it.
 )
-_SECRET = re.compile(rf"{_WORDS}|authorization(key)?$|(^|wifi|wlan)psk$")
-_MENTION = re.compile(rf"{_WORDS}|authorization|psk|keycode|vpn")
-_SEPARATORS = re.compile(r"[^a-z0-9]+")
-# A password may hold an `@` of its own, never a `/`.
-_URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^/\s]+@")
+_SECRET = re.compile(rf"{'|'.join(_WORDS)}|authorization(key)?$|(^|wifi|wlan)psk$")
+_MENTIONS = (*_WORDS, "authorization", "psk", "keycode", "vpn")
+_NO_PART_OF_A_NAME = bytes(
+    code for code in range(256) if not (chr(code).isascii() and chr(code).isalnum())
+)
+_URL = re.compile(r'://[^\s"]+')
+# A password may hold an `@` of its own and, though it should not, a `/`: what ends it is the last
+# `@`. A number with a path behind it is a port.
+_URL_USER = re.compile(r"://[^:/@]*:(?!\d{1,5}(?:[/?#]|$))")
 _URL_PARAMETER = re.compile(
-    r"([?&;][\w.-]*(?:passw(?:or)?d|secret|token|signature|credential|sig|api_?key)=)[^&;#\s]+",
+    r"([?&;][\w.-]{0,64}?"
+    r"(?:passw(?:or)?d|pwd|secret|token|signature|credential|sig|api_?key)=)[^&;#\s]+",
     re.IGNORECASE,
 )
 _PRIVATE_KEY = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
+    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
+    re.DOTALL,
 )
 
 # PostgreSQL puts the row, or the key, that a constraint refuses into the error's detail.
 _REFUSED_VALUES = re.compile(
-    r"(Failing row contains |Key \([^=\n]*\)=)\(.*?\)(?=\.(?:\n|$)| already | is | conflicts )",
+    r"(Failing row contains |Key \([^=\n]{0,500}\)=)"
+    # To the end, where its own end is missing: so no text is searched more than once.
+    r"\(.*?(?:\)(?=\.(?:\n|$)| already | is | conflicts )|\Z)",
     re.DOTALL,
 )
 
@@ -44,7 +56,8 @@ _NAMING_FIELDS = ("key", "variable", "name")
 _VALUE_FIELDS = frozenset({"value", "attributeValue", "actualValue"})
 
 # A PIN typed at the station is an IdToken of this kind; all others are numbers of cards.
-PIN_KIND = "KeyCode"
+# Stations differ in case.
+PIN_KIND = "keycode"
 _TOKEN_FIELDS = (("idToken", "type"), ("id_token", "id_token_type"), ("id_token", "id_token_kind"))
 
 # What an answer says in the standard's own words, and what it names.
@@ -64,29 +77,56 @@ def is_secret_name(*path: str) -> bool:
 
 
 def _plain(name: str) -> str:
-    return _SEPARATORS.sub("", name.lower())
+    """Return the letters and digits of a name, as fast as a large text needs it."""
+    return name.lower().encode("utf-8", "replace").translate(None, _NO_PART_OF_A_NAME).decode()
 
 
 def hide_in_text(text: str) -> str:
-    """Hide passwords and signatures of URLs, private keys, and rows that the database quotes."""
+    """Hide passwords and signatures of URLs, private keys, and rows that the database quotes.
+
+    Whatever the text, the time it takes grows with its length and no faster.
+    """
     if "DETAIL:" in text:
         text = _REFUSED_VALUES.sub(rf"\1{REDACTED}", text)
     if "PRIVATE KEY" in text:
         text = _PRIVATE_KEY.sub(REDACTED, text)
     if "://" not in text:
         return text
-    text = _URL_PASSWORD.sub(rf"\1{REDACTED}@", text)
+    if "@" in text:
+        text = _URL.sub(_without_password, text)
     return _URL_PARAMETER.sub(rf"\1{REDACTED}", text)
 
 
+def _without_password(url: re.Match[str]) -> str:
+    before, at, host = url.group().rpartition("@")
+    user = _URL_USER.search(before)
+    if not at or user is None or user.end() == len(before):
+        return url.group()
+    return f"{before[: user.end()]}{REDACTED}@{host}"
+
+
 def mentions_secret(text: str) -> bool:
-    """Say whether a text that nobody could read may hold a secret: it speaks of one."""
-    return _MENTION.search(_plain(text)) is not None
+    """Say whether a text may hold a secret by a name: it speaks of one."""
+    plain = _plain(text)
+    return any(word in plain for word in _MENTIONS)
+
+
+def may_hold_secret(text: str) -> bool:
+    """Say, at little cost, whether `redacted` might find a secret in JSON of this text.
+
+    Escapes can spell anything another way; whoever asks has resolved them.
+    """
+    return any(word in text for word in ("://", "DETAIL:")) or mentions_secret(text)
+
+
+def is_pin(kind: object) -> bool:
+    """Say whether an IdToken of this kind is a PIN."""
+    return isinstance(kind, str) and kind.lower() == PIN_KIND
 
 
 def shown_token(token: str | None, kind: str | None) -> str | None:
     """Return an IdToken as anybody may see it: a PIN is hidden."""
-    return REDACTED if token and kind == PIN_KIND else token
+    return REDACTED if token and is_pin(kind) else token
 
 
 def only_words(value: Any, name: str = "", *, max_depth: int = MAX_DEPTH) -> Any:
@@ -127,7 +167,7 @@ def _names_in(value: Mapping[Any, Any]) -> Iterator[str]:
 
 def _copy(value: Any, place: str, depth: int, *, names_secret: bool) -> Any:
     if isinstance(value, str):
-        return hide_in_text(value) if depth > 0 else REDACTED
+        return _copy_text(value, depth)
     if isinstance(value, Mapping):
         return _copy_mapping(value, place, depth, inside_secret=names_secret)
     if isinstance(value, list | tuple):
@@ -135,6 +175,20 @@ def _copy(value: Any, place: str, depth: int, *, names_secret: bool) -> Any:
             return REDACTED
         return [_copy(item, place, depth - 1, names_secret=names_secret) for item in value]
     return value
+
+
+def _copy_text(text: str, depth: int) -> str:
+    """Copy a text, or what it is the JSON of: vendors put objects into strings (DataTransfer)."""
+    if depth <= 0:
+        return REDACTED
+    if text.lstrip()[:1] in {"{", "["} and (mentions_secret(text) or "\\" in text):
+        try:
+            inner = orjson.loads(text)
+        except ValueError:
+            return REDACTED if mentions_secret(text) else hide_in_text(text)
+        kept = _copy(inner, "", depth - 1, names_secret=False)
+        return text if kept == inner else orjson.dumps(kept).decode()
+    return hide_in_text(text)
 
 
 def _copy_mapping(
@@ -150,7 +204,7 @@ def _copy_mapping(
         for name, item in value.items()
     }
     for token, kind in _TOKEN_FIELDS:
-        if value.get(kind) == PIN_KIND and isinstance(value.get(token), str):
+        if is_pin(value.get(kind)) and isinstance(value.get(token), str):
             copy[token] = REDACTED
     return copy
 

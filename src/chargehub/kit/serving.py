@@ -1,13 +1,17 @@
-"""How the process serves: uvicorn without a say in signals, and less garbage collection."""
+"""How the process serves: uvicorn without a say in signals, less garbage, more open files."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 from contextlib import nullcontext
 from typing import Any
 
+import structlog
 import uvicorn
+
+log = structlog.get_logger(__name__)
 
 
 def spare_the_collector() -> None:
@@ -19,6 +23,22 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+def allow_descriptors(needed: int) -> int:
+    """Raise the process's limit of open files as far as needed and allowed; return the limit.
+
+    The usual soft limit of 1,024 is less than the stations of a few hubs.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    allowed = needed if hard == unlimited else min(needed, hard)
+    if soft != unlimited and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        soft = allowed
+    if soft != unlimited and soft < needed:
+        log.warning("few_file_descriptors", allowed=soft, needed=needed)
+    return needed if soft == unlimited else soft
 
 
 class QuietServer(uvicorn.Server):

@@ -57,7 +57,8 @@ async def read_transactions(
         # A PIN is shown to nobody, so nobody may try one out either.
         "id_token": lambda value: and_(
             transactions.c.id_token == value.lower(),
-            func.coalesce(transactions.c.id_token_kind, id_tokens.c.kind, "") != PIN_KIND,
+            func.lower(func.coalesce(transactions.c.id_token_kind, id_tokens.c.kind, ""))
+            != PIN_KIND,
         ),
         "begin": lambda value: transactions.c.started_at >= value,
         "end": lambda value: transactions.c.started_at < value,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import ssl
 import warnings
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from structlog.testing import capture_logs
 from websockets.exceptions import InvalidMessage
 
 from chargehub.demo.certificates import HOSTS
+from chargehub.gateway.tls import build_context, tls_options
 from chargehub.kit.clock import wall_now
 from tests.hub_fixtures import DEADLINE_S, V201, VERSIONS, RunningHub, eventually, running_hub
 from tests.tls_world import TlsWorld, allow_version
@@ -100,6 +102,38 @@ async def test_statement_11_a00_fr_321_compression_is_off(hub: RunningHub) -> No
     door = hub.hub._listener._door  # noqa: SLF001  As below.
     assert door is not None
     assert door.context.options & ssl.OP_NO_COMPRESSION
+
+
+def test_statement_11_no_compression_renegotiation_or_ticket(world: TlsWorld) -> None:
+    """A00.FR.321 forbids compression; whatever this machine's OpenSSL would do by itself."""
+    tls = world.settings()
+    options = tls_options(tls.host, tls.port, tls.chains, tls.client_ca)
+    assert options is not None
+    context = build_context(options)
+    for option in (ssl.OP_NO_COMPRESSION, ssl.OP_NO_RENEGOTIATION, ssl.OP_NO_TICKET):
+        assert context.options & option
+    assert context.num_tickets == 0
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+async def test_statement_11_nobody_gets_a_session_ticket(
+    hub: RunningHub, world: TlsWorld, version: ssl.TLSVersion
+) -> None:
+    place = urlsplit(hub.addresses.ocpp_tls_url or "")
+    assert place.hostname is not None
+    assert place.port is not None
+    context = world.client(version=version)
+
+    def has_ticket() -> bool:
+        with (
+            socket.create_connection((place.hostname, place.port), DEADLINE_S) as tcp,
+            context.wrap_socket(tcp, server_hostname="localhost") as spoken,
+        ):
+            spoken.sendall(PLAIN_HTTP)
+            spoken.recv(1_000)  # Tickets of TLS 1.3 come with the first data.
+            return spoken.session is not None and spoken.session.has_ticket
+
+    assert not await asyncio.to_thread(has_ticket)
 
 
 async def presented_key(hub: RunningHub, context: ssl.SSLContext) -> str:
@@ -239,7 +273,7 @@ async def test_a_client_that_never_speaks_tls_is_dropped_and_counted(
     door = hub.hub._listener._door  # noqa: SLF001  How many wait is shown nowhere else.
     assert door is not None
     await eventually(lambda: door.knocking == HANDSHAKES_MAX)
-    # The house is full: one more is turned away at once, on this port and on the plain one.
+    # The house is full: one more is turned away at once.
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
     async with asyncio.timeout(HANDSHAKE_TIMEOUT_S / 2):
         assert await until_closed(reader) == b""

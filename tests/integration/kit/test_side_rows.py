@@ -57,12 +57,17 @@ class Lines:
     waiting: list[Row] = field(default_factory=list)
     durable: list[Row] = field(default_factory=list)
     thrown_away: list[int] = field(default_factory=list)
+    portion: int = 1_000
 
     def write(self, *numbers: int, body: str = "x") -> None:
         self.waiting += [(number, body) for number in numbers]
 
+    @property
+    def portions(self) -> int:
+        return -(-len(self.waiting) // self.portion)
+
     def take(self) -> list[Row]:
-        taken, self.waiting = self.waiting, []
+        taken, self.waiting = self.waiting[: self.portion], self.waiting[self.portion :]
         return taken
 
     def committed(self, rows: Sequence[Row]) -> None:
@@ -128,6 +133,42 @@ async def test_a_flush_writes_them_without_any_batch(world: World) -> None:
     world.lines.write(1)
     await world.flushed(lambda: bool(world.lines.durable))
     assert await world.query("SELECT id FROM lines") == [(1,)]
+
+
+async def test_what_waited_long_is_written_in_portions_and_before_the_batch(world: World) -> None:
+    world.lines.portion = 10
+    world.lines.write(*range(35))
+    await world.note(1)
+    assert await world.query("SELECT count(*) FROM lines GROUP BY xmin::text ORDER BY 1") == [
+        (5,),
+        (10,),
+        (10,),
+        (10,),
+    ]
+    rode_along = "SELECT count(*) FROM lines l, notes n WHERE l.xmin = n.xmin AND l.id >= 30"
+    assert await world.query(rode_along) == [(5,)]
+
+
+@dataclass
+class GoneSource:
+    """A database that is not there."""
+
+    asked: int = 0
+
+    async def open(self) -> Connection:
+        self.asked += 1
+        raise psycopg.OperationalError("no database")
+
+
+async def test_a_batch_waits_for_one_portion_to_fail_and_not_for_all() -> None:
+    source, lines = GoneSource(), Lines(portion=1)
+    lines.write(*range(20))
+    committer = GroupCommitter(source, OpenFence(), side_rows=lines)
+    committer.start()
+    with pytest.raises(CommitOutcomeUnknown):
+        await committer.submit(1, None, NoteHandler(), 1)
+    assert (source.asked, len(lines.waiting)) == (2, 20)
+    await committer.stop()
 
 
 async def test_a_stop_writes_what_waits(world: World) -> None:

@@ -21,9 +21,17 @@ def variables(*items: tuple[str, str, str]) -> tuple[str, dict[str, Any]]:
     return "SetVariables", {"setVariableData": data}
 
 
+def attribute(kind: str, variable: str, value: object) -> tuple[str, dict[str, Any]]:
+    component = "SecurityCtrlr" if variable == "SecurityProfile" else "OCPPCommCtrlr"
+    action, payload = variables((component, variable, str(value)))
+    payload["setVariableData"][0] |= {"attributeType": kind, "attributeValue": value}
+    return action, payload
+
+
 @pytest.mark.parametrize(
     "request_",
     [
+        attribute("MinSet", "HeartbeatInterval", "1"),
         change("HeartbeatInterval", "10"),
         change("MeterValueSampleInterval", "0"),
         change("WebSocketPingInterval", "2147483647"),
@@ -64,6 +72,7 @@ def test_a_sensible_write_and_all_that_the_standard_does_not_number_pass(
             "ocppcommctrlr.HeartbeatInterval takes a whole number from 10",
         ),
         (variables(("TxCtrlr", "EVConnectionTimeOut", " 5")), "TxCtrlr.EVConnectionTimeOut takes"),
+        (attribute("Target", "HeartbeatInterval", "1"), "OCPPCommCtrlr.HeartbeatInterval takes"),
     ],
 )
 def test_the_dangerous_write_is_refused_with_a_reason(
@@ -93,12 +102,28 @@ def test_no_request_lowers_the_security_profile(profile: int, wanted: int) -> No
         assert (refused is not None) == (wanted < profile)
 
 
+@pytest.mark.parametrize("value", [" 1", "+1", "1.0", "1e0", "", "one", "\u0661", None, True])
+def test_what_a_station_may_read_as_a_lower_profile_is_refused(value: object) -> None:
+    for action, payload in (
+        ("ChangeConfiguration", {"key": "SecurityProfile", "value": value}),
+        ("SetNetworkProfile", {"connectionData": {"securityProfile": value}}),
+        ("SetVariables", _variable("SecurityCtrlr", value)),
+        ("SetVariables", _variable("NetworkConfiguration", value)),
+    ):
+        assert refused_downgrade(action, payload, 2) is not None
+
+
+@pytest.mark.parametrize("kind", ["Actual", "Target", "MinSet", "MaxSet"])
+def test_no_attribute_lowers_the_security_profile(kind: str) -> None:
+    assert refused_downgrade(*attribute(kind, "SecurityProfile", "1"), 2) is not None
+    assert refused_downgrade(*attribute(kind, "SecurityProfile", "2"), 2) is None
+
+
 @pytest.mark.parametrize(
     ("action", "payload"),
     [
         ("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "1"}),
         ("ChangeConfiguration", {"key": ["SecurityProfile"], "value": "1"}),
-        ("ChangeConfiguration", {"key": "SecurityProfile", "value": "one"}),
         ("SetNetworkProfile", {"connectionData": [1]}),
         ("SetNetworkProfile", {}),
         ("SetVariables", {"setVariableData": [7, {}, None]}),

@@ -31,6 +31,9 @@ MARK = "marker-7d1f"
         ["session_token"],
         ["X-CSRF-Token"],
         ["api-key"],
+        ["wifiPwd"],
+        ["adminPwd"],
+        ["FtpPwd"],
     ],
 )
 def test_secret_names(path: list[str]) -> None:
@@ -62,6 +65,10 @@ def test_innocent_names(path: list[str]) -> None:
         (f"ftp://user:{MARK}@host/file.bin", f"ftp://user:{REDACTED}@host/file.bin"),
         (f"ftps://:{MARK}@host", f"ftps://:{REDACTED}@host"),
         (f"at ftp://user:{MARK}@{MARK}@host.", f"at ftp://user:{REDACTED}@host."),
+        (f"ftp://user:a/{MARK}@host/b", f"ftp://user:{REDACTED}@host/b"),
+        (f"get ftp://user:1a/{MARK}@host now@home", f"get ftp://user:{REDACTED}@host now@home"),
+        (f"https://h/x?pwd={MARK}&b=2", f"https://h/x?pwd={REDACTED}&b=2"),
+        (f"https://h/x?user_pwd={MARK}", f"https://h/x?user_pwd={REDACTED}"),
         (
             f"https://h/x?a=1&X-Amz-Signature={MARK}#b",
             f"https://h/x?a=1&X-Amz-Signature={REDACTED}#b",
@@ -114,6 +121,11 @@ def test_urls(text: str, shown: str) -> None:
         {"id_token": MARK, "id_token_type": "KeyCode"},
         {"password": {"deep": [MARK]}},
         {"password": [MARK]},
+        {"idToken": {"idToken": MARK, "type": "KEYCODE"}},
+        {"data": f'{{"password": "{MARK}"}}'},
+        {"data": f' [{{"key": "AuthorizationKey", "value": "{MARK}"}}]'},
+        {"data": f'{{"pass\\u0077ord": "{MARK}"}}'},
+        {"data": f'{{"password": "{MARK}"'},
     ],
 )
 def test_copies_hold_no_secret(value: dict[str, Any]) -> None:
@@ -160,7 +172,8 @@ def test_twice_is_once(value: Any) -> None:
 
 
 def test_statement_17_pins_are_hidden_and_cards_are_not() -> None:
-    assert shown_token("4711", "KeyCode") == REDACTED
+    for kind in ("KeyCode", "KEYCODE", "keycode"):
+        assert shown_token("4711", kind) == REDACTED
     assert shown_token("0476ab12", "ISO14443") == "0476ab12"
     assert shown_token("0476ab12", None) == "0476ab12"
     assert shown_token(None, "KeyCode") is None
