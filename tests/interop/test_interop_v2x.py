@@ -298,6 +298,6 @@ async def test_an_unsupported_action_is_an_error_that_the_package_understands(
 ) -> None:
     station = await new_station(hub, version)
     with pytest.raises(NotSupportedError):
-        await station.say("PublishFirmwareStatusNotification", status="Idle")
+        await station.say("SignCertificate", csr="a request")
     assert (await station.say("Heartbeat")).current_time
     await station.leave()

@@ -299,8 +299,13 @@ _INBOUND = {
     "Heartbeat": HEARTBEAT,
     "LogStatusNotification": kept_as("LogStatusNotification"),
     "MeterValues": InboundMessage(_read_meter_values, answer_nothing, tolerant=True),
+    # What an operator's raw request asked for: shown as a station's notices.
+    "NotifyCustomerInformation": kept_as("NotifyCustomerInformation"),
+    "NotifyDisplayMessages": kept_as("NotifyDisplayMessages"),
     "NotifyEvent": InboundMessage(_read_event, answer_nothing),
+    "NotifyMonitoringReport": kept_as("NotifyMonitoringReport"),
     "NotifyReport": InboundMessage(read_report, answer_nothing),
+    "PublishFirmwareStatusNotification": kept_as("PublishFirmwareStatusNotification"),
     "ReservationStatusUpdate": InboundMessage(_read_reservation, answer_nothing),
     "SecurityEventNotification": kept_as("SecurityEventNotification"),
     "StatusNotification": InboundMessage(_read_status, answer_nothing, tolerant=True),

@@ -268,7 +268,7 @@ REFUSED: list[tuple[str, list[Any], str | None]] = [
     ("25", [V201, 2, "id", "MakeCoffee", {}], "NotImplemented"),
     ("25", [V201, 2, "id", "StartTransaction", {}], "NotImplemented"),
     ("25", [V201, 2, "id", "GetCertificateStatus", {}], "NotSupported"),
-    ("25", [V201, 2, "id", "PublishFirmwareStatusNotification", {}], "NotSupported"),
+    ("25", [V201, 2, "id", "Get15118EVCertificate", {}], "NotSupported"),
     ("25", [V201, 2, "id", "", {}], "NotImplemented"),
     ("25", [V21, 2, "id", "MakeCoffee", {}], "NotImplemented"),
     ("25", [V21, 2, "id", "NotifyPeriodicEventStream", {}], "NotImplemented"),

@@ -47,6 +47,7 @@ from tests.hub_fixtures import (
     Payload,
     RunningHub,
     Station,
+    at,
     running_hub,
 )
 
@@ -455,3 +456,23 @@ async def test_an_answer_whose_commit_was_lost_ends_the_socket(database_url: str
         assert (await command).payload["unknownKey"] == ["a"]
         assert await station.closed() == TRY_AGAIN_LATER
         await (await own.connect(identity)).leave()
+
+
+@pytest.mark.parametrize("version", V2X)
+async def test_what_a_raw_request_asked_for_is_acknowledged_and_kept(
+    hub: RunningHub, version: str
+) -> None:
+    """N02: the report comes by itself, page after page, long after the answer."""
+    async with hub.station(version) as station:
+        asking = hub.send(station.identity, RawCommand("GetMonitoringReport", {"requestId": 7}))
+        await station.reply(await station.asked(), {"status": "Accepted"})
+        assert (await asking).status == "Accepted"
+        for page in (0, 1):
+            report = {"requestId": 7, "seqNo": page, "tbc": page == 0, "generatedAt": at()}
+            assert await station.call("NotifyMonitoringReport", report) == {}
+        rows = await hub.rows(
+            "SELECT kind, payload->>'seqNo' FROM station_notices WHERE station_id = :id"
+            " AND NOT flagged ORDER BY id",
+            id=hub.station_ids[station.identity],
+        )
+        assert [tuple(row) for row in rows] == [("NotifyMonitoringReport", page) for page in "01"]

@@ -70,6 +70,13 @@ def test_heartbeat_reports_nothing_and_tells_the_time(words: Words) -> None:
         ("FirmwareStatusNotification", {"status": "Idle"}),
         ("SecurityEventNotification", {"type": "OwnInvention", "timestamp": STAMP}),
         ("DataTransfer", {"vendorId": "Teld", "data": {"any": ["json", None]}}),
+        ("NotifyMonitoringReport", {"requestId": 3, "seqNo": 0, "generatedAt": STAMP}),
+        (
+            "NotifyCustomerInformation",
+            {"data": "none", "seqNo": 0, "generatedAt": STAMP, "requestId": 3},
+        ),
+        ("NotifyDisplayMessages", {"requestId": 3, "tbc": False}),
+        ("PublishFirmwareStatusNotification", {"status": "Idle"}),
     ],
 )
 def test_notices_are_kept_whole_and_acknowledged_statements_95_101(
