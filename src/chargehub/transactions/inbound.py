@@ -223,7 +223,7 @@ class TransactionHandler:
     ) -> Decision[TransactionReply]:
         if found.id not in facts.recalled and tells_values_only(report, found):
             track, rows = fold(found.track, report.readings)
-            if not track.flags:
+            if not track.flags or track.flags in found.flags:
                 return self._decide_progress(report, found, track, rows, facts, writes)
         changed = replace(found, heard_at=report.received_at)
         authorization = self._answer(report, found, facts)
