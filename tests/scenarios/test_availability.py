@@ -47,10 +47,11 @@ async def test_statement_78_scheduled_keeps_wanted_and_actual_apart(
     session = await station.begin(await stage.new_token(), 5_000)
     await station.report(1, busy, station.now)
     change = stage.hub.orders.control.change_availability
-    _, answer = await change(station.identity, operative=False, evse_no=evse_no, actor=ACTOR)
-    assert answer.status == "Scheduled"
-    told = asked(station, "ChangeAvailability")
-    assert told == [availability(version, evse_no, "Inoperative")]
+    told = await change(station.identity, operative=False, evse_no=evse_no, actor=ACTOR)
+    assert told.answer is not None
+    assert told.answer.status == "Scheduled"
+    requests = asked(station, "ChangeAvailability")
+    assert requests == [availability(version, evse_no, "Inoperative")]
     wanted = (evse_no is not None, evse_no is None)
     # G03.FR.05, G04.FR.06: the transaction goes on, and is served as before.
     assert await wanted_and_actual(stage, station.identity) == (*wanted, busy)

@@ -46,6 +46,7 @@ from chargehub.devices.variables import InvalidWrite
 from chargehub.kit import jobs
 from chargehub.kit.db import Database
 from chargehub.kit.errors import Conflict, Forbidden, InvalidInput, NotFound
+from chargehub.kit.metrics import limit_counter
 from chargehub.stations.command_queue import CommandQueue
 from chargehub.stations.commands import (
     CommandQueueFull,
@@ -61,6 +62,7 @@ log = structlog.get_logger(__name__)
 APPLY = "template.application"
 """Due row: stations of the application `subject` wait to be released."""
 
+_TOO_MANY = limit_counter("template_stations_max")
 _stations = template_application_stations.c
 
 
@@ -355,6 +357,7 @@ def _check_stations(
     meant: Sequence[Row[Any]], identities: Collection[str] | None, stations_max: int
 ) -> None:
     if len(meant) > stations_max:
+        _TOO_MANY.inc()
         raise InvalidInput(f"One application is for {stations_max} charging stations at most.")
     found = {row.identity.lower() for row in meant}
     strangers = sorted(name for name in identities or () if name.lower() not in found)

@@ -56,7 +56,8 @@ class WriteResult:
     name: VariableName
     value: str
     effect: str
-    """A WriteEffect, `waiting` (queued), `unknown` (not told) or `failed` (see `error`)."""
+    """A WriteEffect, `waiting` (for the station or its answer), `unknown` (not told) or `failed`
+    (see `error`)."""
     status: str | None = None
     """The station's own word."""
     command_id: UUID | None = None
@@ -118,7 +119,8 @@ class Variables:
     ) -> tuple[UUID, CommandAnswer | None]:
         if durable:
             expires_at = self.queue.expiry(wait)
-            return await self.queue.send(station_id, command, actor, expires_at=expires_at)
+            sent = await self.queue.send(station_id, command, actor, expires_at=expires_at)
+            return sent.command_id, sent.answer
         return await self.queue.desk.send(station_id, command, actor)
 
     async def read(

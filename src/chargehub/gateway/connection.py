@@ -38,7 +38,7 @@ from chargehub.gateway.translation import (
 )
 from chargehub.kit.clock import HubClock
 from chargehub.kit.group_commit import CommitOutcomeUnknown, CommitQueueFull, StaleConnection
-from chargehub.kit.metrics import HotHistogram
+from chargehub.kit.metrics import HotHistogram, limit_counter
 from chargehub.ocpp import (
     CallAnswered,
     CallFailed,
@@ -82,6 +82,7 @@ _REFUSED = MESSAGES.labels("call_refused")
 _IGNORED = MESSAGES.labels("ignored")
 _SENT = MESSAGES.labels("call_sent")
 _NEVER_ANSWERED = MESSAGES.labels("never_answered")
+_BUSY = limit_counter("outbound_waiting")
 
 
 FRESH_S = 0.2
@@ -391,6 +392,7 @@ class StationConnection:
                 ) from error
             raise InvalidCommand(error.violation.description) from error
         except CallQueueFull as error:
+            _BUSY.inc()
             raise StationBusy from error
         except SessionClosed as error:
             raise StationOffline from error

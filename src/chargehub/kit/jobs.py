@@ -119,6 +119,17 @@ async def schedule_daily(
     await connection.execute(insert(due_actions).values(rows).on_conflict_do_nothing())
 
 
+async def schedule_earliest(
+    connection: AsyncConnection, kind: str, subject: str, due_at: datetime
+) -> None:
+    """Have the action due at this time at the latest: what waits for an earlier one keeps that."""
+    row = insert(due_actions).values(kind=kind, subject=subject, due_at=due_at)
+    earliest = func.least(due_actions.c.due_at, row.excluded.due_at)
+    await connection.execute(
+        row.on_conflict_do_update(index_elements=["kind", "subject"], set_={"due_at": earliest})
+    )
+
+
 async def post(connection: AsyncConnection, topic: str, subject: str, at: datetime) -> None:
     """Tell the worker of an event, in the transaction that caused it."""
     await connection.execute(insert(outbox).values(at=at, topic=topic, subject=subject, payload={}))

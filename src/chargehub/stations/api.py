@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
@@ -26,6 +26,7 @@ from chargehub.kit.http import API_PREFIX, PayloadTooLarge, problems, provided
 from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
 from chargehub.kit.secrets import redacted
 from chargehub.stations import views
+from chargehub.stations.command_queue import Delivery
 from chargehub.stations.commands import (
     CommandAnswer,
     InvalidCommand,
@@ -148,16 +149,28 @@ class UnlockRequest(Input):
     connector_no: int = Field(1, ge=1, le=100)
 
 
-def command_result(sent: tuple[UUID, CommandAnswer | None]) -> views.CommandResult:
+def command_result(sent: tuple[UUID, CommandAnswer]) -> views.CommandResult:
     command_id, answer = sent
-    if answer is None:
-        return views.CommandResult(command_id=command_id, outcome="queued", status=None, payload={})
     return views.CommandResult(
         command_id=command_id,
         outcome="answered",
         status=answer.status,
         payload=redacted(answer.payload),
     )
+
+
+NOT_YET: dict[int | str, dict[str, Any]] = {
+    202: {"model": views.CommandResult, "description": "It waits for the station, or its answer"}
+}
+
+
+def delivery_result(delivery: Delivery, response: Response) -> views.CommandResult:
+    """Tell of a durable command: 200 with the station's answer, else 202."""
+    command_id, answer, outcome = delivery
+    if answer is not None:
+        return command_result((command_id, answer))
+    response.status_code = 202
+    return views.CommandResult(command_id=command_id, outcome=outcome, status=None, payload={})
 
 
 @router.get(
@@ -367,21 +380,25 @@ async def reset_charging_station(
 @router.post(
     "/charging-stations/{identity}/availability",
     tags=["Commands"],
-    responses=problems(*GUARDS, *COMMAND_PROBLEMS),
+    responses={**NOT_YET, **problems(*GUARDS, *COMMAND_PROBLEMS)},
 )
 async def change_availability(
-    identity: IdentityPath, body: AvailabilityRequest, principal: Operator, parts: Parts
+    identity: IdentityPath,
+    body: AvailabilityRequest,
+    principal: Operator,
+    parts: Parts,
+    response: Response,
 ) -> views.CommandResult:
     """Take a station or an EVSE out of use, or back.
 
-    The wish is kept even when the station is offline or says no, and sent when it is back;
+    The wish is kept even when the station is offline (202) or says no, and sent when it is back;
     `Scheduled` means that the station will follow when its transaction has ended. Compare
     `wanted_operative` with `status`.
     """
-    sent = await parts.control.change_availability(
+    delivery = await parts.control.change_availability(
         identity, operative=body.operative, evse_no=body.evse_no, actor=principal.login
     )
-    return command_result(sent)
+    return delivery_result(delivery, response)
 
 
 @router.post(

@@ -11,12 +11,12 @@ import asyncio
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import Row, func, insert, or_, select, true, update
+from sqlalchemy import Row, delete, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,6 +25,7 @@ from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError, NotFound
+from chargehub.kit.metrics import limit_counter
 from chargehub.stations.commands import (
     Command,
     CommandAnswer,
@@ -36,6 +37,7 @@ from chargehub.stations.commands import (
     StationNotAccepted,
 )
 from chargehub.stations.dispatch import (
+    ANSWERED,
     PENDING,
     QUEUED,
     CommandDesk,
@@ -50,15 +52,25 @@ log = structlog.get_logger(__name__)
 
 DELIVER = "commands.deliver"
 """Due row: the station `subject` may have commands waiting."""
-EXPIRE = "command.expire"
-"""Due row: the command `subject` has waited long enough."""
+EXPIRE = "commands.expire"
+"""Due row: a command for the station `subject` has waited long enough. One row a station."""
 RETRY_AFTER = timedelta(seconds=30)
 SETTLE_AFTER = timedelta(seconds=10)
 """A station that is back may have to boot first: until then many answer nothing or an error."""
 
+_FULL = limit_counter("queued_commands")
 ENDED = Counter("chargehub_queued_commands_total", "Durable commands that ended", ["end"])
 
 _commands = station_commands.c
+
+
+class Delivery(NamedTuple):
+    """What has become of a durable command by the time its sender hears of it."""
+
+    command_id: UUID
+    answer: CommandAnswer | None
+    outcome: str
+    """`answered`; else `queued`: it waits, or `pending`: it has left and was not answered yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,8 @@ class CommandQueue:
     _turns: asyncio.Semaphore = field(init=False)
     _tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     _waiters: dict[UUID, asyncio.Future[CommandAnswer | None]] = field(default_factory=dict)
+    _left: set[UUID] = field(default_factory=set)
+    """Commands that were taken from the queue and have not ended."""
     _settling: set[asyncio.Task[None]] = field(default_factory=set)
     _missed: set[int] = field(default_factory=set)
     """Stations that something was queued for while they had no socket here. Each may be on its way
@@ -118,8 +132,8 @@ class CommandQueue:
         *,
         expires_at: datetime | None,
         evse_no: int | None = None,
-    ) -> tuple[UUID, CommandAnswer | None]:
-        """Queue a command, deliver it where the station is here; None while it waits.
+    ) -> Delivery:
+        """Queue a command, and deliver it where the station is here.
 
         Raises CommandNotDurable, CommandQueueFull and, once it has left, what CommandDesk.send
         raises.
@@ -133,7 +147,7 @@ class CommandQueue:
                 expires_at=expires_at,
                 evse_no=evse_no,
             )
-        return command_id, await self.deliver_now(station_id, command_id)
+        return await self.deliver_now(station_id, command_id)
 
     async def add(
         self,
@@ -152,6 +166,9 @@ class CommandQueue:
         if refused is not None:
             raise CommandNotDurable(refused)
         now, command_id, targets = self.clock.now(), uuid.uuid4(), targets_of(command)
+        if expires_at is not None:
+            # Before any row of the queue is locked: `expire` takes them in this order.
+            await jobs.schedule_earliest(connection, EXPIRE, str(station_id), expires_at)
         if targets:
             await self._replace(connection, station_id, targets, command_id, now)
         waiting = await connection.scalar(
@@ -161,6 +178,7 @@ class CommandQueue:
         )
         # What never expires is ours: one wish an EVSE.
         if expires_at is not None and (waiting or 0) >= self.limits.waiting:
+            _FULL.inc()
             raise CommandQueueFull(waiting=waiting)
         values = {
             "id": command_id,
@@ -178,12 +196,6 @@ class CommandQueue:
             "order_id": order_id,
         }
         await record_command(connection, values)
-        if expires_at is not None:
-            await connection.execute(
-                insert(jobs.due_actions).values(
-                    kind=EXPIRE, subject=str(command_id), due_at=expires_at
-                )
-            )
         return command_id
 
     async def _replace(
@@ -288,11 +300,11 @@ class CommandQueue:
         if self._tasks.get(station_id) is task:
             del self._tasks[station_id]
 
-    async def deliver_now(self, station_id: int, command_id: UUID) -> CommandAnswer | None:
+    async def deliver_now(self, station_id: int, command_id: UUID) -> Delivery:
         """Deliver what waits for a station that is here; return what it answers to this command."""
         if station_id not in self.desk.online_ids():
             self._miss(station_id)
-            return None
+            return Delivery(command_id, None, QUEUED)
         waiter = self._waiters[command_id] = asyncio.get_running_loop().create_future()
         delivering = asyncio.create_task(self.deliver(station_id))
         try:
@@ -301,7 +313,10 @@ class CommandQueue:
                 timeout=self.limits.answer_within_s,
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            return waiter.result() if waiter.done() else None
+            if waiter.done():
+                answer = waiter.result()
+                return Delivery(command_id, answer, QUEUED if answer is None else ANSWERED)
+            return Delivery(command_id, None, PENDING if command_id in self._left else QUEUED)
         finally:
             # What is under way goes on without whoever asked.
             delivering.cancel()
@@ -318,7 +333,12 @@ class CommandQueue:
         async with self._turns:
             try:
                 while (row := await self._claim(station_id)) is not None:
-                    if not await self._carry_out(row):
+                    self._left.add(row.id)
+                    try:
+                        goes_on = await self._carry_out(row)
+                    finally:
+                        self._left.discard(row.id)
+                    if not goes_on:
                         return
             except Exception:
                 # The database is away, most likely; so no due row can be written either.
@@ -339,12 +359,14 @@ class CommandQueue:
             )
             .order_by(_commands.seq)
             .limit(1)
+            # One that is being cancelled or replaced is waited for, and passed over then.
+            .with_for_update()
             .scalar_subquery()
         )
         async with self.database.write() as connection:
             claimed = await connection.execute(
                 update(station_commands)
-                .where(_commands.id == oldest, _commands.outcome == QUEUED)
+                .where(_commands.id == oldest)
                 .values(outcome=PENDING)
                 .returning(station_commands)
             )
@@ -412,19 +434,29 @@ class CommandQueue:
             await self._retry_later(station_id)
 
     async def expire(self, subject: str, _payload: dict[str, Any]) -> None:
-        """End a command that nobody came for in time. Repeatable."""
-        now, command_id = self.clock.now(), UUID(subject)
+        """End what nobody came for in time. Repeatable."""
+        now, mine = self.clock.now(), _commands.station_id == int(subject)
+        due = jobs.due_actions.c
+        row = (due.kind == EXPIRE) & (due.subject == subject)
         async with self.database.write() as connection:
+            # A command that is queued meanwhile finds this row as it is afterwards, or none.
+            await connection.execute(select(due.id).where(row).with_for_update())
             expired = await connection.execute(
                 update(station_commands)
-                .where(_commands.id == command_id, _commands.outcome == QUEUED)
+                .where(mine, _commands.outcome == QUEUED, _commands.expires_at <= now)
                 .values(outcome="expired", completed_at=now)
             )
-            under_way = await connection.scalar(
-                select(_commands.id).where(_commands.id == command_id, _commands.outcome == PENDING)
+            next_at = await connection.scalar(
+                select(func.min(_commands.expires_at)).where(
+                    mine, or_(_commands.outcome == QUEUED, _commands.outcome == PENDING)
+                )
             )
-            if under_way is not None:  # It may come back unsent.
-                await jobs.postpone(connection, EXPIRE, subject, now + RETRY_AFTER)
+            if next_at is None:
+                await connection.execute(delete(jobs.due_actions).where(row))
+            else:
+                # One under way, whose time has passed, may come back unsent.
+                due_at = next_at if next_at > now else now + RETRY_AFTER
+                await jobs.postpone(connection, EXPIRE, subject, due_at)
         ENDED.labels("expired").inc(expired.rowcount)
 
 

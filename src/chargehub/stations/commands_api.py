@@ -19,7 +19,14 @@ from chargehub.kit.fields import JsonObject
 from chargehub.kit.http import API_PREFIX, problems, provided
 from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
 from chargehub.stations import views
-from chargehub.stations.api import COMMAND_PROBLEMS, IdentityPath, Parts, command_result
+from chargehub.stations.api import (
+    COMMAND_PROBLEMS,
+    NOT_YET,
+    IdentityPath,
+    Parts,
+    command_result,
+    delivery_result,
+)
 from chargehub.stations.command_queue import CommandQueue, read_queue
 from chargehub.stations.commands import (
     CommandNotDurable,
@@ -85,7 +92,7 @@ async def list_commands(
 @router.post(
     "/commands/{action}",
     responses={
-        202: {"model": views.CommandResult, "description": "It waits for the station"},
+        **NOT_YET,
         **problems(*GUARDS, *COMMAND_PROBLEMS, CommandNotDurable, CommandQueueFull),
     },
 )
@@ -108,8 +115,9 @@ async def send_command(
     and network profiles, or of anything with the name or value of an address. Secrets are left out
     of the answer and of the record.
 
-    A `durable` command waits where the station is away or busy (202, outcome `queued`) and ends
-    with an outcome: see the station's commands. Only what sets a lasting state may wait.
+    A `durable` command waits where the station is away or busy (202, outcome `queued`; `pending`
+    where it has left and is not answered yet) and ends with an outcome: see the station's commands.
+    Only what sets a lasting state may wait.
     """
     if needs_admin(action, payload):
         demand(principal, Role.ADMIN)
@@ -117,10 +125,9 @@ async def send_command(
     if not wait.durable:
         return command_result(await parts.control.send(identity, command, actor=principal.login))
     wanted = None if wait.expires_in_s is None else timedelta(seconds=wait.expires_in_s)
-    sent = await parts.control.send_durably(identity, command, wait=wanted, actor=principal.login)
-    result = command_result(sent)
-    response.status_code = 202 if result.outcome == "queued" else 200
-    return result
+    login = principal.login
+    delivery = await parts.control.send_durably(identity, command, wait=wanted, actor=login)
+    return delivery_result(delivery, response)
 
 
 @router.get(

@@ -20,15 +20,13 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError
 from chargehub.kit.events import EventBus
-from chargehub.stations.command_queue import CommandQueue, waits_already
+from chargehub.stations.command_queue import CommandQueue, Delivery, waits_already
 from chargehub.stations.commands import (
     ChangeAvailability,
     Command,
     CommandAnswer,
     ResetKind,
     ResetStation,
-    StationBusy,
-    StationOffline,
     UnlockConnector,
 )
 from chargehub.stations.dispatch import QUEUED, TIMEOUT, UNKNOWN, payload_of
@@ -59,8 +57,8 @@ class StationControl:
 
     async def send_durably(
         self, identity: str, command: Command, *, wait: timedelta | None, actor: str
-    ) -> tuple[UUID, CommandAnswer | None]:
-        """Send at once or when the station is back; None while it waits."""
+    ) -> Delivery:
+        """Send at once or when the station is back."""
         station_id = await self._station_id(identity)
         expires_at = self._queue.expiry(wait)
         return await self._queue.send(station_id, command, actor, expires_at=expires_at)
@@ -75,7 +73,7 @@ class StationControl:
 
     async def change_availability(
         self, identity: str, *, operative: bool, evse_no: int | None, actor: str
-    ) -> Sent:
+    ) -> Delivery:
         """Store the wish, then tell the station; a failure says that the wish is kept.
 
         One wish waits for an EVSE at most: a later one replaces it.
@@ -104,20 +102,11 @@ class StationControl:
             )
         self._bus.publish(HubLayoutChanged(now))
         try:
-            answer = await self._queue.deliver_now(station.id, command_id)
+            return await self._queue.deliver_now(station.id, command_id)
         except ChargeHubError as error:
             error.detail = f"{error.detail.rstrip('.')}. The wish is kept."
             error.facts["wanted_operative"] = operative
             raise
-        if answer is None:
-            here = station.id in self._desk.online_ids()
-            raise (StationBusy if here else StationOffline)(
-                "The wish is kept, and sent as soon as the station takes it.",
-                wanted_operative=operative,
-                command_id=str(command_id),
-                outcome=QUEUED,
-            )
-        return command_id, answer
 
     async def station_booted(self, subject: str) -> None:
         """Take out of use again what the operator wants so; many forget it over a boot. Repeatable.

@@ -52,7 +52,7 @@ NEVER_LEFT = (StationBusy, StationNotAccepted)
 UNANSWERED = (StationOffline, StationTimeout)
 """Whether they left is in the error's facts."""
 QUEUED, PENDING, UNKNOWN, UNSUPPORTED = "queued", "pending", "unknown", "unsupported"
-TIMEOUT = "timeout"
+ANSWERED, TIMEOUT = "answered", "timeout"
 TOLD_ENDS = {UNKNOWN: COMMAND_UNKNOWN, UNSUPPORTED: COMMAND_UNSUPPORTED}
 """Ends that somebody may act on."""
 
@@ -141,11 +141,11 @@ class CommandDesk:
             raise
         if isinstance(command, ChangeCredential):
             # Only its word: the rest may hold the password, under any name.
-            await self.close(command_id, "answered", answer.told or answer.status, None)
+            await self.close(command_id, ANSWERED, answer.told or answer.status, None)
             return answer
         if secret:
             answer = dataclasses.replace(answer, payload=only_words(answer.payload))
-        await self.close(command_id, "answered", answer.status, answer.payload)
+        await self.close(command_id, ANSWERED, answer.status, answer.payload)
         return answer
 
     async def _begin(self, values: dict[str, Any], with_pending: WithPending | None) -> None:

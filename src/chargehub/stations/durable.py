@@ -21,7 +21,6 @@ from chargehub.stations.commands import (
     Command,
     GetVariables,
     RawCommand,
-    ReportInventory,
     SetVariables,
 )
 
@@ -32,7 +31,6 @@ _KINDS: Mapping[str, type[Any]] = {
         ChangeAvailability,
         ClearCache,
         GetVariables,
-        ReportInventory,
         SetVariables,
     )
 }
@@ -95,8 +93,6 @@ def targets_of(command: Command) -> list[str] | None:
             targets = {f"variable {write.name.key}" for write in command.writes}
         case ClearCache():
             targets = {"cache"}
-        case ReportInventory():
-            targets = {"inventory"}
         case RawCommand("ChangeConfiguration", {"key": str(key)}):
             targets = {f"key {key.lower()}"}
         case RawCommand("SetVariables", {"setVariableData": list(items)}):

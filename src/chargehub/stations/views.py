@@ -144,8 +144,10 @@ CommandOutcome = Literal[
 
 class CommandResult(BaseModel):
     command_id: UUID
-    outcome: Literal["answered", "queued"] = Field(
-        description="queued: it waits for the station.", examples=["answered"]
+    outcome: Literal["answered", "queued", "pending"] = Field(
+        description="queued: it waits for the station; pending: it has left, and the station has "
+        "not answered yet.",
+        examples=["answered"],
     )
     status: str | None = Field(description="The station's own status word.", examples=["Accepted"])
     payload: dict[str, Any] = Field(

@@ -5,16 +5,25 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 import pytest_asyncio
-from sqlalchemy import select
+from prometheus_client import REGISTRY
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError
 from chargehub.kit.jobs import due_actions, outbox
-from chargehub.stations.command_queue import DELIVER, EXPIRE
+from chargehub.kit.worker import Worker
+from chargehub.stations import dispatch
+from chargehub.stations.command_queue import DELIVER, EXPIRE, RETRY_AFTER, CommandQueue
 from chargehub.stations.commands import (
     ChangeAvailability,
     CommandAnswer,
@@ -33,6 +42,7 @@ from chargehub.stations.commands import (
 from chargehub.stations.dispatch import COMMAND_UNKNOWN
 from tests.integration.api.conftest import (
     MAX_WAITING,
+    QUEUE_LIMITS,
     RunningApi,
     make_location,
     make_station,
@@ -166,10 +176,16 @@ async def test_a_secret_may_not_wait(hub: RunningApi, cs: str) -> None:
 async def test_the_queue_has_an_end(hub: RunningApi, cs: str) -> None:
     for number in range(MAX_WAITING):
         assert (await ask(hub, cs, "1", key=f"K{number}")).status_code == 202
+    before = hits("queued_commands")
     problem_of(await ask(hub, cs, "1", key="one too many"), 409, "command-queue-full")
+    assert hits("queued_commands") == before + 1
     # What replaces another takes no room.
     assert (await ask(hub, cs, "2", key="K0")).status_code == 202
     assert len(await waiting(hub, cs)) == MAX_WAITING
+
+
+def hits(limit: str) -> float:
+    return REGISTRY.get_sample_value("chargehub_limits_hit_total", {"limit": limit}) or 0.0
 
 
 async def test_a_later_value_replaces_the_earlier_one(hub: RunningApi, cs: str) -> None:
@@ -179,6 +195,142 @@ async def test_a_later_value_replaces_the_earlier_one(hub: RunningApi, cs: str) 
     assert await outcomes(hub, cs) == [("1", "replaced", None), ("2", "answered", "Accepted")]
     history = (await hub.viewer.get(f"/charging-stations/{cs}/commands")).json()["items"]
     assert history[-1]["answer"] == {"replaced_by": later}
+
+
+async def test_what_is_cancelled_while_it_is_taken_does_not_leave_and_the_next_does(
+    hub: RunningApi, cs: str
+) -> None:
+    first = (await ask(hub, cs, "1", key="first")).json()["command_id"]
+    await ask(hub, cs, "2", key="second")
+    station_id, sent = await hub.station_id(cs), len(hub.link.sent)
+    async with hub.database.write() as connection:
+        # As `cancel` does, before its COMMIT.
+        await connection.exec_driver_sql(
+            "UPDATE station_commands SET outcome = 'cancelled' WHERE id = %s", (UUID(first),)
+        )
+        hub.link.online.add(station_id)
+        hub.queue.kick(station_id)
+        async with asyncio.timeout(10):
+            while not await somebody_waits_for_a_lock(hub):  # noqa: ASYNC110  The database's state.
+                await asyncio.sleep(0.01)
+    await hub.queue.idle()
+    assert await outcomes(hub, cs) == [("1", "cancelled", None), ("2", "answered", "Accepted")]
+    assert len(hub.link.sent) == sent + 1
+
+
+class PausingDatabase(Database):
+    """Holds whoever has committed a write, until told to go on."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.committed, self.go_on = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        async with super().write() as connection:
+            yield connection
+        self.committed.set()
+        await self.go_on.wait()
+
+
+async def test_what_is_queued_when_a_delivery_has_looked_already_is_delivered(
+    hub: RunningApi, cs: str
+) -> None:
+    station_id = await hub.station_id(cs)
+    hub.link.online.add(station_id)
+    pausing = PausingDatabase(hub.database.url.render_as_string(hide_password=False))
+    queue = CommandQueue(pausing, hub.queue.desk, hub.clock, QUEUE_LIMITS)
+    sent = len(hub.link.sent)
+    queue.kick(station_id)
+    async with asyncio.timeout(10):
+        await pausing.committed.wait()  # It found nothing.
+        async with hub.database.write() as connection:
+            await hub.queue.add(
+                connection, station_id, RawCommand("ClearCache", {}), "test", expires_at=None
+            )
+        queue.kick(station_id)
+        pausing.go_on.set()
+        await queue.idle()
+    await pausing.close()
+    assert hub.link.sent[sent:] == [(station_id, RawCommand("ClearCache", {}))]
+
+
+async def test_whoever_asked_hears_whether_it_has_left(hub: RunningApi, cs: str) -> None:
+    """What is under way does not wait, although nobody has answered."""
+    station_id, silence = await hub.station_id(cs), asyncio.Event()
+    hub.link.online.add(station_id)
+    hub.link.script(station_id, silence)
+    limits = replace(QUEUE_LIMITS, answer_within_s=0.5)
+    queue = CommandQueue(hub.database, hub.queue.desk, hub.clock, limits)
+    expires_at = queue.expiry()
+    try:
+        left, waits = [
+            await queue.send(
+                station_id,
+                RawCommand("ChangeConfiguration", {"key": key, "value": "1"}),
+                "test",
+                expires_at=expires_at,
+            )
+            for key in ("first", "second")
+        ]
+        assert (left.answer, left.outcome) == (None, "pending")
+        assert (waits.answer, waits.outcome) == (None, "queued")
+        assert [word for _, word, _ in await outcomes(hub, cs)] == ["pending", "queued"]
+    finally:
+        silence.set()
+        await queue.idle()
+
+
+async def test_a_station_that_thinks_for_long_is_told_of_as_pending(
+    hub: RunningApi, cs: str
+) -> None:
+    station_id, silence = await hub.station_id(cs), asyncio.Event()
+    hub.link.online.add(station_id)
+    hub.link.script(station_id, silence, silence)
+    usual, hub.queue.limits = hub.queue.limits, replace(hub.queue.limits, answer_within_s=0.5)
+    try:
+        path = f"/charging-stations/{cs}/availability"
+        wish = await hub.operator.post(path, json={"operative": False})
+        assert (wish.status_code, wish.json()["outcome"]) == (202, "pending")
+        write = await ask(hub, cs, "1")
+        assert (write.status_code, write.json()["outcome"]) == (202, "queued")
+    finally:
+        hub.queue.limits = usual
+        silence.set()
+        await hub.queue.idle()
+
+
+class RefusingDatabase(Database):
+    """Refuses so many writes."""
+
+    refusals = 0
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        if self.refusals:
+            self.refusals -= 1
+            raise OSError("no connection to be had")
+        async with super().write() as connection:
+            yield connection
+
+
+async def test_what_could_not_be_put_back_into_the_queue_is_unknown(
+    hub: RunningApi, cs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been put back and taken again since: nothing leaves twice."""
+    monkeypatch.setattr(dispatch, "STORE_AGAIN_S", 0.01)
+    command_id = (await ask(hub, cs, "1")).json()["command_id"]
+    refusing = RefusingDatabase(hub.database.url.render_as_string(hide_password=False))
+    desk = dispatch.CommandDesk(refusing, hub.link, hub.clock)
+    command = RawCommand("ChangeConfiguration", {"key": "A", "value": "1"})
+    refusing.refusals = 2
+    with pytest.raises(OSError, match="no connection"):  # The station is away: it did not leave.
+        await desk.carry_out(UUID(command_id), await hub.station_id(cs), command, waits=True)
+    async with asyncio.timeout(10):
+        while await outcomes(hub, cs) != [("1", "unknown", None)]:  # noqa: ASYNC110  Its row.
+            await asyncio.sleep(0.01)
+    assert await told_unknown(hub, command_id) == 1
+    await refusing.close()
 
 
 async def cancel(hub: RunningApi, cs: str, command_id: str) -> httpx.Response:
@@ -198,11 +350,88 @@ async def test_what_waits_can_be_cancelled_once(hub: RunningApi, cs: str) -> Non
 
 
 async def test_what_nobody_came_for_expires(hub: RunningApi, cs: str) -> None:
-    command_id = (await ask(hub, cs, "1", expires_in_s=1)).json()["command_id"]
-    assert await due(hub, EXPIRE, command_id) == 1
-    await hub.queue.expire(command_id, {})
+    for value, seconds in (("1", 60), ("2", 7200), ("3", 3600)):
+        await ask(hub, cs, value, key=f"K{value}", expires_in_s=seconds)
+    station_id = str(await hub.station_id(cs))
+    before = hub.clock.now()
+    # One row for all that waits for a station, due when the first has waited long enough.
+    assert before < await due_at(hub, EXPIRE, station_id) <= before + timedelta(seconds=60)
+    await hub.queue.expire(station_id, {})
+    assert {item["outcome"] for item in await waiting(hub, cs)} == {"queued"}
+    await age(hub, cs, "1")
+    await hub.queue.expire(station_id, {})
+    assert [word for _, word, _ in await outcomes(hub, cs)] == ["expired", "queued", "queued"]
+    later = await due_at(hub, EXPIRE, station_id)
+    assert before + timedelta(seconds=3500) < later <= before + timedelta(seconds=3700)
     await come_back(hub, cs)
-    assert await outcomes(hub, cs) == [("1", "expired", None)]
+    assert [word for _, word, _ in await outcomes(hub, cs)] == ["expired", "answered", "answered"]
+    await hub.queue.expire(station_id, {})
+    assert await due(hub, EXPIRE, station_id) == 0
+
+
+async def age(hub: RunningApi, cs: str, value: str) -> None:
+    """Let a command that waits have waited long enough."""
+    async with hub.database.write() as connection:
+        await connection.exec_driver_sql(
+            "UPDATE station_commands SET expires_at = %s"
+            " WHERE station_id = %s AND payload->>'value' = %s",
+            (hub.clock.now() - timedelta(seconds=1), await hub.station_id(cs), value),
+        )
+
+
+async def test_what_is_under_way_after_its_time_is_looked_at_again(
+    hub: RunningApi, cs: str
+) -> None:
+    """It may come back unsent, and must end then."""
+    await ask(hub, cs, "1")
+    await age(hub, cs, "1")
+    station_id = await hub.station_id(cs)
+    async with hub.database.write() as connection:
+        await connection.exec_driver_sql(
+            "UPDATE station_commands SET outcome = 'pending' WHERE station_id = %s", (station_id,)
+        )
+    await hub.queue.expire(str(station_id), {})
+    assert [word for _, word, _ in await outcomes(hub, cs)] == ["pending"]
+    again = await due_at(hub, EXPIRE, str(station_id)) - hub.clock.now()
+    assert timedelta(seconds=20) < again <= RETRY_AFTER
+    async with hub.database.write() as connection:
+        await connection.exec_driver_sql(
+            "UPDATE station_commands SET outcome = 'queued' WHERE station_id = %s", (station_id,)
+        )
+    await hub.queue.expire(str(station_id), {})
+    assert [word for _, word, _ in await outcomes(hub, cs)] == ["expired"]
+    assert await due(hub, EXPIRE, str(station_id)) == 0
+
+
+async def test_what_is_queued_while_others_expire_has_its_row(hub: RunningApi, cs: str) -> None:
+    """The row that was acted on goes; the one of the newer command must not go with it."""
+    await ask(hub, cs, "1", key="first")
+    await age(hub, cs, "1")
+    station_id = str(await hub.station_id(cs))
+    async with hub.database.write() as connection:
+        await connection.execute(
+            update(due_actions)
+            .where(due_actions.c.kind == EXPIRE, due_actions.c.subject == station_id)
+            .values(due_at=hub.clock.now())
+        )
+
+    async def expire_and_ask(subject: str, payload: dict[str, Any]) -> None:
+        await hub.queue.expire(subject, payload)
+        if subject == station_id:
+            await ask(hub, cs, "2", key="second")
+
+    await Worker(hub.database, hub.clock, {EXPIRE: expire_and_ask}, {}).run_once()
+    assert [word for _, word, _ in await outcomes(hub, cs)] == ["expired", "queued"]
+    assert await due(hub, EXPIRE, station_id) == 1
+
+
+async def due_at(hub: RunningApi, kind: str, subject: str) -> datetime:
+    query = select(due_actions.c.due_at).where(
+        due_actions.c.kind == kind, due_actions.c.subject == subject
+    )
+    async with hub.database.read() as connection:
+        found: datetime = (await connection.execute(query)).scalar_one()
+        return found
 
 
 @pytest.mark.parametrize("error", [StationBusy(), StationTimeout(sent=False), StationOffline()])
@@ -383,8 +612,7 @@ async def test_a_wish_waits_and_only_the_last_one_is_told(hub: RunningApi, cs: s
     path = f"/charging-stations/{cs}/availability"
     for operative in (False, True, False):
         answer = await hub.operator.post(path, json={"operative": operative})
-        document = problem_of(answer, 409, "station-offline")
-        assert document["outcome"] == "queued"
+        assert (answer.status_code, answer.json()["outcome"]) == (202, "queued")
     sent = len(hub.link.sent)
     station_id = await come_back(hub, cs)
     assert hub.link.sent[sent:] == [(station_id, ChangeAvailability(operative=False))]

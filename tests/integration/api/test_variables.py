@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 import pytest_asyncio
+from prometheus_client import REGISTRY
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -438,6 +439,24 @@ async def test_an_application_is_for_the_templates_own_stations(hub: RunningApi,
     nobody = await make_template(hub, "there-is-none")
     at = f"/configuration-templates/{nobody}/applications"
     problem_of(await hub.operator.post(at, json={}), 404, "not-found")
+
+
+TOO_MANY = ("chargehub_limits_hit_total", {"limit": "template_stations_max"})
+
+
+async def test_an_application_for_too_many_stations_is_refused_and_counted(
+    hub: RunningApi, cs: str
+) -> None:
+    template_id = await make_template(hub, cs, await new_station(hub))
+    templates, before = hub.devices.templates, REGISTRY.get_sample_value(*TOO_MANY)
+    assert before is not None
+    usual, templates.stations_max = templates.stations_max, 1
+    try:
+        at = f"/configuration-templates/{template_id}/applications"
+        problem_of(await hub.operator.post(at, json={}), 422, "invalid-input")
+    finally:
+        templates.stations_max = usual
+    assert REGISTRY.get_sample_value(*TOO_MANY) == before + 1
 
 
 async def test_a_lost_connection_is_unknown_in_the_table(hub: RunningApi, cs: str) -> None:

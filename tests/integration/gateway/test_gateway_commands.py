@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from jsonschema.validators import validator_for
+from prometheus_client import REGISTRY
 
 from chargehub.kit.errors import ChargeHubError
 from chargehub.ocpp import DIALECTS, OcppVersion
@@ -362,13 +363,19 @@ async def test_a_mute_station_is_a_timeout_and_obeys_later(hub: RunningHub) -> N
         await still_obeys(hub, station)
 
 
+BUSY = ("chargehub_limits_hit_total", {"limit": "outbound_waiting"})
+
+
 async def test_a_full_queue_is_busy_and_loses_nobody(hub: RunningHub) -> None:
     async with hub.station(V201) as station:
         # One is on its way, QUEUED wait behind it.
         commands = [hub.send(station.identity, ClearCache()) for _ in range(1 + QUEUED)]
         first = await station.asked()
+        before = REGISTRY.get_sample_value(*BUSY)
+        assert before is not None
         with pytest.raises(StationBusy):
             await hub.send(station.identity, ClearCache())
+        assert REGISTRY.get_sample_value(*BUSY) == before + 1
         await station.reply(first, ACCEPTED)
         for _ in range(QUEUED):
             await station.reply(await station.asked(), ACCEPTED)

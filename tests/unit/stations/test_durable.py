@@ -34,7 +34,6 @@ MAY_WAIT: list[Command] = [
     ChangeAvailability(operative=False, evse_no=2),
     ClearCache(),
     GetVariables((BEAT, PRICE)),
-    ReportInventory(7),
     SetVariables((VariableWrite(BEAT, "60"), VariableWrite(PRICE, "5"))),
     RawCommand("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "60"}),
     RawCommand("SetVariables", {"setVariableData": [{"attributeValue": "1"}]}),
@@ -53,6 +52,7 @@ def test_what_waits_comes_back_as_it_was(command: Command) -> None:
     "command",
     [
         RequestStartTransaction("CARD", None, 1),
+        ReportInventory(7),
         UnlockConnector(1),
         ResetStation(ResetKind.ON_IDLE),
         ReserveNow(1, datetime(2027, 1, 1, tzinfo=UTC), "CARD"),
