@@ -1,0 +1,184 @@
+"""A wanted availability: it waits for its station, is told again, and the last wish counts."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+
+from chargehub.kit.errors import ChargeHubError
+from chargehub.stations.commands import (
+    ChangeAvailability,
+    StationOffline,
+    StationTimeout,
+)
+from tests.integration.api.conftest import (
+    RunningApi,
+    make_location,
+    make_station,
+    problem_of,
+    running,
+)
+from tests.integration.api.waiting_commands import (
+    ask,
+    come_back,
+    outcomes,
+    somebody_waits_for_a_lock,
+    waiting,
+)
+
+NAMES = itertools.count(1)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def hub(module_database_url: str) -> AsyncIterator[RunningApi]:
+    async with running(module_database_url) as api:
+        await make_location(api, "north")
+        yield api
+
+
+@pytest_asyncio.fixture
+async def cs(hub: RunningApi) -> str:
+    """A new station that is away."""
+    identity = f"W-{next(NAMES)}"
+    await make_station(hub, identity, "north")
+    return identity
+
+
+async def test_an_unknown_availability_is_told_again_as_it_is_wanted_now(
+    hub: RunningApi, cs: str
+) -> None:
+    station_id = await hub.station_id(cs)
+    hub.link.online.add(station_id)
+    hub.link.script(station_id, StationOffline(sent=True))
+    path = f"/charging-stations/{cs}/availability"
+    lost = await hub.operator.post(path, json={"operative": False, "evse_no": 2})
+    document = problem_of(lost, 409, "station-offline")
+    await hub.control.command_unknown(document["command_id"], {})
+    await hub.queue.idle()
+    assert hub.link.sent[-1] == (station_id, ChangeAvailability(operative=False, evse_no=2))
+    assert (await outcomes(hub, cs))[-1][1:] == ("answered", "Accepted")
+
+
+async def test_a_lost_wish_waits_for_ever_as_any_wish_does(hub: RunningApi, cs: str) -> None:
+    station_id = await hub.station_id(cs)
+    lost = await lose_wish(hub, cs, operative=False)
+    hub.link.online.discard(station_id)
+    await hub.control.command_unknown(lost, {})
+    (item,) = await waiting(hub, cs)
+    assert (item["payload"]["operative"], item["expires_at"]) == (False, None)
+    await hub.control.command_unknown(lost, {})
+    assert len(await waiting(hub, cs)) == 1
+
+
+async def lose_wish(hub: RunningApi, cs: str, *, operative: bool) -> str:
+    """Tell a wish to a station whose connection ends before the answer; return the command."""
+    station_id = await hub.station_id(cs)
+    hub.link.online.add(station_id)
+    hub.link.script(station_id, StationOffline(sent=True))
+    path = f"/charging-stations/{cs}/availability"
+    lost = await hub.operator.post(path, json={"operative": operative, "evse_no": 2})
+    command_id: str = problem_of(lost, 409, "station-offline")["command_id"]
+    return command_id
+
+
+async def test_an_operators_own_wish_is_not_replaced_by_ours(hub: RunningApi, cs: str) -> None:
+    station_id = await hub.station_id(cs)
+    lost = await lose_wish(hub, cs, operative=True)
+    hub.link.online.discard(station_id)
+    path = f"/charging-stations/{cs}/availability"
+    await hub.operator.post(path, json={"operative": False, "evse_no": 2})
+    (own,) = await waiting(hub, cs)
+    assert own["requested_by"] == "operator"
+    await hub.control.command_unknown(lost, {})
+    await hub.control.station_booted(str(station_id))
+    assert await waiting(hub, cs) == [own]
+
+
+async def test_a_wish_that_changes_meanwhile_is_the_one_that_is_told(
+    hub: RunningApi, cs: str
+) -> None:
+    """Asking what is wanted now waits for whoever is about to want something else."""
+    station_id = await hub.station_id(cs)
+    lost = await lose_wish(hub, cs, operative=False)
+    hub.link.online.discard(station_id)
+    async with hub.database.write() as connection:
+        # As `change_availability` does, before its COMMIT.
+        await connection.exec_driver_sql(
+            "UPDATE evses SET wanted_operative = true WHERE station_id = %s AND evse_no = 2",
+            (station_id,),
+        )
+        telling = asyncio.create_task(hub.control.command_unknown(lost, {}))
+        async with asyncio.timeout(10):
+            while not await somebody_waits_for_a_lock(hub):
+                assert not telling.done()
+                await asyncio.sleep(0.01)
+    await telling
+    (item,) = await waiting(hub, cs)
+    assert item["payload"]["operative"] is True
+
+
+@pytest.mark.parametrize("error", [StationOffline(sent=True), StationTimeout(sent=True)])
+async def test_a_lost_wish_to_be_in_use_is_told_again_after_a_boot(
+    hub: RunningApi, cs: str, error: ChargeHubError
+) -> None:
+    station_id = await hub.station_id(cs)
+    hub.link.online.add(station_id)
+    hub.link.script(station_id, error)
+    path = f"/charging-stations/{cs}/availability"
+    await hub.operator.post(path, json={"operative": True})
+    wish = ChangeAvailability(operative=True)
+    for times in (2, 2):  # Told again once: then it has answered.
+        await hub.control.station_booted(str(station_id))
+        await hub.queue.idle()
+        assert hub.link.sent.count((station_id, wish)) == times
+
+
+async def test_a_wish_waits_and_only_the_last_one_is_told(hub: RunningApi, cs: str) -> None:
+    path = f"/charging-stations/{cs}/availability"
+    for operative in (False, True, False):
+        answer = await hub.operator.post(path, json={"operative": operative})
+        assert (answer.status_code, answer.json()["outcome"]) == (202, "queued")
+    sent = len(hub.link.sent)
+    station_id = await come_back(hub, cs)
+    assert hub.link.sent[sent:] == [(station_id, ChangeAvailability(operative=False))]
+
+
+async def test_a_wish_is_told_again_to_a_station_that_has_booted(hub: RunningApi, cs: str) -> None:
+    station_id = await hub.station_id(cs)
+    hub.link.online.add(station_id)
+    path = f"/charging-stations/{cs}/availability"
+    await hub.operator.post(path, json={"operative": False, "evse_no": 1})
+    sent = len(hub.link.sent)
+    await hub.control.station_booted(str(station_id))
+    await hub.queue.idle()
+    wish = ChangeAvailability(operative=False, evse_no=1)
+    assert hub.link.sent[sent:] == [(station_id, wish)]
+    await hub.operator.post(path, json={"operative": True, "evse_no": 1})
+    sent = len(hub.link.sent)
+    await hub.control.station_booted(str(station_id))
+    await hub.queue.idle()
+    assert len(hub.link.sent) == sent
+
+
+async def test_a_station_that_thinks_for_long_is_told_of_as_pending(
+    hub: RunningApi, cs: str
+) -> None:
+    station_id, silence = await hub.station_id(cs), asyncio.Event()
+    hub.link.online.add(station_id)
+    hub.link.script(station_id, silence, silence)
+    usual, hub.queue.limits = hub.queue.limits, replace(hub.queue.limits, answer_within_s=0.5)
+    try:
+        path = f"/charging-stations/{cs}/availability"
+        wish = await hub.operator.post(path, json={"operative": False})
+        assert (wish.status_code, wish.json()["outcome"]) == (202, "pending")
+        write = await ask(hub, cs, "1")
+        assert (write.status_code, write.json()["outcome"]) == (202, "queued")
+    finally:
+        hub.queue.limits = usual
+        silence.set()
+        await hub.queue.idle()
