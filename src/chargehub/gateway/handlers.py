@@ -43,10 +43,11 @@ def report_handlers(
 ) -> dict[type, BatchHandler[Any, Any, Any]]:
     """Return which feature's step takes which report of stations."""
     watch = OrphanWatch(book)
+    told_of_boots = (watch.station_booted, smart_charging_inbound.station_booted)
     return {
         Connected: ConnectHandler(bus),
         Disconnected: DisconnectHandler(bus),
-        BootReported: BootHandler(heartbeat_interval_s, 60, (watch.station_booted,)),
+        BootReported: BootHandler(heartbeat_interval_s, 60, told_of_boots),
         StatusReported: StatusHandler(bus, (watch.status_reported,)),
         NoticeReported: NoticeHandler(),
         **DEVICE_HANDLERS,

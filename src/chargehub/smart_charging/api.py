@@ -30,6 +30,7 @@ from chargehub.smart_charging.queries import (
     read_profiles,
 )
 from chargehub.smart_charging.reconciling import Reconciling
+from chargehub.smart_charging.restoring import Restoring
 from chargehub.smart_charging.rules import ChargingProfileClash, InvalidChargingProfile
 from chargehub.smart_charging.service import ProfileWanted, SmartCharging, TransactionNotLive
 from chargehub.stations.api import COMMAND_PROBLEMS, EvseNo, IdentityPath
@@ -58,6 +59,7 @@ class SmartChargingParts:
     smart: SmartCharging
     reconciling: Reconciling
     comparison: Comparison
+    restoring: Restoring
 
     @classmethod
     def build(
@@ -71,8 +73,15 @@ class SmartChargingParts:
         supply: Supply,
     ) -> Self:
         smart = SmartCharging(database, clock, desk, book, remote)
-        comparison = Comparison(database, clock, supply, smart)
-        return cls(database, clock, smart, Reconciling(database, clock, desk), comparison)
+        reconciling = Reconciling(database, clock, desk)
+        return cls(
+            database,
+            clock,
+            smart,
+            reconciling,
+            Comparison(database, clock, supply, smart),
+            Restoring(database, clock, smart, reconciling),
+        )
 
     @property
     def topics(self) -> dict[str, OutboxAction]:

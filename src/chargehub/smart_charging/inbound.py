@@ -26,6 +26,7 @@ from chargehub.smart_charging.composite import (
     Supply,
     composite_of_evse,
 )
+from chargehub.smart_charging.ledger import ASK_AFTER, ASK_PROFILES
 from chargehub.smart_charging.queries import (
     all_held,
     counting,
@@ -48,6 +49,7 @@ from chargehub.stations.profiles import (
     ProfilePurpose,
     RateUnit,
 )
+from chargehub.stations.reports import BootReported
 from chargehub.transactions.book import Book
 
 Connection = AsyncConnection[Row]
@@ -348,6 +350,13 @@ class EvScheduleHandler:
             if limit is not None and wanted is not None and exceeds(wanted, limit):
                 return False
         return True
+
+
+def station_booted(report: BootReported, writes: Writes) -> None:
+    """Have a station asked, some time after its boot, which profiles it has kept."""
+    due_at = report.received_at + ASK_AFTER
+    subject = str(report.station_id)
+    writes.add(jobs.SCHEDULE, (ASK_PROFILES, subject, due_at, _json({"booted": True})))
 
 
 def _as_profile(schedule: ChargingSchedule) -> ChargingProfile:

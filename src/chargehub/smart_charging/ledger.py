@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,16 +16,23 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chargehub.kit import jobs
 from chargehub.kit.errors import ChargeHubError
 from chargehub.smart_charging.capabilities import Seen
-from chargehub.smart_charging.queries import in_force, select_profiles
+from chargehub.smart_charging.queries import held_of, in_force, select_profiles
+from chargehub.smart_charging.rules import is_cleared_by
 from chargehub.smart_charging.store import (
     INSTALLED,
     charging_profiles,
     profile_document,
     profile_observations,
 )
-from chargehub.stations.commands import CommandAnswer, StationOffline, StationTimeout
+from chargehub.stations.commands import (
+    ClearChargingProfile,
+    CommandAnswer,
+    StationOffline,
+    StationTimeout,
+)
 from chargehub.stations.profiles import ChargingProfile, LimitSource
 from chargehub.stations.store import charging_stations
 
@@ -39,6 +46,14 @@ REJECTED, UNSENT, REPLACED, CLEARED, LOST, ENDED = (
     "ended",
 )
 IN_FORCE = (PENDING, INSTALLED, UNKNOWN)
+ASK_PROFILES = "charging_profiles.ask"
+"""Due row: what the station `subject` holds is in doubt; `booted` in the payload, after a boot."""
+ASK_AFTER = timedelta(seconds=10)
+"""A station that is back tells first what it has to tell."""
+SET_AGAIN = "charging_profile.set_again"
+"""Due row: the station has forgotten what the profile row `subject` had set."""
+SET_AGAIN_WITHIN = timedelta(days=1)
+"""What could not be set again by then waits for its operator."""
 NOT_SUPPORTED_WORDS = frozenset(("NotSupported", "NotImplemented"))
 
 
@@ -142,6 +157,8 @@ async def close_attempt(
         .returning(profiles.station_id, profiles.profile_id)
     )
     row = closed.one_or_none()
+    if row is not None and outcome.state == UNKNOWN:
+        await ask_soon(connection, [row.station_id], now)
     if row is not None and outcome.state == INSTALLED:  # K01.FR.05, 16 5.16.3
         await connection.execute(
             update(charging_profiles)
@@ -169,6 +186,36 @@ async def settle_rows(
     )
 
 
+async def ask_soon(
+    connection: AsyncConnection, station_ids: Collection[int], now: datetime
+) -> None:
+    """Have stations asked which profiles they hold; what waits already keeps its time."""
+    rows = [
+        {"kind": ASK_PROFILES, "subject": str(station_id), "due_at": now + ASK_AFTER}
+        for station_id in sorted(set(station_ids))
+    ]
+    if rows:
+        await connection.execute(upsert(jobs.due_actions).values(rows).on_conflict_do_nothing())
+
+
+async def give_up_lost(
+    connection: AsyncConnection, station_id: int, command: ClearChargingProfile, now: datetime
+) -> None:
+    """Let nothing that is cleared be set again because its station had lost it."""
+    profiles = charging_profiles.c
+    query = select_profiles().where(
+        profiles.station_id == station_id,
+        profiles.state == LOST,
+        profiles.closed_at >= now - SET_AGAIN_WITHIN,
+    )
+    lost = [held_of(row) for row in await connection.execute(query)]
+    await connection.execute(
+        update(charging_profiles)
+        .where(profiles.id.in_([one.row_id for one in lost if is_cleared_by(command, one)]))
+        .values(state=CLEARED)
+    )
+
+
 async def close_ended(connection: AsyncConnection, station_id: int | None, now: datetime) -> None:
     """Close profiles whose transaction has ended (16 3.13.1), of one station or of all."""
     profiles = charging_profiles.c
@@ -185,13 +232,15 @@ async def close_ended(connection: AsyncConnection, station_id: int | None, now: 
 
 
 async def close_unanswered(connection: AsyncConnection, now: datetime) -> None:
-    """Say, at start-up, that what a dead server had sent may or may not be installed."""
+    """Say, at start-up, that what a dead server had sent may or may not be installed, and ask."""
     profiles = charging_profiles.c
-    await connection.execute(
+    doubted = await connection.scalars(
         update(charging_profiles)
         .where(profiles.state == PENDING)
         .values(state=UNKNOWN, settled_at=now)
+        .returning(profiles.station_id)
     )
+    await ask_soon(connection, doubted.all(), now)
 
 
 async def observe(

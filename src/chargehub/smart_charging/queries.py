@@ -105,6 +105,22 @@ async def read_held(connection: AsyncConnection, station_id: int, now: datetime)
     return [held_of(row) for row in await connection.execute(query)]
 
 
+async def read_transaction_profiles(
+    connection: AsyncConnection, station_id: int, transaction_id: int
+) -> list[Held]:
+    """Return all profiles that a transaction had, also what is closed, oldest first."""
+    query = (
+        select_profiles()
+        .where(
+            _PROFILES.station_id == station_id,
+            _PROFILES.purpose == ProfilePurpose.TX.value,
+            transactions.c.id == transaction_id,
+        )
+        .order_by(_PROFILES.id)
+    )
+    return [held_of(row) for row in await connection.execute(query)]
+
+
 def all_held(now: BindParameter[datetime], station_ids: BindParameter[Any]) -> Select[Any]:
     """Select what several stations hold, for statements that are written out beforehand."""
     return (

@@ -13,11 +13,20 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
-from chargehub.smart_charging.ledger import LOST, REPLACED, lock_station, settle_rows
+from chargehub.smart_charging.ledger import (
+    LOST,
+    REPLACED,
+    SET_AGAIN,
+    lock_station,
+    settle_rows,
+)
+from chargehub.smart_charging.rules import is_set_again
 from chargehub.smart_charging.store import (
     INSTALLED,
     charging_profiles,
@@ -148,7 +157,24 @@ async def _believe(
         and asked_evse in {None, one.evse_no}
     ]
     await settle_rows(connection, lost, LOST, now)
+    await _set_again([one for one in held if one.id in lost], connection, now)
     return len(lost)
+
+
+async def _set_again(lost: list[Row[Any]], connection: AsyncConnection, now: datetime) -> None:
+    """Have that of the lost set again which we had set, the station had taken and still counts.
+
+    Whoever set what was never answered was told so.
+    """
+    rows = [
+        {"kind": SET_AGAIN, "subject": str(one.id), "due_at": now}
+        for one in lost
+        if one.state == INSTALLED
+        and one.set_by is not None
+        and is_set_again(profile_of(one.document), now)
+    ]
+    if rows:
+        await connection.execute(upsert(jobs.due_actions).values(rows).on_conflict_do_nothing())
 
 
 async def _insert_reported(

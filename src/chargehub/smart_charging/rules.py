@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from chargehub.kit.errors import Conflict, InvalidInput
@@ -258,6 +259,23 @@ def _meets(profile: ChargingProfile, evse_no: int, transaction_id: int | None, o
             return other.evse_no == evse_no or 0 in {other.evse_no, evse_no}
         case _:
             return other.evse_no == evse_no
+
+
+def is_set_again(profile: ChargingProfile, now: datetime) -> bool:
+    """Say whether a profile that its station has forgotten is still wanted there.
+
+    That of a transaction is set again when the transaction is resumed (B13.FR.31).
+    """
+    if profile.purpose not in {ProfilePurpose.STATION_MAX, ProfilePurpose.TX_DEFAULT}:
+        return False
+    if profile.valid_to is not None and profile.valid_to <= now:
+        return False
+    return profile.kind is not ProfileKind.ABSOLUTE or any(
+        schedule.starts_at is None
+        or schedule.duration_s is None
+        or schedule.starts_at + timedelta(seconds=schedule.duration_s) > now
+        for schedule in profile.schedules
+    )
 
 
 def is_cleared_by(command: ClearChargingProfile, held: Held) -> bool:

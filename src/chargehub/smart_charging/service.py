@@ -24,10 +24,16 @@ from chargehub.kit.errors import ChargeHubError, Conflict
 from chargehub.smart_charging.capabilities import ProfileNotObeyed, judge
 from chargehub.smart_charging.ledger import (
     CLEARED,
+    IN_FORCE,
+    LOST,
+    REJECTED,
     UNKNOWN,
+    UNSENT,
     Attempt,
     Outcome,
+    ask_soon,
     close_attempt,
+    give_up_lost,
     lock_station,
     observe,
     outcome_of_answer,
@@ -40,6 +46,7 @@ from chargehub.smart_charging.queries import (
     read_limits_of,
     read_needs,
     read_observations,
+    read_transaction_profiles,
 )
 from chargehub.smart_charging.rules import (
     ChargingProfileClash,
@@ -237,14 +244,16 @@ class SmartCharging:
             )
         except ChargeHubError as error:
             if outcome_of_error(error).state == UNKNOWN:
-                await self._settle(rows, UNKNOWN)
+                await self._doubt(station.id, rows)
             raise
         except asyncio.CancelledError:
-            await asyncio.shield(self._settle(rows, UNKNOWN))
+            await asyncio.shield(self._doubt(station.id, rows))
             raise
         # K10.FR.01: Unknown is that the station has none such; then we need not believe in them.
         if answer.status in {"Accepted", "Unknown"}:
-            await self._settle(rows, CLEARED)
+            async with self.database.write() as connection:
+                await settle_rows(connection, rows, CLEARED, self.clock.now())
+                await give_up_lost(connection, station.id, command, self.clock.now())
             return command_id, answer, len(rows)
         return command_id, answer, 0
 
@@ -261,13 +270,12 @@ class SmartCharging:
             limits = await read_limits_of(connection, station_id)
             if identity is None or limits.keeps_tx_profiles:
                 return
-            held = await read_held(connection, station_id, self.clock.now())
-        newest = {
-            one.profile.id: one
-            for one in held
-            if one.transaction_id == transaction_id and one.profile.purpose is ProfilePurpose.TX
-        }
+            profiles = await read_transaction_profiles(connection, station_id, transaction_id)
+        newest = {one.profile.id: one for one in profiles if one.state not in {UNSENT, REJECTED}}
         for one in newest.values():
+            # Lost: it told us already that the reset has cost it the profile.
+            if one.state not in {*IN_FORCE, LOST}:
+                continue
             wanted = ProfileWanted(
                 one.evse_no, one.profile, transaction_id, force=True, set_by=one.set_by
             )
@@ -359,9 +367,11 @@ class SmartCharging:
             status=outcome.status,
         )
 
-    async def _settle(self, row_ids: list[int], state: str) -> None:
+    async def _doubt(self, station_id: int, row_ids: list[int]) -> None:
+        now = self.clock.now()
         async with self.database.write() as connection:
-            await settle_rows(connection, row_ids, state, self.clock.now())
+            await settle_rows(connection, row_ids, UNKNOWN, now)
+            await ask_soon(connection, [station_id] if row_ids else [], now)
 
 
 async def _free_id(connection: AsyncConnection, limits: StationLimits, held: Sequence[Held]) -> int:
