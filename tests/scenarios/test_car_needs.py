@@ -20,6 +20,7 @@ async def a_station(stage: Stage, version: str) -> RawStation:
     """Return a station that takes every profile, with all done that its boot calls for."""
     station = await stage.raw(version)
     station.answers["SetChargingProfile"] = {"status": "Accepted"}
+    stage.pass_time(11)
     await stage.work()
     return station
 

@@ -89,22 +89,24 @@ class Restoring:
         if station_id not in self.smart.desk.online_ids():
             await self._later(ASK_PROFILES, subject, now)
             return
-        if not unanswered:
-            try:
-                await self.reconciling.ask(identity, None, actor=REQUESTED_BY)
-            except UnsupportedByStation:
-                pass
-            except ChargeHubError as error:
-                if _never_left(error):
-                    await self._later(ASK_PROFILES, subject, now)
-                log.info("profiles_not_known", station_id=identity, why=error.code)
-                return
-            else:
-                return
-        if booted:
-            for row in held:
-                if row.state == INSTALLED and is_set_again(profile_of(row.document), now):
-                    await self._set(identity, row)
+        asked = not unanswered and await self._ask(identity, subject, now)
+        if asked or not booted:
+            return
+        for row in held:
+            if row.state == INSTALLED and is_set_again(profile_of(row.document), now):
+                await self._set(identity, row)
+
+    async def _ask(self, identity: str, subject: str, now: datetime) -> bool:
+        """Ask a station, later if it cannot take a question now; False: it knows none such."""
+        try:
+            await self.reconciling.ask(identity, None, actor=REQUESTED_BY)
+        except UnsupportedByStation:
+            return False
+        except ChargeHubError as error:
+            if _never_left(error):
+                await self._later(ASK_PROFILES, subject, now)
+            log.info("profiles_not_known", station_id=identity, why=error.code)
+        return True
 
     async def set_again(self, subject: str, _payload: dict[str, Any]) -> None:
         """Set the profile of the lost row `subject` again, unless others decided since. Repeatable.

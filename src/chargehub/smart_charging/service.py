@@ -1,8 +1,8 @@
 """Setting and clearing charging profiles, in version-free words.
 
 Every profile is checked before it leaves (`rules`, `capabilities`) and every answer is read
-(`ledger`). What stations report is taken over in `reconciling`; schedules are compared in
-`comparison`.
+(`ledger`). What stations report is taken over in `reconciling`, what they forget is set again in
+`restoring`; schedules are compared in `comparison`.
 """
 
 from __future__ import annotations

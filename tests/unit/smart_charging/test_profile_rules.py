@@ -18,6 +18,7 @@ from chargehub.smart_charging.rules import (
     broken_rules,
     clashes,
     is_cleared_by,
+    is_set_again,
     read_limits,
 )
 from chargehub.stations.commands import ClearChargingProfile
@@ -39,6 +40,9 @@ LIMITS = StationLimits(
     units=frozenset({RateUnit.W}),
     max_external_id=100,
 )
+
+
+RELATIVE = schedule(1_000.0, starts_at=None, duration_s=60)
 
 
 def rules(given: ChargingProfile, evse_no: int = 1, situation: Situation = FREE) -> list[str]:
@@ -252,6 +256,26 @@ def test_statement_85_an_id_overrides_and_criteria_must_all_match(
         pairs = [(evse_no, its_evse_no), (purpose, its_purpose), (level, its_level)]
         expected = all(wanted is None or wanted == its_own for wanted, its_own in pairs)
     assert is_cleared_by(command, its) is expected
+
+
+@pytest.mark.parametrize(
+    ("given", "again"),
+    [
+        (profile(MAX), True),
+        (profile(DEFAULT), True),
+        (profile(TX), False),  # B13.FR.31: when its transaction resumes.
+        (profile(EXTERNAL), False),
+        (profile(MAX, valid_to=NOON), False),
+        (profile(MAX, valid_to=NOON + timedelta(seconds=1)), True),
+        (with_schedule(starts_at=NOON - timedelta(hours=1), duration_s=3600), False),
+        (with_schedule(starts_at=NOON - timedelta(hours=1), duration_s=3601), True),
+        (profile(DEFAULT, kind=ProfileKind.RELATIVE, schedules=(RELATIVE,)), True),
+    ],
+)
+def test_statement_85_what_still_says_something_is_set_again(
+    given: ChargingProfile, *, again: bool
+) -> None:
+    assert is_set_again(given, NOON) is again
 
 
 def test_statement_85_what_others_have_set_is_not_ours_to_clear() -> None:
