@@ -146,10 +146,11 @@ async def reboot(station: SimulatedStation) -> None:
     await station.settled()
 
 
-async def gone(stage: Stage, station: RawStation) -> None:
-    """Return when the hub knows that the station is away."""
+async def known_to_be(stage: Stage, station: RawStation, *, here: bool) -> None:
+    """Return when the hub knows that the station is here, or away."""
     async with asyncio.timeout(10):
-        while station.station_id in stage.hub.connections.online_ids():  # noqa: ASYNC110 - no event.
+        online_ids = stage.hub.connections.online_ids
+        while (station.station_id in online_ids()) is not here:  # noqa: ASYNC110 - no event.
             await asyncio.sleep(0.01)
 
 
@@ -273,7 +274,7 @@ async def test_statement_85_a_station_that_is_away_is_asked_when_it_is_back(
     await set_profile(stage, station, 0, a_profile(stage, MAX, 50_000), replace=True)
     station.answers["SetChargingProfile"] = {"status": "Accepted"}
     await station.wire.close(abruptly=True)
-    await gone(stage, station)
+    await known_to_be(stage, station, here=False)
     station.asked.clear()
     await settled(stage, 11, 601)
     commands = await stage.rows(
@@ -282,6 +283,7 @@ async def test_statement_85_a_station_that_is_away_is_asked_when_it_is_back(
     )
     assert list(commands) == []  # It is not even tried.
     await station.wire.open()
+    await known_to_be(stage, station, here=True)
     await settled(stage, 601)
     assert len(told(station, "GetChargingProfiles")) == 1
     # Both are gone: what the station had taken is set again, not what it never answered.
@@ -350,6 +352,7 @@ async def test_statement_85_what_a_dead_server_had_sent_is_asked_about(
         )
     await stage.restart()
     await station.reconnect()
+    await known_to_be(stage, station, here=True)
     station.asked.clear()
     await settled(stage)
     assert len(told(station, "GetChargingProfiles")) == 1
