@@ -87,7 +87,9 @@ class Limits(BaseModel):
         720, ge=1, description="Hub hours that a command may wait for its station at most."
     )
     deliveries: int = Field(
-        16, ge=1, description="Stations that waiting commands are delivered to at the same time."
+        16,
+        ge=1,
+        description="Stations delivered to at once, and due questions of one kind asked at once.",
     )
     template_stations: int = Field(
         20, ge=1, description="Stations that one configuration template is applied to at once."

@@ -120,19 +120,22 @@ async def test_whoever_asked_hears_whether_it_has_left(hub: RunningApi, cs: str)
     station_id, silence = await hub.station_id(cs), asyncio.Event()
     hub.link.online.add(station_id)
     hub.link.script(station_id, silence)
-    limits = replace(QUEUE_LIMITS, answer_within_s=0.5)
+    limits = replace(QUEUE_LIMITS, answer_within_s=0.05)
     queue = CommandQueue(hub.database, hub.queue.desk, hub.clock, limits)
-    expires_at = queue.expiry()
+    commands = [
+        RawCommand("ChangeConfiguration", {"key": key, "value": "1"}) for key in ("first", "second")
+    ]
     try:
-        left, waits = [
-            await queue.send(
-                station_id,
-                RawCommand("ChangeConfiguration", {"key": key, "value": "1"}),
-                "test",
-                expires_at=expires_at,
+        async with hub.database.write() as connection:
+            first = await queue.add(
+                connection, station_id, commands[0], "test", expires_at=queue.expiry()
             )
-            for key in ("first", "second")
-        ]
+        queue.kick(station_id)
+        async with asyncio.timeout(10):
+            while (station_id, commands[0]) not in hub.link.sent:  # noqa: ASYNC110  It has no event.
+                await asyncio.sleep(0.01)
+        left = await queue.deliver_now(station_id, first)
+        waits = await queue.send(station_id, commands[1], "test", expires_at=queue.expiry())
         assert (left.answer, left.outcome) == (None, "pending")
         assert (waits.answer, waits.outcome) == (None, "queued")
         assert [word for _, word, _ in await outcomes(hub, cs)] == ["pending", "queued"]

@@ -6,11 +6,15 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from fastapi import Response
 
 from chargehub.kit.errors import ChargeHubError
+from chargehub.stations.api import delivery_result
+from chargehub.stations.command_queue import Delivery
 from chargehub.stations.commands import (
     ChangeAvailability,
     StationOffline,
@@ -165,20 +169,28 @@ async def test_a_wish_is_told_again_to_a_station_that_has_booted(hub: RunningApi
     assert len(hub.link.sent) == sent
 
 
-async def test_a_station_that_thinks_for_long_is_told_of_as_pending(
+async def test_a_wish_behind_a_station_that_thinks_is_told_of_as_any_queued_command(
     hub: RunningApi, cs: str
 ) -> None:
     station_id, silence = await hub.station_id(cs), asyncio.Event()
     hub.link.online.add(station_id)
-    hub.link.script(station_id, silence, silence)
-    usual, hub.queue.limits = hub.queue.limits, replace(hub.queue.limits, answer_within_s=0.5)
+    hub.link.script(station_id, silence)
+    usual, hub.queue.limits = hub.queue.limits, replace(hub.queue.limits, answer_within_s=0.05)
     try:
+        await ask(hub, cs, "1")
         path = f"/charging-stations/{cs}/availability"
-        wish = await hub.operator.post(path, json={"operative": False})
-        assert (wish.status_code, wish.json()["outcome"]) == (202, "pending")
-        write = await ask(hub, cs, "1")
-        assert (write.status_code, write.json()["outcome"]) == (202, "queued")
+        for answer in (
+            await hub.operator.post(path, json={"operative": False}),
+            await ask(hub, cs, "2", key="B"),
+        ):
+            assert (answer.status_code, answer.json()["outcome"]) == (202, "queued")
     finally:
         hub.queue.limits = usual
         silence.set()
         await hub.queue.idle()
+
+
+def test_what_has_left_and_was_not_answered_is_told_of_as_pending() -> None:
+    command_id, response = uuid4(), Response()
+    result = delivery_result(Delivery(command_id, None, "pending"), response)
+    assert (response.status_code, result.outcome, result.command_id) == (202, "pending", command_id)
