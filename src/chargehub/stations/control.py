@@ -127,9 +127,10 @@ class StationControl:
         self, connection: AsyncConnection, station_id: int, evse_no: int, requested_by: str
     ) -> None:
         """Queue what is wanted now of an EVSE (0: the station), unless that waits already."""
-        order = ChangeAvailability(
-            operative=await _wish(connection, station_id, evse_no), evse_no=evse_no
-        )
+        wanted = await _wish(connection, station_id, evse_no)
+        if wanted is None:
+            return
+        order = ChangeAvailability(operative=wanted, evse_no=evse_no)
         if not await waits_already(connection, station_id, order):
             await self._queue.add(
                 connection, station_id, order, requested_by, expires_at=None, evse_no=evse_no
@@ -225,14 +226,19 @@ async def _untold(connection: AsyncConnection, station_id: int) -> set[int]:
     return set((await connection.execute(query)).scalars())
 
 
-async def _wish(connection: AsyncConnection, station_id: int, evse_no: int) -> bool:
+async def _wish(connection: AsyncConnection, station_id: int, evse_no: int) -> bool | None:
     """Return what is wanted now; until our transaction ends nobody wants anything else.
 
-    The row is locked that `_store_wish` writes: an older wish is never queued behind a newer one.
+    None for a station that is out of service. The row is locked that `_store_wish` writes: an older
+    wish is never queued behind a newer one.
     """
-    query = select(charging_stations.c.wanted_operative).where(charging_stations.c.id == station_id)
-    if evse_no:
-        query = select(evses.c.wanted_operative).where(
+    station = select(charging_stations.c.wanted_operative).where(
+        charging_stations.c.id == station_id, charging_stations.c.decommissioned_at.is_(None)
+    )
+    wanted: bool | None = await connection.scalar(station.with_for_update(key_share=True))
+    if wanted is not None and evse_no:
+        evse = select(evses.c.wanted_operative).where(
             evses.c.station_id == station_id, evses.c.evse_no == evse_no
         )
-    return bool(await connection.scalar(query.with_for_update(key_share=True)))
+        wanted = await connection.scalar(evse.with_for_update(key_share=True))
+    return wanted

@@ -79,6 +79,21 @@ async def test_a_lost_wish_waits_for_ever_as_any_wish_does(hub: RunningApi, cs: 
     assert len(await waiting(hub, cs)) == 1
 
 
+async def test_a_lost_wish_about_a_station_that_is_gone_for_good_is_dropped(
+    hub: RunningApi, cs: str
+) -> None:
+    """It would wait for ever."""
+    station_id = await hub.station_id(cs)
+    lost = await lose_wish(hub, cs, operative=False)
+    gone = await hub.admin.post(f"/charging-stations/{cs}/decommission")
+    assert gone.status_code < 300, gone.text
+    await hub.control.command_unknown(lost, {})
+    await hub.control.station_booted(str(station_id))
+    await hub.queue.idle()
+    assert await waiting(hub, cs) == []
+    assert len(await outcomes(hub, cs)) == 1
+
+
 async def lose_wish(hub: RunningApi, cs: str, *, operative: bool) -> str:
     """Tell a wish to a station whose connection ends before the answer; return the command."""
     station_id = await hub.station_id(cs)
