@@ -32,7 +32,7 @@ from chargehub.access.store import audit_entries
 from chargehub.conformance import api as conformance_api
 from chargehub.devices import templates_api, variables_api
 from chargehub.devices.service import Devices
-from chargehub.devices.store import variable_reports
+from chargehub.devices.store import template_applications, variable_reports
 from chargehub.drivers import api as drivers_api
 from chargehub.frame_log import api as frame_log_api
 from chargehub.frame_log.log import FrameLog
@@ -391,6 +391,7 @@ class Hub:
             charging_profiles.c.closed_at: limits.history_days,
             profile_requests.c.asked_at: limits.history_days,
             variable_reports.c.asked_at: limits.history_days,
+            template_applications.c.requested_at: limits.history_days,
             audit_entries.c.at: limits.audit_days,
         }
         for column, days in kept_days.items():

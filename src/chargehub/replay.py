@@ -20,7 +20,7 @@ from sqlalchemy import Row, RowMapping, Table, Text, cast, delete, func, select,
 from sqlalchemy.engine import make_url
 
 from chargehub.drivers.store import id_tokens
-from chargehub.frame_log.queries import CallPlace, read_calls
+from chargehub.frame_log.queries import HubFramePlace, read_calls
 from chargehub.frame_log.store import frames
 from chargehub.gateway.connections import Connections
 from chargehub.gateway.frame_replay import NUMBERING_ACTION, FrameReplay, GivenNumbers
@@ -229,7 +229,7 @@ async def _calls(
     end: datetime,
     action: str | None = None,
 ) -> AsyncIterator[Row[Any]]:
-    after: CallPlace | None = None
+    after: HubFramePlace | None = None
     while True:
         async with live.read() as connection:
             rows = await read_calls(

@@ -78,7 +78,10 @@ class Limits(BaseModel):
         20_000, ge=1, description="Reports of all stations that may wait for a COMMIT."
     )
     queued_commands: int = Field(
-        100, ge=1, description="Commands that may wait for one station's return; more are refused."
+        250,
+        ge=1,
+        description="Commands that may wait for one station's return; more are refused. A template "
+        "has no more values.",
     )
     queued_hours: int = Field(
         24, ge=1, description="Hub hours that a command waits for its station unless told."

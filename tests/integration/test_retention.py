@@ -9,6 +9,7 @@ from sqlalchemy import insert, update
 
 from chargehub.access.store import audit_entries
 from chargehub.app import PRUNE_HISTORY
+from chargehub.devices.store import template_application_stations, template_applications
 from chargehub.frame_log.store import DAYS, INBOUND, frames
 from chargehub.kit.clock import wall_now
 from chargehub.kit.jobs import due_actions
@@ -60,6 +61,30 @@ async def grow_old(hub: RunningHub, station_id: int) -> None:
             )
 
 
+async def apply_templates(hub: RunningHub, station_id: int) -> None:
+    async with hub.database.write() as connection:
+        for days in AGES_DAYS:
+            at, number = wall_now() - timedelta(days=days), uuid4()
+            await connection.execute(
+                insert(template_applications).values(
+                    id=number,
+                    template_id=1,
+                    template_name="x",
+                    revision=1,
+                    wanted=[],
+                    only_drift=True,
+                    requested_by="a test",
+                    requested_at=at,
+                    expires_at=at,
+                )
+            )
+            await connection.execute(
+                insert(template_application_stations).values(
+                    application_id=number, station_id=station_id, state="in_sync"
+                )
+            )
+
+
 async def log_a_frame(hub: RunningHub, identity: str, days: int, *, own_day: bool = True) -> str:
     """Put a frame of so many days ago into the log; return its day's partition."""
     at = wall_now() - timedelta(days=days)
@@ -86,6 +111,7 @@ async def test_history_is_kept_for_its_time(database_url: str) -> None:
         await hub.until(waits, 1, kind=PRUNE_HISTORY, now=wall_now())
         identity = await hub.new_station()
         await grow_old(hub, hub.station_ids[identity])
+        await apply_templates(hub, hub.station_ids[identity])
         old_day, kept_day = [await log_a_frame(hub, identity, days) for days in (16, 13)]
         await log_a_frame(hub, identity, 15, own_day=False)
         await log_a_frame(hub, identity, 12, own_day=False)
@@ -99,7 +125,9 @@ async def test_history_is_kept_for_its_time(database_url: str) -> None:
         await hub.until(days, 2, station=hub.station_ids[identity])
         assert await hub.value("SELECT to_regclass(:name)::text", name=old_day) is None
         assert await hub.value("SELECT to_regclass(:name)::text", name=kept_day) == kept_day
-        for table in ("connector_status_events", "station_notices", "station_commands"):
+        assert await hub.value("SELECT count(*) FROM template_applications") == 2
+        tables = ("connector_status_events", "station_notices", "station_commands")
+        for table in (*tables, "template_application_stations"):
             assert await hub.count(table, identity) == 2, table
         kept = await hub.value("SELECT count(*) FROM audit_entries WHERE actor = 'a test'")
         assert kept == 4

@@ -16,10 +16,16 @@ from chargehub.devices.reports import (
     VariablesWritten,
     WriteEffect,
 )
-from chargehub.devices.rules import ReportJob, ReportState, join_page
+from chargehub.devices.rules import (
+    STATION_VARIABLES_MAX,
+    ReportJob,
+    ReportState,
+    join_page,
+    room_for,
+    shown_value,
+)
 from chargehub.kit import jobs
 from chargehub.kit.group_commit import BatchHandler, BatchStatement, Decision, Item, Row, Writes
-from chargehub.kit.secrets import REDACTED, hide_in_text, is_secret_name
 from chargehub.stations.commands import VariableName
 
 log = structlog.get_logger(__name__)
@@ -132,36 +138,56 @@ class _Job(NamedTuple):
     job: ReportJob
 
 
+class _Facts(NamedTuple):
+    jobs: Mapping[int, _Job]
+    """By request id."""
+    counts: Mapping[int, int]
+    """Variables that are stored, by station."""
+    known: Mapping[int, frozenset[str]]
+    """Of the reported keys those that are stored, by station."""
+
+
 class VariablesHandler:
     """Keeps the last told value of every variable, and counts the pages of the reports."""
 
     async def read(
         self, connection: Connection, items: Sequence[Item[VariablesReported]]
-    ) -> dict[int, _Job]:
+    ) -> _Facts:
         numbers = [item.report.request_id for item in items if item.report.request_id is not None]
-        if not numbers:
-            return {}
+        stations = [item.report.station_id for item in items]
+        keys = [list(_keys(item.report)) for item in items]
         cursor = await connection.execute(
-            "SELECT request_id, station_id, asked_at, state, pages, last_page"
-            " FROM variable_reports WHERE request_id = ANY(%s)",
-            (numbers,),
+            "SELECT station_id, count(*) FROM station_variables WHERE station_id = ANY(%s)"
+            " GROUP BY station_id",
+            (stations,),
         )
-        return {
-            row[0]: _Job(row[1], row[2], ReportJob(ReportState(row[3]), frozenset(row[4]), row[5]))
-            for row in await cursor.fetchall()
-        }
+        counts = dict(await cursor.fetchall())
+        known: dict[int, frozenset[str]] = {}
+        for station_id, reported in zip(stations, keys, strict=True):
+            # As a rule there is room for all, and nobody needs to know which are new.
+            if counts.get(station_id, 0) + len(reported) > STATION_VARIABLES_MAX:
+                known[station_id] = await _stored_keys(connection, station_id, reported)
+        return _Facts(await _jobs(connection, numbers), counts, known)
 
     def decide(
-        self, item: Item[VariablesReported], facts: dict[int, _Job], writes: Writes
+        self, item: Item[VariablesReported], facts: _Facts, writes: Writes
     ) -> Decision[None]:
         report = item.report
+        station_id = report.station_id
+        stored = facts.known.get(station_id, frozenset())
+        keys = list(_keys(report))
+        kept = room_for(keys, stored, facts.counts.get(station_id, 0))
+        if len(kept) < len(set(keys)):
+            log.warning("variables_not_kept", station=station_id, count=len(set(keys)) - len(kept))
         for variable in _last_of_each(report.variables):
-            writes.add(UPSERT_VARIABLES, _row(report, variable))
+            if variable.name.key in kept:
+                writes.add(UPSERT_VARIABLES, _row(report, variable))
         for name in report.unsupported:
-            writes.add(MARK_UNSUPPORTED, _name_row(report.station_id, name))
-        found = None if report.request_id is None else facts.get(report.request_id)
+            if name.key in kept:
+                writes.add(MARK_UNSUPPORTED, name_row(station_id, name))
+        found = None if report.request_id is None else facts.jobs.get(report.request_id)
         # A number that we gave to another station is none of this one's.
-        if found is not None and found.station_id == report.station_id:
+        if found is not None and found.station_id == station_id:
             self._join(report, found, writes)
         return Decision(None)
 
@@ -197,8 +223,8 @@ class WritesHandler:
     ) -> Decision[None]:
         report = item.report
         for told in {outcome.name.key: outcome for outcome in report.outcomes}.values():
-            name = _name_row(report.station_id, told.name)
-            value = _shown(told.name, told.value)
+            name = name_row(report.station_id, told.name)
+            value = shown_value(told.name, told.value)
             if told.effect is WriteEffect.APPLIED:
                 writes.add(APPLY_WRITES, (*name, value, report.received_at))
             elif told.effect is WriteEffect.AFTER_REBOOT:
@@ -208,10 +234,39 @@ class WritesHandler:
         return Decision(None)
 
 
+async def _jobs(connection: Connection, numbers: Sequence[int]) -> dict[int, _Job]:
+    if not numbers:
+        return {}
+    cursor = await connection.execute(
+        "SELECT request_id, station_id, asked_at, state, pages, last_page"
+        " FROM variable_reports WHERE request_id = ANY(%s)",
+        (numbers,),
+    )
+    return {
+        row[0]: _Job(row[1], row[2], ReportJob(ReportState(row[3]), frozenset(row[4]), row[5]))
+        for row in await cursor.fetchall()
+    }
+
+
+async def _stored_keys(
+    connection: Connection, station_id: int, keys: Sequence[str]
+) -> frozenset[str]:
+    cursor = await connection.execute(
+        "SELECT key FROM station_variables WHERE station_id = %s AND key = ANY(%s)",
+        (station_id, list(keys)),
+    )
+    return frozenset(row[0] for row in await cursor.fetchall())
+
+
+def _keys(report: VariablesReported) -> Iterable[str]:
+    yield from (variable.name.key for variable in report.variables)
+    yield from (name.key for name in report.unsupported)
+
+
 def _row(report: VariablesReported, variable: VariableReported) -> tuple[object, ...]:
     return (
-        *_name_row(report.station_id, variable.name),
-        _shown(variable.name, variable.value),
+        *name_row(report.station_id, variable.name),
+        shown_value(variable.name, variable.value),
         variable.mutability,
         variable.data_type,
         variable.unit,
@@ -223,7 +278,7 @@ def _row(report: VariablesReported, variable: VariableReported) -> tuple[object,
     )
 
 
-def _name_row(station_id: int, name: VariableName) -> tuple[object, ...]:
+def name_row(station_id: int, name: VariableName) -> tuple[object, ...]:
     return (
         station_id,
         name.key,
@@ -236,15 +291,6 @@ def _name_row(station_id: int, name: VariableName) -> tuple[object, ...]:
         name.variable_instance,
         name.attribute,
     )
-
-
-def _shown(name: VariableName, value: str | None) -> str | None:
-    """Return what may be kept: some stations report their passwords (A01.FR.08)."""
-    if not value:
-        return value
-    if is_secret_name(name.component, name.variable):
-        return REDACTED
-    return hide_in_text(value)
 
 
 def _last_of_each(variables: Iterable[VariableReported]) -> Iterable[VariableReported]:

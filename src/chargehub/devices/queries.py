@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, and_, distinct, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -252,6 +252,48 @@ async def read_application_stations(
     )
     if after is not None:
         query = query.where(tuple_(_STATION_SORT, charging_stations.c.id) > after)
+    rows: Rows = (await connection.execute(query)).all()
+    return rows
+
+
+async def count_application_stations(
+    connection: AsyncConnection, application_ids: Collection[UUID]
+) -> Rows:
+    """Count the stations of applications that are alike.
+
+    Alike are those with the same state, with or without refused values, and the same set of
+    outcomes and statuses of their commands.
+    """
+    stations, commands = template_application_stations.c, station_commands.c
+    ordered = (
+        select(
+            commands.order_id,
+            commands.station_id,
+            func.jsonb_agg(
+                distinct(func.jsonb_build_array(commands.outcome, commands.status))
+            ).label("commands"),
+        )
+        .where(commands.order_id.in_(application_ids))
+        .group_by(commands.order_id, commands.station_id)
+        .subquery()
+    )
+    refused = func.jsonb_array_length(stations.refused) > 0
+    of_station = and_(
+        ordered.c.order_id == stations.application_id, ordered.c.station_id == stations.station_id
+    )
+    query = (
+        select(
+            stations.application_id,
+            stations.state,
+            refused.label("refused"),
+            ordered.c.commands,
+            func.count().label("stations"),
+        )
+        .select_from(template_application_stations)
+        .join(ordered, of_station, isouter=True)
+        .where(stations.application_id.in_(application_ids))
+        .group_by(stations.application_id, stations.state, refused, ordered.c.commands)
+    )
     rows: Rows = (await connection.execute(query)).all()
     return rows
 

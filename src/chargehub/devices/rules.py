@@ -7,14 +7,14 @@ is visited. `SMALLEST` is the one list of what is dangerous; raw commands are he
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import TypeVar
 
-from chargehub.kit.secrets import is_secret_name
+from chargehub.kit.secrets import REDACTED, hide_in_text, is_secret_name
 from chargehub.stations.commands import VariableName, VariableWrite
 
 MAX_INT31 = 2**31 - 1
@@ -167,6 +167,15 @@ def _is_moment(text: str) -> bool:
         return False
 
 
+def shown_value(name: VariableName, value: str | None) -> str | None:
+    """Return what may be kept and shown: some stations report their passwords (A01.FR.08)."""
+    if not value:
+        return value
+    if is_secret_name(name.component, name.variable):
+        return REDACTED
+    return hide_in_text(value)
+
+
 # --- Limits of one request ------------------------------------------------------------------------
 
 ItemT = TypeVar("ItemT", VariableWrite, VariableName)
@@ -241,6 +250,18 @@ def duplicates(names: Iterable[VariableName]) -> list[VariableName]:
             again.append(name)
         seen.add(name.key)
     return again
+
+
+STATION_VARIABLES_MAX = 20_000
+"""Variables that are kept of a station: a station may make names up."""
+
+
+def room_for(keys: Iterable[str], known: Collection[str], count: int) -> set[str]:
+    """Return which keys may be stored where `count` are; those that are `known` always."""
+    distinct = dict.fromkeys(keys)
+    room = max(0, STATION_VARIABLES_MAX - count)
+    new = [key for key in distinct if key not in known]
+    return {key for key in distinct if key in known} | set(new[:room])
 
 
 # --- Reports in pages -----------------------------------------------------------------------------
@@ -364,6 +385,7 @@ class StationOutcome(StrEnum):
     CANCELLED = "cancelled"
     REPLACED = "replaced"
     REFUSED = "refused"
+    PARTLY_REFUSED = "partly_refused"
     REBOOT_REQUIRED = "reboot_required"
     ACCEPTED = "accepted"
     IN_SYNC = "in_sync"
@@ -383,12 +405,19 @@ _OF_COMMANDS = {
 _WORST_FIRST = list(StationOutcome)
 
 
-def station_outcome(state: str, commands: Iterable[tuple[str, str | None]]) -> StationOutcome:
-    """Sum up a station of an application: its own state, and its commands' outcome and status."""
-    if state != "released":
-        return StationOutcome(state)
-    found = {_of_command(outcome, status) for outcome, status in commands}
-    return min(found, key=_WORST_FIRST.index, default=StationOutcome.UNKNOWN)
+def station_outcome(
+    state: str, commands: Iterable[tuple[str, str | None]], *, refused: bool
+) -> StationOutcome:
+    """Sum up a station of an application: its own state, and its commands' outcome and status.
+
+    `refused`: some values were not sent to it.
+    """
+    if state == "released":
+        found = {_of_command(outcome, status) for outcome, status in commands}
+        worst = min(found, key=_WORST_FIRST.index, default=StationOutcome.UNKNOWN)
+    else:
+        worst = StationOutcome(state)
+    return min(worst, StationOutcome.PARTLY_REFUSED, key=_WORST_FIRST.index) if refused else worst
 
 
 def _of_command(outcome: str, status: str | None) -> StationOutcome:

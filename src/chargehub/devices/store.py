@@ -120,7 +120,12 @@ template_applications = Table(
 template_application_stations = Table(
     "template_application_stations",
     metadata,
-    Column("application_id", Uuid, ForeignKey(template_applications.c.id), primary_key=True),
+    Column(
+        "application_id",
+        Uuid,
+        ForeignKey(template_applications.c.id, ondelete="CASCADE"),
+        primary_key=True,
+    ),
     Column("station_id", BigInteger, ForeignKey(charging_stations.c.id), primary_key=True),
     # waiting; then one of released (it has commands), in_sync, refused, cancelled
     Column("state", Text, nullable=False, server_default="waiting"),

@@ -137,7 +137,7 @@ class Templates:
             await self._audit(connection, actor, "template.deleted", row.name)
 
     def _values(self, new: NewTemplate, actor: str) -> dict[str, Any]:
-        _check(new.wanted)
+        _check(new.wanted, self.queue.limits.waiting)
         return {
             "name": new.name,
             "description": new.description,
@@ -246,15 +246,17 @@ class Templates:
         writes: list[VariableWrite] = []
         known = {item.name.key: item.known for item in compared if item.known is not None}
         for item in compared:
-            if application.only_drift and item.state not in _TO_BE_SENT:
-                continue
             write = VariableWrite(item.name, item.wanted)
             problem = refused_write(write, item.known)
+            if application.only_drift and item.state is DriftState.IN_SYNC:
+                continue
+            if application.only_drift and item.state is DriftState.UNSUPPORTED:
+                problem = "is not there, says the station"
             if problem is None:
                 writes.append(write)
             else:
                 refused.append({"variable": item.name.path, "message": problem})
-        state = "released" if writes else "refused" if refused else "in_sync"
+        state = "released" if writes else "in_sync" if len(refused) < len(compared) else "refused"
         try:
             async with connection.begin_nested():
                 limits = (await read_known(connection, [station_id], ()))[station_id]
@@ -305,9 +307,6 @@ class Templates:
                 )
 
 
-_TO_BE_SENT = frozenset((DriftState.DRIFT, DriftState.UNKNOWN))
-
-
 def wanted_of(row: Row[Any]) -> list[VariableWrite]:
     """Return the wanted values of a template or an application."""
     return [
@@ -339,8 +338,11 @@ async def compare(
     }
 
 
-def _check(wanted: Sequence[VariableWrite]) -> None:
+def _check(wanted: Sequence[VariableWrite], most: int) -> None:
     """Refuse what no station may be told; the rest depends on the station."""
+    # Many a station takes one value a request, and each of them waits for its turn.
+    if len(wanted) > most:
+        raise InvalidInput(f"A template has {most} values at most: as many may wait for a station.")
     errors = [
         {"variable": name.path, "message": "is named twice"}
         for name in duplicates(write.name for write in wanted)

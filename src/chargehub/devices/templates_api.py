@@ -17,6 +17,7 @@ from chargehub.access.principal import GUARDS, Admin, Operator, viewer
 from chargehub.access.rules import Role
 from chargehub.devices import views
 from chargehub.devices.queries import (
+    count_application_stations,
     find_application,
     find_template,
     read_application_stations,
@@ -25,7 +26,7 @@ from chargehub.devices.queries import (
     read_order,
     read_templates,
 )
-from chargehub.devices.rules import station_outcome
+from chargehub.devices.rules import StationOutcome, station_outcome
 from chargehub.devices.service import Devices
 from chargehub.devices.templates import NewTemplate, TemplateNameTaken, compare, wanted_of
 from chargehub.devices.variables import InvalidWrite
@@ -180,7 +181,8 @@ async def apply_template(
         as_admin=principal.role.includes(Role.ADMIN),
     )
     async with parts.database.read() as connection:
-        return await _application(connection, await find_application(connection, application_id))
+        row = await find_application(connection, application_id)
+        return (await _applications(connection, [row]))[0]
 
 
 @router.get(
@@ -201,7 +203,7 @@ async def list_applications(
         page, following = cut_page(
             rows, query.limit, lambda row: encode_cursor("applications", row.requested_at, row.id)
         )
-        items = [await _application(connection, row) for row in page]
+        items = await _applications(connection, page)
     return views.ApplicationPage(items=items, next_cursor=following)
 
 
@@ -213,7 +215,8 @@ async def list_applications(
 async def get_application(application_id: UUID, parts: Parts) -> views.ApplicationView:
     """Return one application with its stations counted by outcome."""
     async with parts.database.read() as connection:
-        return await _application(connection, await find_application(connection, application_id))
+        row = await find_application(connection, application_id)
+        return (await _applications(connection, [row]))[0]
 
 
 @router.get(
@@ -252,22 +255,31 @@ async def cancel_application(
     return await get_application(application_id, parts)
 
 
-async def _application(connection: AsyncConnection, row: Row[Any]) -> views.ApplicationView:
-    rows = await read_application_stations(connection, row.id)
-    items = await _stations(connection, row.id, rows)
-    return views.ApplicationView(
-        id=row.id,
-        template_id=row.template_id,
-        template_name=row.template_name,
-        revision=row.revision,
-        only_drift=row.only_drift,
-        requested_by=row.requested_by,
-        requested_at=row.requested_at,
-        expires_at=row.expires_at,
-        cancelled_at=row.cancelled_at,
-        station_count=len(items),
-        counts=dict(Counter(item.outcome for item in items)),
-    )
+async def _applications(
+    connection: AsyncConnection, rows: Sequence[Row[Any]]
+) -> list[views.ApplicationView]:
+    """Count the stations of applications by outcome; the database sums up those that are alike."""
+    counts: dict[UUID, Counter[StationOutcome]] = {row.id: Counter() for row in rows}
+    for alike in await count_application_stations(connection, list(counts)):
+        commands = [(outcome, status) for outcome, status in alike.commands or ()]
+        outcome = station_outcome(alike.state, commands, refused=alike.refused)
+        counts[alike.application_id][outcome] += alike.stations
+    return [
+        views.ApplicationView(
+            id=row.id,
+            template_id=row.template_id,
+            template_name=row.template_name,
+            revision=row.revision,
+            only_drift=row.only_drift,
+            requested_by=row.requested_by,
+            requested_at=row.requested_at,
+            expires_at=row.expires_at,
+            cancelled_at=row.cancelled_at,
+            station_count=counts[row.id].total(),
+            counts=dict(counts[row.id]),
+        )
+        for row in rows
+    ]
 
 
 async def _stations(
@@ -280,7 +292,7 @@ async def _stations(
         items.append(
             views.ApplicationStation(
                 identity=row.identity,
-                outcome=station_outcome(row.state, commands),
+                outcome=station_outcome(row.state, commands, refused=bool(row.refused)),
                 commands=dict(Counter(outcome for outcome, _ in commands)),
                 statuses=dict(Counter(status for _, status in commands if status)),
                 refused=[views.Refused(**item) for item in row.refused],

@@ -8,15 +8,15 @@ station's own word for each variable. What is stored changes by the station's an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chargehub.devices.inbound import MARK_UNSUPPORTED, name_row
 from chargehub.devices.inventory import Inventory
 from chargehub.devices.queries import name_of, read_known
 from chargehub.devices.reports import VariableReported, VariablesReported, VariablesWritten
@@ -204,15 +204,8 @@ async def _settle_pending(connection: AsyncConnection, station_id: int) -> list[
 async def _mark_unsupported(
     connection: AsyncConnection, station_id: int, name: VariableName
 ) -> None:
-    values = {"station_id": station_id, "key": name.key, "path": name.path, **asdict(name)}
-    await connection.execute(
-        insert(station_variables)
-        .values(**values, supported=False)
-        .on_conflict_do_update(
-            index_elements=["station_id", "key"],
-            set_={"supported": False, "value": None, "pending_value": None},
-        )
-    )
+    row = name_row(station_id, name)
+    await connection.exec_driver_sql(MARK_UNSUPPORTED.sql, tuple([value] for value in row))
 
 
 def _check(writes: Sequence[VariableWrite], known: Mapping[str, Variable]) -> None:

@@ -14,13 +14,13 @@ from chargehub.access.rules import Role
 from chargehub.devices import views
 from chargehub.devices.queries import read_newest_report, read_variables
 from chargehub.devices.reports import VariableReported
+from chargehub.devices.rules import shown_value
 from chargehub.devices.service import Devices
 from chargehub.devices.variables import InvalidWrite
 from chargehub.kit.errors import NotFound
 from chargehub.kit.fields import CleanText
 from chargehub.kit.http import API_PREFIX, problems, provided
 from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
-from chargehub.kit.secrets import REDACTED, is_secret_name
 from chargehub.stations.api import COMMAND_PROBLEMS, IdentityPath
 from chargehub.stations.commands import CommandQueueFull, VariableName
 from chargehub.stations.commands_api import WaitQuery
@@ -136,13 +136,9 @@ def read_results(
 ) -> views.ReadResults:
     return views.ReadResults(
         told=[
-            views.ToldView(**views.name_fields(item.name), value=shown(item.name, item.value))
+            views.ToldView(**views.name_fields(item.name), value=shown_value(item.name, item.value))
             for item in told
         ],
         unsupported=[views.NameView(**views.name_fields(name)) for name in unsupported],
         request_id=None,
     )
-
-
-def shown(name: VariableName, value: str | None) -> str | None:
-    return REDACTED if value and is_secret_name(name.component, name.variable) else value

@@ -26,6 +26,16 @@ class FrameQuery(PageQuery):
     message_id: CleanText | None = Field(None, min_length=1, max_length=255)
 
 
+class HubFrameQuery(FrameQuery):
+    identity: CleanText | None = Field(
+        None,
+        min_length=1,
+        max_length=48,
+        description="Of each station that has or had this identity.",
+        examples=["CS001"],
+    )
+
+
 class FrameView(BaseModel):
     at: datetime = Field(description="The hub's time of receipt, or when it was given to be sent.")
     connection: int = Field(description="The station's connections, counted.", examples=[17])
@@ -60,6 +70,28 @@ class FrameView(BaseModel):
 
 class FramePage(Page[FrameView]):
     pass
+
+
+class HubFrameView(FrameView):
+    identity: str = Field(description="The station's.", examples=["CS001"])
+    station_id: int = Field(
+        description="Tells stations apart that had the same identity one after another.",
+        examples=[1],
+    )
+    decommissioned_at: datetime | None = Field(description="Of the station; null: in service.")
+
+
+class HubFramePage(Page[HubFrameView]):
+    pass
+
+
+def hub_frame_view(row: Row[Any]) -> HubFrameView:
+    return HubFrameView(
+        **dict(frame_view(row)),
+        identity=row.identity,
+        station_id=row.station_id,
+        decommissioned_at=row.decommissioned_at,
+    )
 
 
 def frame_view(row: Row[Any]) -> FrameView:

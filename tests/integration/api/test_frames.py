@@ -9,8 +9,10 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import insert, text
 
-from chargehub.frame_log.queries import FrameFilter, frames_query
+from chargehub.frame_log.queries import FrameFilter, frames_query, hub_frames_query
 from chargehub.frame_log.store import DAYS, frames
+from chargehub.kit.clock import wall_now
+from chargehub.kit.paging import encode_cursor
 from tests.integration.api.conftest import RunningApi, problem_of
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -43,13 +45,17 @@ async def logged(api: RunningApi) -> RunningApi:
     """Two stations with frames of their own, over two days of the log."""
     place = {"id": "hub", "name": "Hub", "latitude": 28.97, "longitude": 118.87}
     await api.admin.post("/locations", json=place)
-    for identity in ("F-1", "F-2"):
+    numbers = []
+    for identity in ("F-1", "F-2", "F-again", "f-AGAIN"):
         station = {"identity": identity, "location_id": "hub", "max_power_w": 60_000}
         made = await api.admin.post(
             "/charging-stations", json={**station, "evses": [{"evse_no": 1}]}
         )
         assert made.status_code == 201, made.text
-    one, two = [await api.station_id(identity) for identity in ("F-1", "F-2")]
+        numbers.append(await api.station_id(identity))
+        if identity == "F-again":
+            await api.admin.post("/charging-stations/F-again/decommission")
+    one, two, gone, heir = numbers
     answer = {"message_type": 3, "direction": "out"}
     rows = [
         row(one, 1, action="BootNotification"),
@@ -65,7 +71,20 @@ async def logged(api: RunningApi) -> RunningApi:
         row(one, 9, epoch=2, message_type=3, message_id="ours", action="Reset"),
         row(one, 10, epoch=2, message_type=None, message_id=None, action=None, text="hello"),
         row(one, 11, at=NOON + timedelta(days=1), cut_from=99),
+        # Answered by the next connection: that is no answer.
+        row(one, 12, at=NOON + timedelta(days=1, seconds=1), epoch=3, message_id="across"),
+        row(
+            one,
+            13,
+            at=NOON + timedelta(days=1, seconds=2),
+            epoch=4,
+            **answer,
+            message_id="across",
+        ),
         row(two, 1),
+        row(two, 2, at=second(1.5), **answer, message_id="m1"),
+        row(gone, 3, at=second(3.5), message_id="same", action="BootNotification"),
+        row(heir, 4, at=second(4.5), message_id="own", action="BootNotification"),
     ]
     async with api.database.write() as connection:
         await DAYS.ensure(connection, NOON, 1)
@@ -85,13 +104,13 @@ def numbers(items: list[Item]) -> list[int]:
 
 
 FILTERS: list[tuple[dict[str, Any], list[int]]] = [
-    ({}, [11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]),
+    ({}, [13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]),
     ({"action": "Reset"}, [9, 8]),
     ({"message_id": "same"}, [7, 6, 5, 4, 3]),
-    ({"direction": "out"}, [8, 6, 4, 2]),
+    ({"direction": "out"}, [13, 8, 6, 4, 2]),
     ({"direction": "in", "action": "BootNotification"}, [1]),
     ({"from": second(9).isoformat(), "to": second(11).isoformat()}, [10, 9]),
-    ({"from": second(11).isoformat()}, [11]),
+    ({"from": second(11).isoformat()}, [13, 12, 11]),
     ({"message_id": "nobody"}, []),
 ]
 
@@ -118,6 +137,8 @@ async def test_a_call_knows_its_answer(logged: RunningApi) -> None:
         9: (None, None),
         10: (None, None),
         11: (None, None),
+        12: (None, None),
+        13: (None, None),
     }
     assert items[3]["answered_at"].startswith("2026-11-23T12:00:03.25")
     assert (items[10]["message_type"], items[10]["text"]) == (None, "hello")
@@ -135,7 +156,7 @@ async def test_pages_neither_skip_nor_repeat(logged: RunningApi) -> None:
         cursor = document["next_cursor"]
         if cursor is None:
             break
-    assert seen == list(range(11, 0, -1))
+    assert seen == list(range(13, 0, -1))
 
 
 async def test_viewers_see_none(logged: RunningApi) -> None:
@@ -162,8 +183,140 @@ async def test_no_such_station(logged: RunningApi) -> None:
     problem_of(response, 404, "not-found")
 
 
+# --- Over all stations ----------------------------------------------------------------------------
+
+DAY = {"from": NOON.isoformat(), "to": second(60).isoformat()}
+
+
+async def found_in_hub(api: RunningApi, **query: Any) -> list[tuple[str, int]]:
+    response = await api.operator.get("/frames", params=query)
+    assert response.status_code == 200, response.text
+    return [(item["identity"], item["number"]) for item in response.json()["items"]]
+
+
+HUB_FILTERS: list[tuple[dict[str, Any], list[tuple[str, int]]]] = [
+    ({"message_id": "m1"}, [("F-1", 2), ("F-2", 2), ("F-2", 1), ("F-1", 1)]),
+    (
+        {"message_id": "same", "direction": "in"},
+        [("F-1", 7), ("F-1", 5), ("F-again", 3), ("F-1", 3)],
+    ),
+    (
+        {"action": "BootNotification", "direction": "in"},
+        [("f-AGAIN", 4), ("F-again", 3), ("F-1", 1)],
+    ),
+    ({"from": second(4).isoformat(), "to": second(5).isoformat()}, [("f-AGAIN", 4), ("F-1", 4)]),
+    ({"identity": "f-again"}, [("f-AGAIN", 4), ("F-again", 3)]),
+    ({"identity": "nobody"}, []),
+]
+
+
+@pytest.mark.parametrize(("query", "expected"), HUB_FILTERS, ids=str)
+async def test_frames_of_all_stations_are_found(
+    logged: RunningApi, query: dict[str, Any], expected: list[tuple[str, int]]
+) -> None:
+    assert sorted(await found_in_hub(logged, **{**DAY, **query})) == sorted(expected)
+    assert [number for _, number in await found_in_hub(logged, **{**DAY, **query})] == sorted(
+        (number for _, number in expected), reverse=True
+    )
+
+
+async def test_a_decommissioned_stations_frames_are_told_from_its_heirs(
+    logged: RunningApi,
+) -> None:
+    response = await logged.operator.get("/frames", params={**DAY, "identity": "F-AGAIN"})
+    heir, gone = response.json()["items"]
+    assert heir["decommissioned_at"] is None
+    assert gone["decommissioned_at"] is not None
+    assert heir["station_id"] != gone["station_id"]
+    # The station's own list has only the heir's.
+    assert numbers((await logged.operator.get("/charging-stations/f-again/frames")).json()["items"])
+
+
+async def test_of_all_stations_too_a_call_knows_its_answer(logged: RunningApi) -> None:
+    response = await logged.operator.get("/frames", params={**DAY, "message_id": "m1"})
+    answers = {
+        (item["identity"], item["number"]): (item["answered_in_ms"], item["answer_type"])
+        for item in response.json()["items"]
+    }
+    assert answers == {
+        ("F-1", 1): (1_000.0, 3),
+        ("F-1", 2): (None, None),
+        ("F-2", 1): (500.0, 3),
+        ("F-2", 2): (None, None),
+    }
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+async def test_pages_of_all_stations_neither_skip_nor_repeat(
+    logged: RunningApi, limit: int
+) -> None:
+    whole = await found_in_hub(logged, **DAY)
+    seen: list[tuple[str, int]] = []
+    query: dict[str, Any] = {**DAY, "limit": limit}
+    while True:
+        document = (await logged.operator.get("/frames", params=query)).json()
+        seen += [(item["identity"], item["number"]) for item in document["items"]]
+        if document["next_cursor"] is None:
+            break
+        query["cursor"] = document["next_cursor"]
+    assert seen == whole
+    assert len(seen) == 14
+
+
+async def test_without_a_time_it_is_the_last_hour_and_of_an_id_the_last_month(
+    api: RunningApi, logged: RunningApi
+) -> None:
+    now = wall_now()
+    one = await api.station_id("F-2")
+    aged = [
+        row(one, number, at=now - age, epoch=7, message_id="aged")
+        for number, age in enumerate(
+            (timedelta(minutes=5), timedelta(minutes=70), timedelta(days=32)), 70
+        )
+    ]
+    async with logged.database.write() as connection:
+        await connection.execute(insert(frames), [{"cut_from": None, **one} for one in aged])
+    recent = await found_in_hub(logged, identity="F-2")
+    assert recent == [("F-2", 70)]
+    assert await found_in_hub(logged, message_id="aged") == [("F-2", 70), ("F-2", 71)]
+    # A later page looks back no further, and no less far, than the first one did.
+    first = await logged.operator.get("/frames", params={"message_id": "aged", "limit": 1})
+    cursor = first.json()["next_cursor"]
+    assert await found_in_hub(logged, message_id="aged", cursor=cursor) == [("F-2", 71)]
+
+
+def forged(begin: datetime) -> str:
+    return encode_cursor("hub-frames", NOON, 1, 1, 1, begin)
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"from": NOON.isoformat(), "to": (NOON + timedelta(days=2)).isoformat()}, "time-too-long"),
+        ({"from": "2020-01-01T00:00:00Z"}, "time-too-long"),
+        ({"from": "2020-01-01T00:00:00Z", "message_id": "m1"}, "time-too-long"),
+        ({"cursor": forged(NOON - timedelta(days=2))}, "time-too-long"),
+        ({"cursor": "WyJmcmFtZXMiXQ"}, "invalid-cursor"),
+        ({"direction": "sideways"}, "invalid-input"),
+        ({"limit": 501}, "invalid-input"),
+    ],
+)
+async def test_bad_questions_about_all_stations(
+    logged: RunningApi, query: dict[str, Any], code: str
+) -> None:
+    problem_of(await logged.operator.get("/frames", params=query), 422, code)
+
+
+async def test_the_beginning_of_time_has_no_frames(logged: RunningApi) -> None:
+    assert await found_in_hub(logged, to="0001-01-01T00:00:30Z") == []
+
+
+async def test_viewers_see_no_frames_of_all_stations(logged: RunningApi) -> None:
+    problem_of(await logged.viewer.get("/frames", params=DAY), 403, "forbidden")
+
+
 async def test_a_search_is_an_index_scan(logged: RunningApi) -> None:
-    """By station and time, and by message id within a station: no day is read whole."""
+    """By time, and by message id, of a station and of all: no day is read whole."""
     one = await logged.station_id("F-2")
     begin = NOON + timedelta(days=1)
     async with logged.database.write() as connection:
@@ -180,7 +333,7 @@ async def test_a_search_is_an_index_scan(logged: RunningApi) -> None:
         await connection.execute(text("ANALYZE frames"))
         for wanted, index in (
             (FrameFilter(begin + timedelta(hours=1), begin + timedelta(hours=2)), "pkey"),
-            (FrameFilter(message_id="id-7000"), "station_id_message_id_idx"),
+            (FrameFilter(message_id="id-7000"), "message_id_station_id_idx"),
         ):
             query = frames_query(one, wanted).order_by(frames.c.at.desc()).limit(100)
             literal = query.compile(
@@ -192,3 +345,19 @@ async def test_a_search_is_an_index_scan(logged: RunningApi) -> None:
             # Of the other days, a handful of rows each, a scan is the best plan.
             assert "Seq Scan on frames_2026_11_24" not in plan, plan
             assert f"using frames_2026_11_24_{index}" in plan.partition("Limit")[2], plan
+        await connection.execute(
+            text("SELECT brin_summarize_new_values('frames_2026_11_24_at_idx'::regclass)")
+        )
+        for wanted, index in (
+            (FrameFilter(begin, begin + timedelta(days=1), message_id="id-7000"), "message_id"),
+            (FrameFilter(begin + timedelta(hours=1), begin + timedelta(hours=1.2)), "at"),
+        ):
+            hub_query = hub_frames_query(wanted, identity=None, after=None, limit=100)
+            literal = hub_query.compile(
+                logged.database.engine.sync_engine, compile_kwargs={"literal_binds": True}
+            )
+            plan = "\n".join(
+                await connection.scalars(text("EXPLAIN " + str(literal).replace(":", "\\:")))
+            )
+            assert "Seq Scan on frames_2026_11_24" not in plan, plan
+            assert f"frames_2026_11_24_{index}" in plan, plan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from chargehub.devices.reports import VariablesWritten, VariableWritten, WriteEffect
 from chargehub.devices.store import station_variables
 from chargehub.devices.templates import APPLY
+from chargehub.devices.views import MAX_ITEMS
 from chargehub.kit import jobs
 from chargehub.kit.jobs import due_actions
 from chargehub.kit.worker import CONCURRENT, Worker
@@ -29,7 +31,9 @@ from chargehub.stations.commands import (
     VariableName,
     VariableWrite,
 )
+from chargehub.settings import Limits
 from tests.integration.api.conftest import (
+    MAX_WAITING,
     RunningApi,
     make_location,
     make_station,
@@ -468,3 +472,76 @@ async def test_a_lost_connection_is_unknown_in_the_table(hub: RunningApi, cs: st
         "/template-applications", params={"template_id": application["template_id"]}
     )
     assert [one["id"] for one in listed.json()["items"]] == [application["id"]]
+
+
+async def test_a_value_that_no_station_of_the_kind_has_is_not_in_sync(
+    hub: RunningApi,
+) -> None:
+    none, half, sent = [await new_station(hub) for _ in range(3)]
+    for identity in (none, half, sent):
+        await known(hub, identity, SECOND, supported=False)
+    await known(hub, none, FIRST, supported=False)
+    await known(hub, half, FIRST, value="1")
+    application = await apply(hub, await make_template(hub, none, half, sent))
+    application = await carry_on(hub, application)
+    assert application["counts"] == {"refused": 1, "partly_refused": 2}
+    table = await stations_of(hub, application)
+    assert {name: one["outcome"] for name, one in table.items()} == {
+        none: "refused",
+        half: "partly_refused",
+        sent: "partly_refused",
+    }
+    assert table[sent]["statuses"] == {"Accepted": 1}
+    assert [one["variable"] for one in table[none]["refused"]] == [FIRST.path, SECOND.path]
+
+
+async def test_a_value_that_waits_for_a_boot_is_not_in_sync(hub: RunningApi, cs: str) -> None:
+    await known(hub, cs, FIRST, value="0", pending_value="1", pending_at=NOW)
+    await known(hub, cs, SECOND, value="2")
+    hub.link.script(await hub.station_id(cs), CommandAnswer("RebootRequired", {}))
+    application = await carry_on(hub, await apply(hub, await make_template(hub, cs)))
+    assert application["counts"] == {"reboot_required": 1}
+
+
+async def test_one_value_refused_and_one_taken_is_no_acceptance(hub: RunningApi, cs: str) -> None:
+    await known(hub, cs, SECOND, value="0", mutability="ReadOnly")
+    application = await carry_on(hub, await apply(hub, await make_template(hub, cs)))
+    assert application["counts"] == {"partly_refused": 1}
+    table = await stations_of(hub, application)
+    assert (table[cs]["statuses"], len(table[cs]["refused"])) == ({"Accepted": 1}, 1)
+
+
+def many(count: int) -> list[dict[str, Any]]:
+    return [item(VariableName("Own", f"Many{number}"), "1") for number in range(count)]
+
+
+async def test_the_largest_template_fits_a_station_that_takes_one_value_a_request(
+    hub: RunningApi, cs: str
+) -> None:
+    assert Limits().queued_commands >= MAX_ITEMS
+    template_id = await make_template(hub, cs, wanted=many(MAX_WAITING))
+    application = await carry_on(hub, await apply(hub, template_id))
+    assert application["counts"] == {"accepted": 1}
+    assert (await stations_of(hub, application))[cs]["commands"] == {"answered": MAX_WAITING}
+    too_large = {"name": "too large", "wanted": many(MAX_WAITING + 1)}
+    answer = await hub.admin.post("/configuration-templates", json=too_large)
+    assert str(MAX_WAITING) in problem_of(answer, 422, "invalid-input")["detail"]
+
+
+async def test_applications_are_counted_as_their_tables_say(hub: RunningApi) -> None:
+    """The list is summed up by the database, the table station by station."""
+    identities = [await new_station(hub, online=number != 3) for number in range(5)]
+    await known(hub, identities[0], FIRST, value="1")
+    await known(hub, identities[1], SECOND, value="0", mutability="ReadOnly")
+    hub.link.script(await hub.station_id(identities[2]), CommandAnswer("Rejected", {}))
+    template_id = await make_template(hub, *identities)
+    ended = await carry_on(hub, await apply(hub, template_id))
+    waiting = await apply(hub, template_id)
+    listed = await hub.viewer.get("/template-applications", params={"template_id": template_id})
+    items = {one["id"]: one for one in listed.json()["items"]}
+    assert set(items) == {ended["id"], waiting["id"]}
+    assert items[ended["id"]] == ended
+    assert (items[waiting["id"]]["counts"], waiting["station_count"]) == ({"waiting": 5}, 5)
+    outcomes = [one["outcome"] for one in (await stations_of(hub, ended)).values()]
+    assert dict(Counter(outcomes)) == ended["counts"]
+    assert sorted(ended["counts"]) == ["accepted", "partly_refused", "rejected", "under_way"]
