@@ -86,7 +86,7 @@ def upgrade() -> None:
         postgresql_partition_by="RANGE (at)",
     )
     op.create_index(
-        "ix_frames_station_id_message_id", "frames", ["station_id", "message_id"], unique=False
+        "ix_frames_message_id_station_id", "frames", ["message_id", "station_id"], unique=False
     )
     op.create_table(
         "hub_clock",
@@ -620,6 +620,7 @@ def upgrade() -> None:
             ["application_id"],
             ["template_applications.id"],
             name=op.f("fk_template_application_stations_application_id_template_applications"),
+            ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
             ["station_id"],
@@ -884,7 +885,7 @@ def downgrade() -> None:
     op.drop_index("ix_id_tokens_group_token", table_name="id_tokens")
     op.drop_table("id_tokens")
     op.drop_table("hub_clock")
-    op.drop_index("ix_frames_station_id_message_id", table_name="frames")
+    op.drop_index("ix_frames_message_id_station_id", table_name="frames")
     op.drop_table("frames")
     op.drop_index("ix_due_actions_due_at", table_name="due_actions")
     op.drop_table("due_actions")

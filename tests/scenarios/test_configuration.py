@@ -103,7 +103,7 @@ async def test_a_template_is_applied_and_holds_after_the_reboot(stage: Stage, ve
     unsupported = 0 if version != V16 else 1
     assert await outcomes(stage, application_id) == [
         # 2.0.1 stations reported all they have, so nonsense is not even sent.
-        "rejected" if unsupported else "reboot_required",
+        "rejected" if unsupported else "partly_refused",
         "under_way",
         "rejected",
     ]
@@ -131,7 +131,10 @@ async def outcomes(stage: Stage, application_id: Any) -> list[str]:
     async with stage.database.read() as connection:
         rows = await read_application_stations(connection, application_id)
         orders = await read_order(connection, application_id, [row.station_id for row in rows])
-    return [str(station_outcome(row.state, orders[row.station_id])) for row in rows]
+    return [
+        str(station_outcome(row.state, orders[row.station_id], refused=bool(row.refused)))
+        for row in rows
+    ]
 
 
 async def drift(stage: Stage, template_id: int) -> list[dict[str, int]]:

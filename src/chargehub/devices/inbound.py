@@ -161,7 +161,7 @@ class VariablesHandler:
             " GROUP BY station_id",
             (stations,),
         )
-        counts = dict(await cursor.fetchall())
+        counts: dict[int, int] = {row[0]: row[1] for row in await cursor.fetchall()}
         known: dict[int, frozenset[str]] = {}
         for station_id, reported in zip(stations, keys, strict=True):
             # As a rule there is room for all, and nobody needs to know which are new.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -30,7 +30,6 @@ router = APIRouter(prefix=API_PREFIX, tags=["Frames"])
 USUAL_TIME = timedelta(hours=1)
 LONGEST_TIME = timedelta(days=1)
 """What is searched of all stations at once: the frames of a day are some hundred thousand."""
-EARLIEST = datetime.min.replace(tzinfo=UTC)
 LONGEST_TIME_OF_ID = timedelta(days=31)
 """An index finds a message id, once for each day."""
 
@@ -95,7 +94,7 @@ async def list_frames(
         longest = usual = LONGEST_TIME_OF_ID
     end = query.end or clock.now()
     # A later page begins where the first one did, though now is later.
-    begin = query.begin or (_before(end, usual) if cursor is None else cursor[4])
+    begin = query.begin or (end - usual if cursor is None else cursor[4])
     if (end if cursor is None else min(end, cursor[0])) - begin > longest:
         raise TimeTooLong(f"One search takes {longest} at most.")
     async with database.read() as connection:
@@ -114,10 +113,3 @@ async def list_frames(
         ),
     )
     return HubFramePage(items=[hub_frame_view(row) for row in page], next_cursor=following)
-
-
-def _before(moment: datetime, time: timedelta) -> datetime:
-    try:
-        return moment - time
-    except OverflowError:
-        return EARLIEST

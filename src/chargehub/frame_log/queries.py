@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     FromClause,
-    Lateral,
     Row,
     Select,
     func,
@@ -18,6 +17,7 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from chargehub.frame_log.store import INBOUND, frames
 from chargehub.stations.store import charging_stations
@@ -46,7 +46,7 @@ class FrameFilter(NamedTuple):
 _answer = frames.alias("answer")
 
 
-def _answers_to(calls: FromClause) -> Lateral:
+def _answers_to(calls: FromClause) -> LateralFromClause:
     """Return what answered each of the calls.
 
     Ids need not be unique: of the answers with this one, that of a call comes next after it.
@@ -166,7 +166,6 @@ async def read_hub_frames(
     query = hub_frames_query(wanted, identity=identity, after=after, limit=limit)
     rows: Rows = (await connection.execute(query)).all()
     return rows
-
 
 
 async def read_calls(

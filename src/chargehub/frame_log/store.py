@@ -37,8 +37,6 @@ frames = Table(
     # Handed in twice after an unknown outcome of COMMIT, a frame is still there once.
     PrimaryKeyConstraint("station_id", "at", "epoch", "number"),
     Index("ix_frames_message_id_station_id", "message_id", "station_id"),
-    # Rows come in the order of time, so this costs next to nothing.
-    Index("ix_frames_at", "at", postgresql_using="brin", postgresql_with={"autosummarize": True}),
     postgresql_partition_by="RANGE (at)",
 )
 

@@ -204,7 +204,7 @@ HUB_FILTERS: list[tuple[dict[str, Any], list[tuple[str, int]]]] = [
         {"action": "BootNotification", "direction": "in"},
         [("f-AGAIN", 4), ("F-again", 3), ("F-1", 1)],
     ),
-    ({"from": second(4).isoformat(), "to": second(5).isoformat()}, [("f-AGAIN", 4), ("F-1", 4)]),
+    ({"from": second(3).isoformat(), "to": second(3.5).isoformat()}, [("F-1", 4), ("F-1", 3)]),
     ({"identity": "f-again"}, [("f-AGAIN", 4), ("F-again", 3)]),
     ({"identity": "nobody"}, []),
 ]
@@ -307,10 +307,6 @@ async def test_bad_questions_about_all_stations(
     problem_of(await logged.operator.get("/frames", params=query), 422, code)
 
 
-async def test_the_beginning_of_time_has_no_frames(logged: RunningApi) -> None:
-    assert await found_in_hub(logged, to="0001-01-01T00:00:30Z") == []
-
-
 async def test_viewers_see_no_frames_of_all_stations(logged: RunningApi) -> None:
     problem_of(await logged.viewer.get("/frames", params=DAY), 403, "forbidden")
 
@@ -345,12 +341,9 @@ async def test_a_search_is_an_index_scan(logged: RunningApi) -> None:
             # Of the other days, a handful of rows each, a scan is the best plan.
             assert "Seq Scan on frames_2026_11_24" not in plan, plan
             assert f"using frames_2026_11_24_{index}" in plan.partition("Limit")[2], plan
-        await connection.execute(
-            text("SELECT brin_summarize_new_values('frames_2026_11_24_at_idx'::regclass)")
-        )
         for wanted, index in (
             (FrameFilter(begin, begin + timedelta(days=1), message_id="id-7000"), "message_id"),
-            (FrameFilter(begin + timedelta(hours=1), begin + timedelta(hours=1.2)), "at"),
+            (FrameFilter(begin + timedelta(hours=1), begin + timedelta(hours=1.2)), "pkey"),
         ):
             hub_query = hub_frames_query(wanted, identity=None, after=None, limit=100)
             literal = hub_query.compile(

@@ -64,6 +64,7 @@ LEAST_ROLE = {
     "operator": """
         GET /charging-stations/{identity}/notices
         GET /charging-stations/{identity}/frames
+        GET /frames
         POST /charging-stations/{identity}/commands/{action}
         DELETE /charging-stations/{identity}/queued-commands/{command_id}
         PATCH /charging-stations/{identity}/variables

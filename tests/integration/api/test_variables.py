@@ -23,6 +23,7 @@ from chargehub.devices.views import MAX_ITEMS
 from chargehub.kit import jobs
 from chargehub.kit.jobs import due_actions
 from chargehub.kit.worker import CONCURRENT, Worker
+from chargehub.settings import Limits
 from chargehub.stations.commands import (
     CommandAnswer,
     SetVariables,
@@ -31,7 +32,6 @@ from chargehub.stations.commands import (
     VariableName,
     VariableWrite,
 )
-from chargehub.settings import Limits
 from tests.integration.api.conftest import (
     MAX_WAITING,
     RunningApi,

@@ -9,7 +9,9 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from chargehub.devices.rules import STATION_VARIABLES_MAX
 from chargehub.devices.service import Devices
 from chargehub.devices.variables import WriteResult
 from chargehub.stations.commands import (
@@ -352,6 +354,46 @@ async def test_statement_98_the_stored_value_changes_by_the_stations_word_alone(
         row = await row_of(hub, station, name)
         assert (row.value, row.pending_value) == (stored, pending)
         assert row.own_key == ("WebSocketPingInterval" if version == V16 else None)
+
+
+async def test_statement_98_what_is_write_only_is_never_kept(hub: RunningHub) -> None:
+    """Neither as the station tells it nor as we wrote it: what it is cannot be known."""
+    async with hub.station(V201) as station:
+        told = item(A, variableAttribute=[{"mutability": "WriteOnly"}])
+        payload = {"requestId": 1, "generatedAt": at(), "seqNo": 0, "reportData": [told]}
+        await station.call("NotifyReport", payload)
+        sent = write(hub, station, VariableWrite(A, "60"))
+        await station.reply(await station.asked(), answer_to_write(V201, "Accepted", A))
+        assert effects(await sent) == [("applied", "Accepted")]
+        row = await row_of(hub, station, A)
+        assert (row.value, row.mutability) == (None, "WriteOnly")
+        assert row.read_at is not None
+
+
+async def test_a_station_that_makes_names_up_fills_nothing(hub: RunningHub) -> None:
+    """Reports that nobody asked for: what is known is told anew, what is new finds no room."""
+    async with hub.station(V201) as station:
+        station_id = hub.station_ids[station.identity]
+        async with hub.database.write() as connection:
+            await connection.execute(
+                text(
+                    "INSERT INTO station_variables (station_id, key, path, component, variable,"
+                    " attribute) SELECT :station, 'k' || n, 'k' || n, 'Own', 'k' || n, 'Actual'"
+                    " FROM generate_series(1, :count) n"
+                ),
+                {"station": station_id, "count": STATION_VARIABLES_MAX - 2},
+            )
+        for names in ((A, B), (A, B, C), (C,)):
+            told = [item(name, variableAttribute=[{"value": str(len(names))}]) for name in names]
+            payload = {"requestId": 99, "generatedAt": at(), "seqNo": 0, "reportData": told}
+            assert await station.call("NotifyReport", payload) == {}
+        query = "SELECT variable, value FROM station_variables WHERE station_id = :station"
+        rows = await hub.rows(query, station=station_id)
+        assert len(rows) == STATION_VARIABLES_MAX
+        assert sorted((row.variable, row.value) for row in rows if row.value) == [
+            ("A", "3"),
+            ("B", "3"),
+        ]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chargehub.devices.rules import (
+    STATION_VARIABLES_MAX,
     DriftState,
     ReportJob,
     ReportState,
@@ -24,6 +25,7 @@ from chargehub.devices.rules import (
     missing_pages,
     refused_write,
     request_limit,
+    room_for,
     same_value,
     split,
     station_outcome,
@@ -251,4 +253,30 @@ def test_two_texts_may_be_one_value(
 def test_a_stations_outcome_is_its_worst(
     state: str, commands: list[tuple[str, str | None]], outcome: StationOutcome
 ) -> None:
-    assert station_outcome(state, commands) is outcome
+    assert station_outcome(state, commands, refused=False) is outcome
+
+
+@pytest.mark.parametrize(
+    ("state", "commands", "outcome"),
+    [
+        ("waiting", [], StationOutcome.WAITING),
+        ("refused", [], StationOutcome.REFUSED),
+        ("in_sync", [], StationOutcome.PARTLY_REFUSED),
+        ("released", [("answered", "Accepted")], StationOutcome.PARTLY_REFUSED),
+        ("released", [("answered", "RebootRequired")], StationOutcome.PARTLY_REFUSED),
+        ("released", [("answered", "Rejected")], StationOutcome.REJECTED),
+        ("released", [("queued", None)], StationOutcome.UNDER_WAY),
+    ],
+)
+def test_a_value_that_was_not_sent_is_never_passed_over(
+    state: str, commands: list[tuple[str, str | None]], outcome: StationOutcome
+) -> None:
+    assert station_outcome(state, commands, refused=True) is outcome
+
+
+def test_what_a_station_makes_up_finds_an_end() -> None:
+    full = STATION_VARIABLES_MAX
+    assert room_for(["a", "b", "a"], (), 0) == {"a", "b"}
+    assert room_for(["a", "b", "c"], (), full - 2) == {"a", "b"}
+    assert room_for(["a", "b", "c"], {"c"}, full - 1) == {"a", "c"}
+    assert room_for(["a", "b"], {"b"}, full + 5) == {"b"}
