@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timedelta
+from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
 from uuid import uuid4
@@ -28,11 +28,9 @@ from chargehub.access import api as access_api
 from chargehub.access.api import AccessParts
 from chargehub.access.principal import viewer
 from chargehub.access.service import AccessService
-from chargehub.access.store import audit_entries
 from chargehub.conformance import api as conformance_api
 from chargehub.devices import templates_api, variables_api
 from chargehub.devices.service import Devices
-from chargehub.devices.store import template_applications, variable_reports
 from chargehub.drivers import api as drivers_api
 from chargehub.frame_log import api as frame_log_api
 from chargehub.frame_log.log import FrameLog
@@ -43,6 +41,7 @@ from chargehub.gateway.intake import Intake
 from chargehub.gateway.listener import Listener, ListenerLimits
 from chargehub.gateway.tls import CertificatesUnusable, tls_options
 from chargehub.gateway.translators import TRANSLATORS
+from chargehub.housekeeping import DAILY_ACTIONS, Housekeeping, Retention
 from chargehub.kit import jobs, migrate
 from chargehub.kit.clock import HubClock
 from chargehub.kit.commit_probe import CommitProbe
@@ -65,8 +64,7 @@ from chargehub.settings import Settings
 from chargehub.smart_charging import api as smart_charging_api
 from chargehub.smart_charging.api import SmartChargingParts
 from chargehub.smart_charging.composite import Supply
-from chargehub.smart_charging.ledger import close_ended, close_unanswered
-from chargehub.smart_charging.store import charging_profiles, profile_requests
+from chargehub.smart_charging.ledger import close_unanswered
 from chargehub.stations import api as stations_api
 from chargehub.stations import commands_api, commissioning_api
 from chargehub.stations.admission import Admission, close_left_open_connections
@@ -78,11 +76,6 @@ from chargehub.stations.dispatch import close_pending_as_unknown
 from chargehub.stations.events import RETIRED
 from chargehub.stations.fence import ConnectionFence
 from chargehub.stations.orders import Orders
-from chargehub.stations.store import (
-    connector_status_events,
-    station_commands,
-    station_notices,
-)
 from chargehub.telemetry import api as telemetry_api
 from chargehub.telemetry.partitions import ensure_partitions
 from chargehub.transactions import api as transactions_api
@@ -102,10 +95,6 @@ from chargehub.transactions.settlement import Settlement
 
 log = structlog.get_logger(__name__)
 
-ENSURE_PARTITIONS = "telemetry.ensure_partitions"
-PRUNE_OUTBOX = "outbox.prune"
-PRUNE_HISTORY = "history.prune"
-DAILY_ACTIONS = (ENSURE_PARTITIONS, PRUNE_OUTBOX, PRUNE_HISTORY)
 DEMO_KEY = "chargehub demo, not a secret: never with real stations"
 DESCRIPTION = "Charging stations, transactions and live state of an EV charging hub."
 
@@ -343,9 +332,7 @@ class Hub:
             START_TIMEOUT: remote.give_up_start,
             **orders.due(),
             **self.devices.due(),
-            ENSURE_PARTITIONS: self._daily(clock, ENSURE_PARTITIONS, self._ensure_partitions),
-            PRUNE_OUTBOX: self._daily(clock, PRUNE_OUTBOX, self._prune_outbox),
-            PRUNE_HISTORY: self._daily(clock, PRUNE_HISTORY, self._prune_history),
+            **Housekeeping(self.database, clock, self._retention()).due(),
         }
         missing = MissingMessages(self.database, clock, orders.desk)
         slow = {ASK_MISSING: missing.ask, **orders.slow(), **self.devices.slow()}
@@ -357,53 +344,9 @@ class Hub:
         self._stack.push_async_callback(worker.stop)
         return worker
 
-    def _daily(
-        self, clock: HubClock, kind: str, work: Callable[[datetime], Awaitable[None]]
-    ) -> DueAction:
-        """Return an action that does its work and falls due again tomorrow."""
-
-        async def act(subject: str, _payload: dict[str, Any]) -> None:
-            now = clock.now()
-            await work(now)
-            async with self.database.write() as connection:
-                await jobs.postpone(connection, kind, subject, now + timedelta(days=1))
-
-        return act
-
-    async def _ensure_partitions(self, now: datetime) -> None:
-        async with self.database.write() as connection:
-            await ensure_partitions(connection, now)
-            await DAYS.ensure(connection, now, DAYS_AHEAD)
-
-    async def _prune_outbox(self, now: datetime) -> None:
-        keep = timedelta(days=self.settings.limits.outbox_days)
-        await jobs.prune(self.database, jobs.outbox.c.handled_at, now - keep)
-
-    async def _prune_history(self, now: datetime) -> None:
-        """Delete what only tells what was; transactions and samples are not among it."""
+    def _retention(self) -> Retention:
         limits = self.settings.limits
-        async with self.database.write() as connection:
-            await close_ended(connection, None, now)
-        kept_days = {
-            connector_status_events.c.received_at: limits.history_days,
-            station_notices.c.received_at: limits.history_days,
-            station_commands.c.requested_at: limits.history_days,
-            charging_profiles.c.closed_at: limits.history_days,
-            profile_requests.c.asked_at: limits.history_days,
-            variable_reports.c.asked_at: limits.history_days,
-            template_applications.c.requested_at: limits.history_days,
-            audit_entries.c.at: limits.audit_days,
-        }
-        for column, days in kept_days.items():
-            deleted = await jobs.prune(self.database, column, now - timedelta(days=days))
-            if deleted:
-                log.info("history_pruned", table=str(column.table), rows=deleted, kept_days=days)
-        async with self.database.write() as connection:
-            dropped = await DAYS.drop_before(
-                connection, now - timedelta(days=limits.frame_log_days)
-            )
-        if dropped:
-            log.info("frames_pruned", partitions=dropped, kept_days=limits.frame_log_days)
+        return Retention(**{item.name: getattr(limits, item.name) for item in fields(Retention)})
 
     def _parts(
         self,

@@ -8,9 +8,9 @@ from uuid import uuid4
 from sqlalchemy import insert, update
 
 from chargehub.access.store import audit_entries
-from chargehub.app import PRUNE_HISTORY
 from chargehub.devices.store import template_application_stations, template_applications
 from chargehub.frame_log.store import DAYS, INBOUND, frames
+from chargehub.housekeeping import PRUNE_HISTORY
 from chargehub.kit.clock import wall_now
 from chargehub.kit.jobs import due_actions
 from chargehub.stations.store import (
