@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from chargehub.stations.commands import VariableName
-from tests.scenarios.profile_setting import DEFAULT, TX, a_profile, set_profile, states
+from chargehub.stations.profiles import ProfilePurpose
+from tests.scenarios.profile_setting import (
+    DEFAULT,
+    MAX,
+    TX,
+    a_profile,
+    clear,
+    set_profile,
+    states,
+)
 from tests.scenarios.speech import V21, Message
 from tests.scenarios.stage import RawStation, Stage
 
@@ -54,7 +63,26 @@ async def test_statement_86_renewed_needs_are_served_from_what_holds_now(
     await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 20_000))
     assert await needs(stage, station) == [(0, [20_000])]
     await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 60_000), replace=True)
+    await stage.work()
     assert await needs(stage, station) == [(0, [60_000])]
+
+
+@pytest.mark.parametrize("purpose", [DEFAULT, MAX])
+async def test_statement_86_a_changed_limit_renews_what_a_car_was_sent(
+    stage: Stage, version_2x: str, purpose: ProfilePurpose
+) -> None:
+    """K16: the TxProfile replaces the default, so it would outlast what it was made from."""
+    station = await a_station(stage, version_2x)
+    station.answers["ClearChargingProfile"] = {"status": "Accepted"}
+    await station.begin(await stage.new_token())
+    first = await set_profile(stage, station, 0, a_profile(stage, purpose, 60_000))
+    assert await served(stage, station) == []  # The car has told no needs yet.
+    assert await needs(stage, station) == [(0, [60_000])]
+    lower = a_profile(stage, purpose, 20_000)
+    await set_profile(stage, station, 0, lower, replace=True)
+    assert await served(stage, station) == [(0, [20_000])]
+    await clear(stage, station, profile_id=first.profile.id)
+    assert await served(stage, station) == [(0, [120_000])]
 
 
 async def test_statement_86_an_operators_profile_of_the_transaction_stays_a_limit(
@@ -84,7 +112,7 @@ async def test_statement_86_what_was_set_again_for_a_car_is_no_limit_of_the_next
     await station.say(Message(resumed.action, resumed.payload | {"triggerReason": "TxResumed"}))
     assert await served(stage, station) == [(0, [20_000])]
     await set_profile(stage, station, 0, a_profile(stage, DEFAULT, 60_000), replace=True)
-    assert await needs(stage, station) == [(0, [60_000])]
+    assert await served(stage, station) == [(0, [60_000])]
 
 
 async def test_statement_86_needs_are_not_served_where_no_level_is_left(

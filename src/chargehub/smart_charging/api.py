@@ -21,7 +21,8 @@ from chargehub.smart_charging import views
 from chargehub.smart_charging.capabilities import ProfileNotObeyed
 from chargehub.smart_charging.comparison import Comparison
 from chargehub.smart_charging.composite import Supply
-from chargehub.smart_charging.inbound import NEEDS_TOLD, PROFILES_REPORTED
+from chargehub.smart_charging.inbound import PROFILES_REPORTED
+from chargehub.smart_charging.ledger import NEEDS_TOLD
 from chargehub.smart_charging.queries import (
     read_all_observations,
     read_external_limits,

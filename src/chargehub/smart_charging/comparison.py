@@ -29,7 +29,7 @@ from chargehub.smart_charging.composite import (
     composite_of_evse,
     composite_of_station,
 )
-from chargehub.smart_charging.ledger import observe
+from chargehub.smart_charging.ledger import FOR_CAR, observe
 from chargehub.smart_charging.queries import (
     counting,
     external_profiles,
@@ -58,7 +58,6 @@ log = structlog.get_logger(__name__)
 
 NEEDS_SPAN_S = 86_400
 """For how long a profile that answers a car's needs stands."""
-REQUESTED_BY = "ev needs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +219,7 @@ class Comparison:
                 NEEDS_SPAN_S,
                 unit_for(limits),
                 bound=Bound.LEAST,
-                leaving_out=REQUESTED_BY,
+                leaving_out=FOR_CAR,
             )
         level = _level_for_needs(
             [held for held in ground.held if held.transaction_id == opened.id],
@@ -236,7 +235,7 @@ class Comparison:
             replace=True,
         )
         try:
-            await self.smart.set_profile(identity, wanted, actor=REQUESTED_BY)
+            await self.smart.set_profile(identity, wanted, actor=FOR_CAR)
         except ChargeHubError as error:
             # The car charges on within the default; it will tell its needs again.
             log.warning("ev_needs_not_served", station_id=identity, evse_no=evse_no, why=error.code)
@@ -264,8 +263,8 @@ def _level_for_needs(own: Sequence[Held], highest: int | None) -> int | None:
 
     Theirs stay beneath as limits that the next answer keeps to. None: there is no level left.
     """
-    others = [held.profile.stack_level for held in own if held.set_by != REQUESTED_BY]
-    before = [held.profile.stack_level for held in own if held.set_by == REQUESTED_BY]
+    others = [held.profile.stack_level for held in own if held.set_by != FOR_CAR]
+    before = [held.profile.stack_level for held in own if held.set_by == FOR_CAR]
     level = max([0, *before, *(other + 1 for other in others)])
     return level if highest is None or level <= highest else None
 

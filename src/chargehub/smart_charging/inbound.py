@@ -26,7 +26,7 @@ from chargehub.smart_charging.composite import (
     Supply,
     composite_of_evse,
 )
-from chargehub.smart_charging.ledger import ASK_AFTER, ASK_PROFILES
+from chargehub.smart_charging.ledger import ASK_AFTER, ASK_PROFILES, NEEDS_TOLD
 from chargehub.smart_charging.queries import (
     all_held,
     counting,
@@ -55,7 +55,6 @@ from chargehub.transactions.book import Book
 Connection = AsyncConnection[Row]
 
 PROFILES_REPORTED = "charging_profiles.reported"
-NEEDS_TOLD = "ev_needs.told"
 EV_SCHEDULE_SPAN = timedelta(days=1)
 """How much of a car's schedule is compared with our limits."""
 RENEW_EVERY = timedelta(minutes=5)

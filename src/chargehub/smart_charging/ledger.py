@@ -33,7 +33,7 @@ from chargehub.stations.commands import (
     StationOffline,
     StationTimeout,
 )
-from chargehub.stations.profiles import ChargingProfile, LimitSource
+from chargehub.stations.profiles import ChargingProfile, LimitSource, ProfilePurpose
 from chargehub.stations.store import charging_stations
 
 PENDING, UNKNOWN = "pending", "unknown"
@@ -46,6 +46,10 @@ REJECTED, UNSENT, REPLACED, CLEARED, LOST, ENDED = (
     "ended",
 )
 IN_FORCE = (PENDING, INSTALLED, UNKNOWN)
+FOR_CAR = "ev needs"
+"""Who has set the profile that answers a car's needs."""
+NEEDS_TOLD = "ev_needs.told"
+"""Outbox topic: a car is to be sent a profile for its needs."""
 ASK_PROFILES = "charging_profiles.ask"
 """Due row: what the station `subject` holds is in doubt; `booted` in the payload, after a boot."""
 ASK_AFTER = timedelta(seconds=10)
@@ -154,12 +158,16 @@ async def close_attempt(
             settled_at=now,
             closed_at=None if outcome.state in IN_FORCE else now,
         )
-        .returning(profiles.station_id, profiles.profile_id)
+        .returning(profiles.station_id, profiles.profile_id, profiles.purpose)
     )
     row = closed.one_or_none()
-    if row is not None and outcome.state == UNKNOWN:
+    if row is None:
+        return
+    if outcome.state == UNKNOWN:
         await ask_soon(connection, [row.station_id], now)
-    if row is not None and outcome.state == INSTALLED:  # K01.FR.05, 16 5.16.3
+    if outcome.state in IN_FORCE and row.purpose != ProfilePurpose.TX.value:
+        await renew_for_cars(connection, row.station_id, now)
+    if outcome.state == INSTALLED:  # K01.FR.05, 16 5.16.3
         await connection.execute(
             update(charging_profiles)
             .where(
@@ -196,6 +204,26 @@ async def ask_soon(
     ]
     if rows:
         await connection.execute(upsert(jobs.due_actions).values(rows).on_conflict_do_nothing())
+
+
+async def renew_for_cars(connection: AsyncConnection, station_id: int, now: datetime) -> None:
+    """Have cars sent anew what answered their needs, as a limit has changed since (K16).
+
+    A TxProfile replaces the default that it was made from: it would outlast it.
+    """
+    profiles = charging_profiles.c
+    query = select_profiles().where(
+        profiles.station_id == station_id, profiles.set_by == FOR_CAR, in_force(now)
+    )
+    for evse_no in sorted({held_of(row).evse_no for row in await connection.execute(query)}):
+        await connection.execute(
+            insert(jobs.outbox).values(
+                at=now,
+                topic=NEEDS_TOLD,
+                subject=f"{station_id}:{evse_no}",
+                payload={"station_id": station_id, "evse_no": evse_no},
+            )
+        )
 
 
 async def give_up_lost(

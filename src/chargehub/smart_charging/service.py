@@ -38,6 +38,7 @@ from chargehub.smart_charging.ledger import (
     observe,
     outcome_of_answer,
     outcome_of_error,
+    renew_for_cars,
     settle_rows,
     write_attempt,
 )
@@ -254,6 +255,7 @@ class SmartCharging:
             async with self.database.write() as connection:
                 await settle_rows(connection, rows, CLEARED, self.clock.now())
                 await give_up_lost(connection, station.id, command, self.clock.now())
+                await renew_for_cars(connection, station.id, self.clock.now())
             return command_id, answer, len(rows)
         return command_id, answer, 0
 
