@@ -193,6 +193,12 @@ def test_no_frame_holds_the_event_loop(text: str) -> None:
     assert min(took_s) < 0.02
 
 
+def test_a_card_is_kept_without_a_look() -> None:
+    """It is in every start of a transaction."""
+    card = {"idToken": "0476AB12", "type": "ISO14443"}
+    assert is_plain("TransactionEvent", json.dumps(call("TransactionEvent", {"idToken": card})))
+
+
 def test_what_a_name_spelt_with_escapes_hides_is_found() -> None:
     text = json.dumps(call("TransactionEvent", {"idToken": PIN})).replace(
         "KeyCode", "KeyC\\u006fde"
