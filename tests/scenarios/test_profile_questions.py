@@ -298,6 +298,27 @@ async def test_statement_85_a_station_that_is_away_is_asked_when_it_is_back(
     assert schedule["chargingSchedulePeriod"][0]["limit"] == 60_000
 
 
+async def test_statement_85_what_was_forgotten_is_set_again_when_the_station_is_back(
+    stage: Stage, version_2x: str
+) -> None:
+    station = await a_station(stage, version_2x)
+    station.answers["GetChargingProfiles"] = {"status": "NoProfiles"}
+    done = await set_profile(stage, station, 0, a_profile(stage, MAX, 60_000))
+    stage.pass_time(1)
+    await ask(stage, station)
+    await station.wire.close(abruptly=True)
+    await known_to_be(stage, station, here=False)
+    await settled(stage, 1)
+    assert await states(stage, station) == [(done.profile.id, "lost")]
+    await station.wire.open()
+    await known_to_be(stage, station, here=True)
+    await settled(stage, 601)
+    assert await states(stage, station) == [
+        (done.profile.id, "lost"),
+        (done.profile.id, "installed"),
+    ]
+
+
 @pytest.mark.parametrize("decided", ["cleared", "another"])
 async def test_statement_85_what_others_decided_since_is_not_undone(
     stage: Stage, version_2x: str, decided: str
