@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import socket
 import ssl
@@ -67,6 +68,8 @@ QUEUE_LIMITS = QueueLimits(
 )
 # No client here speaks TLS; one shared context saves each the loading of all authorities.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+NAMES = itertools.count(1)
 
 
 @dataclass
@@ -223,6 +226,21 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
 async def api(module_database_url: str) -> AsyncIterator[RunningApi]:
     async with running(module_database_url) as started:
         yield started
+
+
+@pytest_asyncio.fixture(scope="module")
+async def hub(module_database_url: str) -> AsyncIterator[RunningApi]:
+    async with running(module_database_url) as api:
+        await make_location(api, "north")
+        yield api
+
+
+@pytest_asyncio.fixture
+async def cs(hub: RunningApi) -> str:
+    """A new station that is away."""
+    identity = f"CS-{next(NAMES)}"
+    await make_station(hub, identity, "north")
+    return identity
 
 
 def problem_of(response: httpx.Response, status: int, code: str) -> dict[str, Any]:

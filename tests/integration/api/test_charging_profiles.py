@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any
 
@@ -31,20 +30,11 @@ from chargehub.stations.profiles import (
 )
 from tests.integration.api.conftest import (
     RunningApi,
-    make_location,
     make_station,
     problem_of,
-    running,
 )
 
 REJECTED = CommandAnswer("Rejected", {"status": "Rejected"})
-
-
-@pytest_asyncio.fixture(scope="module")
-async def hub(module_database_url: str) -> AsyncIterator[RunningApi]:
-    async with running(module_database_url) as api:
-        await make_location(api, "north")
-        yield api
 
 
 @pytest_asyncio.fixture

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from prometheus_client import REGISTRY
 
 from chargehub.kit.errors import ChargeHubError
@@ -31,10 +28,7 @@ from chargehub.stations.commands import (
 from tests.integration.api.conftest import (
     MAX_WAITING,
     RunningApi,
-    make_location,
-    make_station,
     problem_of,
-    running,
 )
 from tests.integration.api.waiting_commands import (
     age,
@@ -46,23 +40,6 @@ from tests.integration.api.waiting_commands import (
     told_unknown,
     waiting,
 )
-
-NAMES = itertools.count(1)
-
-
-@pytest_asyncio.fixture(scope="module")
-async def hub(module_database_url: str) -> AsyncIterator[RunningApi]:
-    async with running(module_database_url) as api:
-        await make_location(api, "north")
-        yield api
-
-
-@pytest_asyncio.fixture
-async def cs(hub: RunningApi) -> str:
-    """A new station that is away."""
-    identity = f"Q-{next(NAMES)}"
-    await make_station(hub, identity, "north")
-    return identity
 
 
 async def test_what_waits_is_delivered_in_order_when_the_station_is_back(

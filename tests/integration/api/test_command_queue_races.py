@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,9 +24,6 @@ from chargehub.stations.commands import (
 from tests.integration.api.conftest import (
     QUEUE_LIMITS,
     RunningApi,
-    make_location,
-    make_station,
-    running,
 )
 from tests.integration.api.waiting_commands import (
     age,
@@ -38,23 +33,6 @@ from tests.integration.api.waiting_commands import (
     somebody_waits_for_a_lock,
     told_unknown,
 )
-
-NAMES = itertools.count(1)
-
-
-@pytest_asyncio.fixture(scope="module")
-async def hub(module_database_url: str) -> AsyncIterator[RunningApi]:
-    async with running(module_database_url) as api:
-        await make_location(api, "north")
-        yield api
-
-
-@pytest_asyncio.fixture
-async def cs(hub: RunningApi) -> str:
-    """A new station that is away."""
-    identity = f"R-{next(NAMES)}"
-    await make_station(hub, identity, "north")
-    return identity
 
 
 async def test_what_is_cancelled_while_it_is_taken_does_not_leave_and_the_next_does(

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 from fastapi import Response
 
 from chargehub.kit.errors import ChargeHubError
@@ -22,10 +19,7 @@ from chargehub.stations.commands import (
 )
 from tests.integration.api.conftest import (
     RunningApi,
-    make_location,
-    make_station,
     problem_of,
-    running,
 )
 from tests.integration.api.waiting_commands import (
     ask,
@@ -34,23 +28,6 @@ from tests.integration.api.waiting_commands import (
     somebody_waits_for_a_lock,
     waiting,
 )
-
-NAMES = itertools.count(1)
-
-
-@pytest_asyncio.fixture(scope="module")
-async def hub(module_database_url: str) -> AsyncIterator[RunningApi]:
-    async with running(module_database_url) as api:
-        await make_location(api, "north")
-        yield api
-
-
-@pytest_asyncio.fixture
-async def cs(hub: RunningApi) -> str:
-    """A new station that is away."""
-    identity = f"W-{next(NAMES)}"
-    await make_station(hub, identity, "north")
-    return identity
 
 
 async def test_an_unknown_availability_is_told_again_as_it_is_wanted_now(
