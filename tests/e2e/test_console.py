@@ -1,7 +1,7 @@
 """The board page in a real browser, against the real live routes and a synthetic hub.
 
 Needs Chromium (Debian: `apt-get install chromium fonts-noto-cjk`). Without it the tests are skipped
-and say so; with CHARGEHUB_REQUIRE_BROWSER=1 they fail instead.
+and say so; with TESTS_REQUIRE_BROWSER=1 they fail instead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.synthetic_hub import LOGIN, PASSWORD, SyntheticHub, serving
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
-REQUIRED = os.environ.get("CHARGEHUB_REQUIRE_BROWSER") == "1"
+REQUIRED = os.environ.get("TESTS_REQUIRE_BROWSER") == "1"
 ARGUMENTS = ["--disable-gpu", "--disable-background-networking", "--no-first-run"]
 if hasattr(os, "geteuid") and os.geteuid() == 0:
     # Chromium's sandbox does not run as root.
@@ -62,7 +62,7 @@ class Visit:
 
 @pytest_asyncio.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    assert CHROMIUM is not None, "CHARGEHUB_REQUIRE_BROWSER=1, and there is no Chromium"
+    assert CHROMIUM is not None, "TESTS_REQUIRE_BROWSER=1, and there is no Chromium"
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield started

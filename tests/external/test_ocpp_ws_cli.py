@@ -1,7 +1,7 @@
 """`ocpp-ws-cli` from npm, a program of others, against a real hub: its checks and its fuzz.
 
 Needs Node.js and what `.ci/external` installs; without it the tests are skipped and say so, with
-CHARGEHUB_REQUIRE_EXTERNAL=1 they fail instead. Half of its checks pass when nobody answers, so the
+TESTS_REQUIRE_EXTERNAL=1 they fail instead. Half of its checks pass when nobody answers, so the
 frame log is asked too whether the hub was spoken to and what it said.
 """
 
@@ -25,7 +25,7 @@ from tests.hub_fixtures import PASSWORD, V16, V21, V201, VERSIONS, RunningHub, r
 
 PROGRAM = Path(__file__).parent / "node_modules" / "ocpp-ws-cli" / "dist" / "index.js"
 NODE = shutil.which("node")
-REQUIRED = os.environ.get("CHARGEHUB_REQUIRE_EXTERNAL") == "1"
+REQUIRED = os.environ.get("TESTS_REQUIRE_EXTERNAL") == "1"
 
 CHECKS = 21
 FRAME_CAP = 131_072
@@ -68,8 +68,8 @@ async def hub(module_database_url: str) -> AsyncIterator[RunningHub]:
 @asynccontextmanager
 async def program(place: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run it; what it prints and reports goes to a place of the test's."""
-    assert NODE is not None, "CHARGEHUB_REQUIRE_EXTERNAL=1, and there is no Node.js"
-    assert PROGRAM.is_file(), "CHARGEHUB_REQUIRE_EXTERNAL=1, and .ci/external was not run"
+    assert NODE is not None, "TESTS_REQUIRE_EXTERNAL=1, and there is no Node.js"
+    assert PROGRAM.is_file(), "TESTS_REQUIRE_EXTERNAL=1, and .ci/external was not run"
     with (place / "output.txt").open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             NODE,
