@@ -218,7 +218,10 @@ def _limit(known: Mapping[str, Variable], variable: str, kind: str) -> int | Non
 
 
 def split(items: Sequence[ItemT], limit: RequestLimit) -> Iterator[tuple[ItemT, ...]]:
-    """Cut into requests within the limit; an item that is too large alone goes alone."""
+    """Cut into requests within the limit; an item that is too large alone goes alone.
+
+    So does the value of a configuration key: a station without keys refuses that request, no other.
+    """
     chunk: list[ItemT] = []
     size = FRAME_OVERHEAD_BYTES
     for item in items:
@@ -226,13 +229,17 @@ def split(items: Sequence[ItemT], limit: RequestLimit) -> Iterator[tuple[ItemT, 
         full = len(chunk) >= limit.items
         if limit.size_bytes is not None and size + more > limit.size_bytes:
             full = True
-        if chunk and full:
+        if chunk and (full or _is_key(item) or _is_key(chunk[-1])):
             yield tuple(chunk)
             chunk, size = [], FRAME_OVERHEAD_BYTES
         chunk.append(item)
         size += more
     if chunk:
         yield tuple(chunk)
+
+
+def _is_key(item: VariableWrite | VariableName) -> bool:
+    return isinstance(item, VariableWrite) and not item.name.component
 
 
 def _size_bytes(item: VariableWrite | VariableName) -> int:

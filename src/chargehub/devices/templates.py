@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access.audit import audit
 from chargehub.access.rules import Role
+from chargehub.devices.names import meant
 from chargehub.devices.queries import (
     find_application,
     find_template,
@@ -311,7 +312,7 @@ def wanted_of(row: Row[Any]) -> list[VariableWrite]:
     """Return the wanted values of a template or an application."""
     return [
         VariableWrite(
-            VariableName(**{key: value for key, value in item.items() if key != "value"}),
+            meant(VariableName(**{key: value for key, value in item.items() if key != "value"})),
             item["value"],
         )
         for item in row.wanted

@@ -30,10 +30,12 @@ from chargehub.devices.rules import (
 from chargehub.devices.store import station_variables
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError, InvalidInput
+from chargehub.kit.secrets import hide_in_text
 from chargehub.stations.command_queue import CommandQueue
 from chargehub.stations.commands import (
     CommandAnswer,
     GetVariables,
+    InvalidCommand,
     SetVariables,
     VariableName,
     VariableWrite,
@@ -56,8 +58,8 @@ class WriteResult:
     name: VariableName
     value: str
     effect: str
-    """A WriteEffect, `waiting` (for the station or its answer), `unknown` (not told) or `failed`
-    (see `error`)."""
+    """A WriteEffect, `waiting` (for the station or its answer), `unknown` (not told), `failed`
+    (see `error`) or `not_sent` (an earlier one failed)."""
     status: str | None = None
     """The station's own word."""
     command_id: UUID | None = None
@@ -79,21 +81,23 @@ class Variables:
         durable: bool = False,
         wait: timedelta | None = None,
     ) -> list[WriteResult]:
-        """Write in the order given. Raises InvalidWrite before anything leaves.
+        """Write in the order given. Raises before anything leaves what is known to be wrong.
 
-        Raises what CommandDesk.send raises where the first request fails; after that a failure is
-        the result of its variables, and nothing further is sent.
+        That is InvalidWrite, and UnsupportedByStation of a station that is connected. Raises what
+        CommandDesk.send raises where the first request fails; after that a failure is the result of
+        its variables, and nothing further is sent.
         """
         async with self.database.read() as connection:
             station = await find_station_in_service(connection, identity)
             keys = [write.name.key for write in writes]
             known = (await read_known(connection, [station.id], keys))[station.id]
         _check(writes, known)
+        self._check_words(station.id, writes)
         results: list[WriteResult] = []
-        failed: ChargeHubError | None = None
+        failed = False
         for chunk in split(writes, request_limit(known, "SetVariables")):
-            if failed is not None:
-                results += [_failed(write, failed) for write in chunk]
+            if failed:
+                results += [WriteResult(write.name, write.value, "not_sent") for write in chunk]
                 continue
             try:
                 command_id, answer = await self._send(
@@ -102,11 +106,24 @@ class Variables:
             except ChargeHubError as error:
                 if not results:
                     raise
-                failed = error
+                failed = True
                 results += [_failed(write, error) for write in chunk]
                 continue
             results += _results(chunk, command_id, answer)
         return results
+
+    def _check_words(self, station_id: int, writes: Sequence[VariableWrite]) -> None:
+        """Raise for what a connected station's protocol has no words for, a text too long or so."""
+        errors = []
+        for write in writes:
+            try:
+                self.queue.desk.check(station_id, SetVariables((write,)))
+            except InvalidCommand as error:
+                message = hide_in_text(error.detail)
+                errors.append({"variable": write.name.path, "message": message})
+        if errors:
+            first = errors[0]
+            raise InvalidWrite(f"{first['variable']}: {first['message']}", errors=errors)
 
     async def _send(
         self,

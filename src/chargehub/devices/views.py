@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Row
 
+from chargehub.devices.names import meant
 from chargehub.devices.queries import name_of, variable_of
 from chargehub.devices.rules import DriftState, ReportState, StationOutcome, missing_pages
 from chargehub.devices.templates import Compared, wanted_of
@@ -22,7 +23,10 @@ MAX_ITEMS = 200
 
 
 class NameInput(BaseModel):
-    """The name of a variable, in the words of the OCPP 2.x device model."""
+    """The name of a variable, in the words of the OCPP 2.x device model.
+
+    A configuration key that the hub knows as a 2.x variable is taken for that variable.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,7 +42,7 @@ class NameInput(BaseModel):
     attribute: Literal["Actual", "Target", "MinSet", "MaxSet"] = "Actual"
 
     def name(self) -> VariableName:
-        return name_of(self)
+        return meant(name_of(self))
 
 
 class WriteInput(NameInput):
@@ -113,7 +117,14 @@ class VariablePage(Page[VariableView]):
 class WriteResultView(NameView):
     value: str = Field(examples=["300"])
     effect: Literal[
-        "applied", "after_reboot", "refused", "unsupported", "waiting", "unknown", "failed"
+        "applied",
+        "after_reboot",
+        "refused",
+        "unsupported",
+        "waiting",
+        "unknown",
+        "failed",
+        "not_sent",
     ]
     status: str | None = Field(description="The station's own word.", examples=["Accepted"])
     command_id: UUID | None

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from chargehub.devices.names import name_of_key
 from chargehub.devices.rules import duplicates, unsafe_value, whole_number
-from chargehub.gateway.configuration_keys import name_of_key
 from chargehub.gateway.device_model import read_name
 from chargehub.gateway.fields import Fields
 from chargehub.gateway.translation import Payload

@@ -13,7 +13,7 @@ from chargehub.gateway.configuration_rules import refused_downgrade, refused_wri
 from chargehub.gateway.connection import StationConnection
 from chargehub.gateway.raw_requests import refused_request, with_wire_times
 from chargehub.gateway.translation import Context, Request
-from chargehub.ocpp import DIALECTS
+from chargehub.ocpp import DIALECTS, schemas_for
 from chargehub.stations.commands import (
     Command,
     CommandAnswer,
@@ -81,14 +81,21 @@ class Connections:
         if connection is not None:
             await connection.socket.close(CloseCode.GOING_AWAY, "reconnect")
 
+    def check(self, station_id: int, command: Command) -> None:
+        connection = self._by_station.get(station_id)
+        if connection is None:
+            return
+        request = _encode(connection, command)
+        schemas = schemas_for(connection.session.version)
+        violation = schemas.check_outbound(request.action, request.payload)
+        if violation is not None:
+            raise InvalidCommand(violation.description)
+
     async def send(self, station_id: int, command: Command) -> CommandAnswer:
         connection = self._by_station.get(station_id)
         if connection is None:
             raise StationOffline
         request = _encode(connection, command)
-        lower = refused_downgrade(request.action, request.payload, connection.security_profile)
-        if lower is not None:
-            raise InvalidCommand(lower)
         _check_registration(connection, request)
         answer = await connection.request(request, self.call_timeout_s)
         reader = connection.translator.told.get(type(command))
@@ -99,6 +106,14 @@ class Connections:
 
 
 def _encode(connection: StationConnection, command: Command) -> Request:
+    request = _request(connection, command)
+    lower = refused_downgrade(request.action, request.payload, connection.security_profile)
+    if lower is not None:
+        raise InvalidCommand(lower)
+    return request
+
+
+def _request(connection: StationConnection, command: Command) -> Request:
     if isinstance(command, RawCommand):
         if command.action in DIALECTS[connection.session.version].station_requests:
             raise UnsupportedByStation(f"{command.action} is a station's message, not ours.")

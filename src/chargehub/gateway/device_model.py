@@ -17,7 +17,12 @@ from chargehub.devices.reports import (
 )
 from chargehub.gateway.fields import MAX_INT16, Fields
 from chargehub.gateway.translation import Context, Payload, Report, Request
-from chargehub.stations.commands import GetVariables, SetVariables, VariableName
+from chargehub.stations.commands import (
+    GetVariables,
+    SetVariables,
+    UnsupportedByStation,
+    VariableName,
+)
 
 ACTUAL = "Actual"
 VALUE_LENGTH = 2500
@@ -147,6 +152,9 @@ def encode_get_variables(command: GetVariables) -> Request:
 
 
 def encode_name(name: VariableName) -> Payload:
+    """Raises UnsupportedByStation for a configuration key: each variable here has a component."""
+    if not name.component:
+        raise UnsupportedByStation(f"This station has no configuration keys such as {name.path}.")
     component: Payload = {"name": name.component}
     if name.component_instance:
         component["instance"] = name.component_instance

@@ -312,6 +312,9 @@ class StationLink(Protocol):
         StationBusy, StationTimeout, StationAnswerError. Never call it from an inbound handler.
         """
 
+    def check(self, station_id: int, command: Command) -> None:
+        """Raise UnsupportedByStation or InvalidCommand, as `send` would; nothing of one offline."""
+
     def online_ids(self) -> frozenset[int]: ...
 
     def on_arrival(self, told: Callable[[int], None]) -> None:

@@ -20,8 +20,10 @@ from chargehub.kit.worker import CONCURRENT, Worker
 from chargehub.settings import Limits
 from chargehub.stations.commands import (
     CommandAnswer,
+    SetVariables,
     StationOffline,
     VariableName,
+    VariableWrite,
 )
 from tests.integration.api.configured import (
     BEAT,
@@ -58,6 +60,37 @@ async def hub(module_database_url: str) -> AsyncIterator[RunningApi]:
 async def cs(hub: RunningApi) -> str:
     """A new station that is here."""
     return await new_station(hub)
+
+
+async def test_a_template_wants_the_variable_that_a_key_stands_for(
+    hub: RunningApi, cs: str
+) -> None:
+    key = VariableName("", "heartbeatinterval")
+    await known(hub, cs, BEAT, value="300", data_type="integer")
+    template = await make_template(hub, cs, wanted=[item(key, "300")])
+    assert await drift(hub, template) == {cs: {"HeartbeatInterval": "in_sync"}}
+    # As a template of before has it.
+    async with hub.database.write() as connection:
+        await connection.exec_driver_sql(
+            "UPDATE configuration_templates SET wanted ="
+            """ '[{"component": "", "variable": "HEARTBEATINTERVAL", "value": "60"}]'"""
+            " WHERE id = %s",
+            (template,),
+        )
+    assert await drift(hub, template) == {cs: {"HeartbeatInterval": "drift"}}
+    await carry_on(hub, await apply(hub, template))
+    assert hub.link.sent[-1][1] == SetVariables((VariableWrite(BEAT, "60"),))
+
+
+async def test_a_template_wants_nothing_unsafe_or_twice_by_another_name(hub: RunningApi) -> None:
+    key = VariableName("", "heartbeatinterval")
+    for wanted, message in (
+        ([item(key, "0")], "takes a whole number from 10"),
+        ([item(key, "60"), item(BEAT, "300")], "is named twice"),
+    ):
+        template = {"name": f"bad: {message}", "wanted": wanted}
+        answer = await hub.admin.post("/configuration-templates", json=template)
+        assert message in problem_of(answer, 422, "invalid-write")["errors"][0]["message"]
 
 
 async def test_a_template_is_for_the_stations_of_its_filter(hub: RunningApi) -> None:

@@ -37,6 +37,15 @@ NAME = VariableName("Own", "Setting")
 BEAT = VariableName("OCPPCommCtrlr", "HeartbeatInterval")
 
 
+def test_the_value_of_a_key_goes_alone() -> None:
+    """A station without keys refuses the request that names one, and takes the others."""
+    key, names = VariableName("", "VendorKey"), [NAME, BEAT]
+    writes = [VariableWrite(name, "1") for name in (NAME, BEAT, key, NAME, BEAT)]
+    chunks = [[write.name for write in chunk] for chunk in split(writes, RequestLimit(10))]
+    assert chunks == [names, [key], names]
+    assert list(split([NAME, key, BEAT], RequestLimit(10))) == [(NAME, key, BEAT)]
+
+
 def known(**facts: Any) -> Variable:
     return Variable(NAME, **facts)
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from chargehub.devices.names import name_of_key
 from chargehub.devices.reports import VariablesWritten, WriteEffect
 from chargehub.devices.rules import SMALLEST
 from chargehub.gateway.configuration_keys import (
     encode_change,
     key_of_name,
-    name_of_key,
     read_change,
 )
 from chargehub.gateway.translation import Context
