@@ -293,6 +293,13 @@ def upgrade() -> None:
         "ix_charging_stations_location_id", "charging_stations", ["location_id"], unique=False
     )
     op.create_index(
+        "uq_charging_stations_bound_serial_number",
+        "charging_stations",
+        ["bound_serial_number"],
+        unique=True,
+        postgresql_where=sa.text("decommissioned_at IS NULL"),
+    )
+    op.create_index(
         "uq_charging_stations_identity",
         "charging_stations",
         [sa.literal_column("lower(identity)")],
@@ -404,7 +411,7 @@ def upgrade() -> None:
         sa.Column("credential_hash", sa.LargeBinary(), nullable=False),
         sa.Column("command_id", sa.Uuid(), nullable=False),
         sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("awaits_reboot", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("reboots_after_epoch", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["station_id"],
             ["charging_stations.id"],
@@ -866,6 +873,11 @@ def downgrade() -> None:
     op.drop_table("login_sessions")
     op.drop_index(
         "uq_charging_stations_identity",
+        table_name="charging_stations",
+        postgresql_where=sa.text("decommissioned_at IS NULL"),
+    )
+    op.drop_index(
+        "uq_charging_stations_bound_serial_number",
         table_name="charging_stations",
         postgresql_where=sa.text("decommissioned_at IS NULL"),
     )

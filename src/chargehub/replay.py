@@ -218,7 +218,7 @@ async def _bring_back_the_retired(scratch: Database) -> None:
         await connection.execute(
             update(charging_stations)
             .where(stations.decommissioned_at.is_not(None))
-            .values(decommissioned_at=None, identity=renamed)
+            .values(decommissioned_at=None, identity=renamed, bound_serial_number=None)
         )
 
 

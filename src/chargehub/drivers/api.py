@@ -34,7 +34,7 @@ from chargehub.kit.paging import (
     decode_cursor,
     encode_cursor,
 )
-from chargehub.stations.commissioning import UnknownLocation
+from chargehub.stations.obstacles import UnknownLocation
 
 router = APIRouter(prefix=f"{API_PREFIX}/id-tokens", tags=["idTokens"])
 

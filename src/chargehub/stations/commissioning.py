@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from psycopg.errors import UniqueViolation
-from sqlalchemy import Row, func, insert, select, text, update
+from sqlalchemy import Row, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,7 +19,7 @@ from chargehub.access.audit import audit
 from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
-from chargehub.kit.errors import ChargeHubError, Conflict, InvalidInput, NotFound
+from chargehub.kit.errors import Conflict, InvalidInput, NotFound
 from chargehub.kit.events import EventBus
 from chargehub.stations.command_queue import drop_queue
 from chargehub.stations.commands import StationLink
@@ -29,33 +28,16 @@ from chargehub.stations.credentials import generate_credential, hash_credential
 from chargehub.stations.entry import SecurityProfile, check_profile
 from chargehub.stations.events import RETIRED, HubLayoutChanged, StationWentOffline
 from chargehub.stations.fence import PARTING, ends_connection, lock_fence, shut_out
+from chargehub.stations.obstacles import UnknownLocation, find_obstacles, name_taken
 from chargehub.stations.queries import find_station_in_service
 from chargehub.stations.rules import ImportLine, LineError, NewEvse, NewStation
 from chargehub.stations.store import charging_stations, connectors, evses, locations
-
-
-class IdentityTaken(Conflict):
-    """A charging station in service has this identity."""
-
-    code = "identity-taken"
-
-
-class GunCodeTaken(Conflict):
-    """The gun code is on another gun's label."""
-
-    code = "gun-code-taken"
 
 
 class LocationTaken(Conflict):
     """A location has this id."""
 
     code = "location-taken"
-
-
-class UnknownLocation(InvalidInput):
-    """There is no such location."""
-
-    code = "unknown-location"
 
 
 class UnknownTimeZone(InvalidInput):
@@ -93,7 +75,7 @@ async def commission_stations(
             ids = await _insert_stations(connection, at, key, ready)
             await _insert_evses(connection, ids, ready)
     except IntegrityError as error:
-        raise _taken(error) from error
+        raise name_taken(error) from error
     done: list[Commissioned] = []
     for item in ready:
         assert item.credential is not None
@@ -156,65 +138,6 @@ async def _insert_evses(
     for table, rows in ((evses, evse_rows), (connectors, connector_rows)):
         if rows:
             await connection.execute(insert(table), rows)
-
-
-def _taken(error: IntegrityError) -> ChargeHubError:
-    """Name what another transaction took in the meantime."""
-    constraint = ""
-    if isinstance(error.orig, UniqueViolation):
-        constraint = error.orig.diag.constraint_name or ""
-    if constraint == "uq_charging_stations_identity":
-        return IdentityTaken()
-    if constraint == "uq_evses_gun_code":
-        return GunCodeTaken()
-    if constraint == "fk_charging_stations_location_id_locations" or "location" in str(error.orig):
-        return UnknownLocation()
-    raise error
-
-
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """Why one of several new stations cannot be commissioned."""
-
-    index: int
-    column: str
-    error: ChargeHubError
-
-
-async def find_obstacles(
-    connection: AsyncConnection, stations: Sequence[NewStation]
-) -> list[Obstacle]:
-    """Compare new stations with what stands here already."""
-    wanted_locations = {item.location_id for item in stations}
-    identities = {item.identity.lower() for item in stations}
-    codes = {evse.gun_code for item in stations for evse in item.evses}
-    known = set(
-        await connection.scalars(select(locations.c.id).where(locations.c.id.in_(wanted_locations)))
-    )
-    lower = func.lower(charging_stations.c.identity)
-    taken = set(
-        await connection.scalars(
-            select(lower).where(
-                lower.in_(identities), charging_stations.c.decommissioned_at.is_(None)
-            )
-        )
-    )
-    printed = set(
-        await connection.scalars(select(evses.c.gun_code).where(evses.c.gun_code.in_(codes)))
-    )
-    found: list[Obstacle] = []
-    for index, item in enumerate(stations):
-        if item.location_id not in known:
-            error: ChargeHubError = UnknownLocation(location_id=item.location_id)
-            found.append(Obstacle(index, "location", error))
-        if item.identity.lower() in taken:
-            found.append(Obstacle(index, "identity", IdentityTaken(identity=item.identity)))
-        found.extend(
-            Obstacle(index, "gun_codes", GunCodeTaken(gun_code=evse.gun_code))
-            for evse in item.evses
-            if evse.gun_code in printed
-        )
-    return found
 
 
 class Commissioning:
@@ -285,7 +208,7 @@ class Commissioning:
             check_profile(profile, serial_number, before=station.security_profile)
             if "location_id" in different:
                 await _check_location(connection, different["location_id"])
-            await _set(connection, station.id, **different)
+            await _set_unless_taken(connection, station.id, different)
             parts = await ends_connection(connection, station.id, different)
             if parts:
                 was_online = await shut_out(connection, station.id, now)
@@ -440,6 +363,16 @@ async def _set(connection: AsyncConnection, station_id: int, **values: Any) -> N
     await connection.execute(
         update(charging_stations).where(charging_stations.c.id == station_id).values(values)
     )
+
+
+async def _set_unless_taken(
+    connection: AsyncConnection, station_id: int, values: dict[str, Any]
+) -> None:
+    try:
+        async with connection.begin_nested():
+            await _set(connection, station_id, **values)
+    except IntegrityError as error:
+        raise name_taken(error) from error
 
 
 async def _retire(connection: AsyncConnection, station_id: int, at: datetime) -> list[str]:

@@ -26,16 +26,19 @@ from chargehub.stations.api import (
 )
 from chargehub.stations.commissioning import (
     Commissioned,
-    GunCodeTaken,
-    IdentityTaken,
     ImportRefused,
     LocationTaken,
-    UnknownLocation,
     UnknownTimeZone,
 )
 from chargehub.stations.credential_change import CredentialChangePending, ValidCredentials
 from chargehub.stations.credentials import CREDENTIAL, CREDENTIAL_LENGTHS
 from chargehub.stations.entry import SecurityProfileLowered, SerialNumberNeeded
+from chargehub.stations.obstacles import (
+    GunCodeTaken,
+    IdentityTaken,
+    SerialNumberTaken,
+    UnknownLocation,
+)
 from chargehub.stations.queries import read_location
 from chargehub.stations.reports import RegistrationStatus
 from chargehub.stations.rules import (
@@ -87,7 +90,7 @@ Profile = Annotated[
         ge=0,
         le=3,
         description="Least OCPP security profile: 0 no password, 1 password, 2 password over TLS, "
-        "3 client certificate. It rises when the station is seen on a higher one, never falls.",
+        "3 client certificate. It rises when a boot on a higher one is accepted, never falls.",
         examples=[1],
     ),
 ]
@@ -203,7 +206,9 @@ class StationChange(Input):
         None, description="What the station is told at its next boot; Rejected shuts it out."
     )
     security_profile: Profile | None = None
-    bound_serial_number: SerialNumber | None = None
+    bound_serial_number: SerialNumber | None = Field(
+        None, description="No two stations in service have the same. Null takes it away."
+    )
     heartbeat_interval_s: Annotated[int, Field(ge=10, le=86_400)] | None = Field(
         None, description="What the station is told at its next boot (B01.FR.04).", examples=[300]
     )
@@ -255,7 +260,7 @@ class CredentialChangeResult(BaseModel):
     status: str | None = Field(description="The station's own status word.", examples=["Accepted"])
     valid_credentials: ValidCredentials = Field(
         description="Which password the hub takes now. `both`: until the station uses one of them, "
-        "or, when it said RebootRequired, the new one."
+        "or, when it said RebootRequired, uses the new one or boots with the old one."
     )
 
 
@@ -299,7 +304,13 @@ async def change_location(
     "/charging-stations",
     status_code=201,
     responses=problems(
-        *GUARDS, IdentityTaken, GunCodeTaken, UnknownLocation, NotFound, PayloadTooLarge
+        *GUARDS,
+        IdentityTaken,
+        GunCodeTaken,
+        SerialNumberTaken,
+        UnknownLocation,
+        NotFound,
+        PayloadTooLarge,
     ),
 )
 async def create_charging_station(
@@ -313,7 +324,13 @@ async def create_charging_station(
     "/charging-stations/import",
     status_code=201,
     responses=problems(
-        *GUARDS, ImportRefused, IdentityTaken, GunCodeTaken, PayloadTooLarge, UnsupportedMediaType
+        *GUARDS,
+        ImportRefused,
+        IdentityTaken,
+        GunCodeTaken,
+        SerialNumberTaken,
+        PayloadTooLarge,
+        UnsupportedMediaType,
     )
     | {200: {"model": ImportResult, "description": "Checked with dry_run; nothing imported."}},
     openapi_extra={
@@ -359,6 +376,7 @@ async def import_charging_stations(
         UnknownLocation,
         SecurityProfileLowered,
         SerialNumberNeeded,
+        SerialNumberTaken,
         PayloadTooLarge,
     ),
 )
@@ -366,7 +384,10 @@ async def change_charging_station(
     identity: IdentityPath, body: StationChange, principal: Admin, parts: Parts
 ) -> views.StationDetail:
     """Rename or move a station; change its power, registration, heartbeat or how it must enter."""
-    await parts.commissioning.change(identity, _given(body), actor=principal.login)
+    changes = _given(body)
+    if "bound_serial_number" in body.model_fields_set:
+        changes["bound_serial_number"] = body.bound_serial_number
+    await parts.commissioning.change(identity, changes, actor=principal.login)
     async with parts.database.read() as connection:
         return await station_detail(connection, parts, identity)
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -36,7 +36,7 @@ from chargehub.stations.dispatch import CommandDesk
 from chargehub.stations.events import StationWentOffline
 from chargehub.stations.fence import lock_fence, shut_out
 from chargehub.stations.queries import find_station_in_service
-from chargehub.stations.store import charging_stations, credential_changes
+from chargehub.stations.store import charging_stations, credential_changes, station_connections
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +73,8 @@ def judge_answer(status: str | None) -> ValidCredentials:
     """Say what the station's answer means (A01.FR.03/04).
 
     RebootRequired is a yes that takes effect later: until then the station can only use the old
-    one. A word of no standard, or none, is no answer.
+    one, and its first boot on another socket decides (inbound.BootHandler). A word of no standard,
+    or none, is no answer.
     """
     if status == "Accepted":
         return ValidCredentials.NEW
@@ -168,7 +169,8 @@ class CredentialChange:
         except IntegrityError as error:
             raise CredentialChangePending(
                 "The outcome of the last change is not known yet. It will be when the station "
-                "connects again; rotating the credential by hand ends it too."
+                "connects again or, where it said RebootRequired, has booted; rotating the "
+                "credential by hand ends it too."
             ) from error
         return _Change(station_id, row.identity, command_id, row.credential_hash, new_hash)
 
@@ -181,10 +183,15 @@ class CredentialChange:
             await lock_fence(connection)
             mine = credential_changes.c.command_id == change.command_id
             if valid is ValidCredentials.BOTH:
-                reboots = status == REBOOT_REQUIRED
-                await connection.execute(
-                    update(credential_changes).where(mine).values(awaits_reboot=reboots)
-                )
+                if status == REBOOT_REQUIRED:
+                    # A socket that comes after the one that is open now may be a reboot's.
+                    after = select(station_connections.c.epoch).where(
+                        station_connections.c.station_id == change.station_id
+                    )
+                    epoch = func.coalesce(after.scalar_subquery(), 0)
+                    await connection.execute(
+                        update(credential_changes).where(mine).values(reboots_after_epoch=epoch)
+                    )
             else:
                 ended = await connection.execute(
                     delete(credential_changes)

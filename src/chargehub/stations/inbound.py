@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import structlog
@@ -25,6 +25,7 @@ from chargehub.kit.group_commit import (
     Writes,
 )
 from chargehub.kit.secrets import redacted
+from chargehub.stations.entry import SecurityProfile
 from chargehub.stations.events import BOOTED, ConnectorStatusChanged
 from chargehub.stations.reports import (
     BootRefused,
@@ -56,8 +57,16 @@ def credible(at: datetime | None, received_at: datetime) -> datetime:
     return at
 
 
-BootFacts = tuple[str, int | None, str | None]
-"""Registration, heartbeat interval, the serial number that the socket's certificate names."""
+class BootFacts(NamedTuple):
+    registration: str
+    heartbeat_interval_s: int | None
+    certified_serial: str | None
+    """The serial number that the socket's certificate names."""
+    profile: int | None
+    """The security profile that the socket came in by; None where it was never stored."""
+    reboots_after_epoch: int | None
+    """A password change waits for a boot on a socket that came after this one."""
+
 
 UPDATE_BOOT = BatchStatement(
     "charging_stations.boot",
@@ -66,20 +75,31 @@ UPDATE_BOOT = BatchStatement(
         vendor = u.vendor, model = u.model,
         serial_number = coalesce(u.serial_number, s.serial_number),
         firmware_version = coalesce(u.firmware_version, s.firmware_version),
-        boot_facts = u.facts::jsonb, booted_at = u.at
+        boot_facts = u.facts::jsonb, booted_at = u.at,
+        security_profile = greatest(s.security_profile, u.profile)
     FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-                %s::timestamptz[])
-         AS u(station_id, vendor, model, serial_number, firmware_version, facts, at)
+                %s::timestamptz[], %s::smallint[])
+         AS u(station_id, vendor, model, serial_number, firmware_version, facts, at, profile)
     WHERE s.id = u.station_id
     """,
 )
+
+KEEP_OLD_CREDENTIAL = BatchStatement(
+    "credential_changes.booted_with_old",
+    """
+    DELETE FROM credential_changes p USING unnest(%s::bigint[]) AS u(station_id)
+    WHERE p.station_id = u.station_id
+    """,
+)
+PASSWORD_PROFILES = frozenset((SecurityProfile.BASIC, SecurityProfile.TLS_BASIC))
 
 
 @dataclass(slots=True, eq=False)
 class BootHandler:
     """Answers BootNotification from the durable registration (B01-B03).
 
-    A boot clears neither statuses nor open transactions by itself (B01.FR.07/13).
+    A boot clears neither statuses nor open transactions by itself (B01.FR.07/13). The profile that
+    an accepted one came by is the station's least from then on (A05.FR.07).
     """
 
     heartbeat_interval_s: int
@@ -90,22 +110,25 @@ class BootHandler:
         self, connection: Connection, items: Sequence[Item[BootReported]]
     ) -> dict[int, BootFacts]:
         cursor = await connection.execute(
-            "SELECT s.id, s.registration, s.heartbeat_interval_s, c.certified_serial"
-            " FROM charging_stations s LEFT JOIN station_connections c ON c.station_id = s.id"
-            " WHERE s.id = ANY(%s)",
+            "SELECT s.id, s.registration, s.heartbeat_interval_s, c.certified_serial,"
+            " c.security_profile, p.reboots_after_epoch FROM charging_stations s"
+            " LEFT JOIN station_connections c ON c.station_id = s.id"
+            " LEFT JOIN credential_changes p ON p.station_id = s.id WHERE s.id = ANY(%s)",
             ([item.report.station_id for item in items],),
         )
-        return {row[0]: (row[1], row[2], row[3]) for row in await cursor.fetchall()}
+        return {row[0]: BootFacts(*row[1:]) for row in await cursor.fetchall()}
 
     def decide(
         self, item: Item[BootReported], facts: dict[int, BootFacts], writes: Writes
     ) -> Decision[BootReply | BootRefused]:
         report = item.report
-        registration, interval, certified = facts[report.station_id]
+        fact = facts[report.station_id]
+        certified = fact.certified_serial
         # B01.FR.11: what a boot leaves out contradicts nothing; the certificate has proved it.
         if certified and report.serial_number and report.serial_number != certified:
             return _refuse_impostor(report, certified, writes)
-        status = RegistrationStatus(registration)
+        status = RegistrationStatus(fact.registration)
+        accepted = status is RegistrationStatus.ACCEPTED
         facts_text = _json(
             {
                 "iccid": report.iccid or None,
@@ -125,17 +148,36 @@ class BootHandler:
                 report.firmware_version or None,
                 facts_text,
                 report.received_at,
+                fact.profile if accepted else None,
             ),
         )
+        if _keeps_old_credential(item, fact):
+            writes.add(KEEP_OLD_CREDENTIAL, (report.station_id,))
         writes.add(
             jobs.POST,
             (report.received_at, BOOTED, str(report.station_id), facts_text),
         )
         for observer in self.observers:
             observer(report, writes)
-        if status is RegistrationStatus.ACCEPTED:
-            return Decision(BootReply(status, interval or self.heartbeat_interval_s))
+        if accepted:
+            interval_s = fact.heartbeat_interval_s or self.heartbeat_interval_s
+            return Decision(BootReply(status, interval_s))
         return Decision(BootReply(status, self.retry_interval_s))
+
+
+def _keeps_old_credential(item: Item[BootReported], fact: BootFacts) -> bool:
+    """Say whether the station has rebooted and still uses the old password.
+
+    Had it come by the new one, the change would have ended when it connected. A boot that was asked
+    for is no reboot, where the version tells it; a certificate says nothing of passwords.
+    """
+    return (
+        item.fence is not None
+        and fact.reboots_after_epoch is not None
+        and item.fence > fact.reboots_after_epoch
+        and fact.profile in PASSWORD_PROFILES
+        and item.report.reason != "Triggered"
+    )
 
 
 def _refuse_impostor(

@@ -31,8 +31,8 @@ from chargehub.stations.reports import (
 Connection = AsyncConnection[Row]
 
 # A password that was used ends the question which of two is valid; where the station still has to
-# reboot (awaits_reboot) only the new one does. A profile seen once is the least from then on
-# (A05.FR.07).
+# reboot only the new one does, and the old one once it has booted (inbound.BootHandler). The least
+# profile is not raised here: whoever came may yet be refused at its boot.
 CONNECT = """
     WITH arriving AS (
         SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[], %s::bytea[],
@@ -54,16 +54,12 @@ CONNECT = """
     settled AS (
         DELETE FROM credential_changes p USING welcome w
         WHERE p.station_id = w.station_id AND w.credential_hash IS NOT NULL
-            AND (w.credential_hash = p.credential_hash OR NOT p.awaits_reboot)),
-    raised AS (
+            AND (w.credential_hash = p.credential_hash OR p.reboots_after_epoch IS NULL)),
+    renewed AS (
         UPDATE charging_stations s SET
-            security_profile = w.security_profile,
-            credential_rotated_at = CASE WHEN w.credential_hash <> coalesce(s.credential_hash, '')
-                THEN w.connected_at ELSE s.credential_rotated_at END,
-            credential_hash = coalesce(w.credential_hash, s.credential_hash)
+            credential_rotated_at = w.connected_at, credential_hash = w.credential_hash
         FROM welcome w
-        WHERE s.id = w.station_id AND (s.security_profile < w.security_profile
-            OR w.credential_hash <> coalesce(s.credential_hash, ''))),
+        WHERE s.id = w.station_id AND w.credential_hash <> coalesce(s.credential_hash, '')),
     granted AS (
         INSERT INTO station_connections AS c (station_id, epoch, protocol, remote, connected_at,
             security_profile, certified_serial, tls)

@@ -268,12 +268,18 @@ _READERS = {
 def _repeated(lines: list[ImportLine]) -> Iterator[LineError]:
     identities: set[str] = set()
     codes: set[str] = set()
+    serials: set[str] = set()
     for item in lines:
         # cs1 and CS1 are one station (statement 4).
         identity = item.station.identity.lower()
         if identity in identities:
             yield LineError(item.line, "identity", "The identity is in the file already.")
         identities.add(identity)
+        serial = item.station.bound_serial_number
+        if serial is not None:
+            if serial in serials:
+                yield LineError(item.line, "serial_number", f"{serial} is there already.")
+            serials.add(serial)
         for evse in item.station.evses:
             if evse.gun_code in codes:
                 yield LineError(item.line, "gun_codes", f"{evse.gun_code} is there already.")

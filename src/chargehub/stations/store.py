@@ -52,7 +52,7 @@ charging_stations = Table(
     Column("registration", Text, nullable=False, server_default="Accepted"),
     Column("credential_hash", LargeBinary),
     Column("credential_rotated_at", DateTime(timezone=True)),
-    # The least with which it may connect; it rises with the highest one that it was seen on.
+    # The least with which it may connect; it rises to the highest one that a boot was accepted on.
     Column("security_profile", SmallInteger, nullable=False, server_default="1"),
     # What the CN of its client certificate must say; given by the operator, never by the station.
     Column("bound_serial_number", Text),
@@ -83,6 +83,13 @@ charging_stations = Table(
 Index(
     "uq_charging_stations_identity",
     func.lower(charging_stations.c.identity),
+    unique=True,
+    postgresql_where=charging_stations.c.decommissioned_at.is_(None),
+)
+# One certificate opens one station. Case matters, as it does where the CN is compared.
+Index(
+    "uq_charging_stations_bound_serial_number",
+    charging_stations.c.bound_serial_number,
     unique=True,
     postgresql_where=charging_stations.c.decommissioned_at.is_(None),
 )
@@ -156,8 +163,9 @@ credential_changes = Table(
     Column("credential_hash", LargeBinary, nullable=False),
     Column("command_id", Uuid, nullable=False),
     Column("requested_at", DateTime(timezone=True), nullable=False),
-    # The station took it and reboots first: its use of the old one says nothing.
-    Column("awaits_reboot", Boolean, nullable=False, server_default=text("false")),
+    # The station took it and reboots first: its use of the old one says nothing before a boot on a
+    # socket that came after this epoch.
+    Column("reboots_after_epoch", BigInteger),
 )
 
 station_notices = Table(

@@ -371,6 +371,56 @@ async def test_how_a_station_must_enter_is_commissioned_shown_and_only_raised(
     assert {key: detail[key] for key in raised} == raised
 
 
+async def test_a_serial_number_is_bound_to_one_station_in_service(hub: RunningApi) -> None:
+    bound = {"bound_serial_number": "SN-one"}
+    await make_station(hub, "bound-1", "north", security_profile=3, **bound)
+    await make_station(hub, "bound-2", "north")
+    path = "/charging-stations/bound-2"
+    problem_of(await hub.admin.patch(path, json=bound), 409, "serial-number-taken")
+    body = {"identity": "bound-3", "location_id": "north", "max_power_w": 1}
+    body |= {"evses": [{"evse_no": 1}], **bound}
+    again = await hub.admin.post("/charging-stations", json=body)
+    problem_of(again, 409, "serial-number-taken")
+    # A certificate's CN is compared letter by letter.
+    other_case = {"bound_serial_number": "sn-ONE"}
+    assert (await hub.admin.patch(path, json=other_case)).status_code == 200
+    # The device that takes the place has no certificate yet, and the old one's is free.
+    replaced = await hub.admin.post("/charging-stations/bound-1/replace", json={"identity": "b-4"})
+    assert replaced.status_code == 201, replaced.text
+    assert (await hub.admin.patch(path, json=bound)).status_code == 200
+    problem = await hub.admin.patch("/charging-stations/b-4", json=bound)
+    problem_of(problem, 409, "serial-number-taken")
+    await hub.admin.post(f"{path}/decommission")
+    assert (await hub.admin.patch("/charging-stations/b-4", json=bound)).status_code == 200
+
+
+async def test_a_bound_serial_number_can_be_taken_away(hub: RunningApi) -> None:
+    await make_station(hub, "unbound", "north", bound_serial_number="SN-gone")
+    path = "/charging-stations/unbound"
+    named = (await hub.admin.patch(path, json={"name": "A", "location_id": None})).json()
+    assert (named["bound_serial_number"], named["location_id"]) == ("SN-gone", "north")
+    freed = (await hub.admin.patch(path, json={"bound_serial_number": None})).json()
+    assert freed["bound_serial_number"] is None
+    raised = {"security_profile": 3, "bound_serial_number": "SN-gone"}
+    assert (await hub.admin.patch(path, json=raised)).status_code == 200
+    needed = await hub.admin.patch(path, json={"bound_serial_number": None})
+    problem_of(needed, 422, "serial-number-needed")
+
+
+async def test_import_binds_a_serial_number_once(hub: RunningApi) -> None:
+    await make_station(hub, "im-0", "north", bound_serial_number="SN-im")
+    header = "identity,location,max_power_kw,serial_number\n"
+    for lines, wrong in (
+        ("im-1,north,120,SN-im\nim-2,north,120,SN-IM\n", [2]),
+        ("im-1,north,120,SN-two\nim-2,north,120,SN-two\n", [3]),
+    ):
+        content = (header + lines).encode()
+        response = await hub.admin.post("/charging-stations/import", content=content, headers=CSV)
+        errors = problem_of(response, 422, "import-refused")["errors"]
+        assert [error["line"] for error in errors] == wrong
+        assert {error["column"] for error in errors} == {"serial_number"}
+
+
 async def test_import_says_how_stations_must_enter(hub: RunningApi) -> None:
     header = "identity,location,max_power_kw,security_profile,serial_number\n"
     lines = "in-1,north,120,,\nin-2,north,120,3,SN 2\n"

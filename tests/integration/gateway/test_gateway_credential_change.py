@@ -24,7 +24,9 @@ from chargehub.stations.credentials import hash_credential
 from chargehub.stations.dispatch import CommandDesk
 from tests.fakes.station_link import FakeStationLink
 from tests.hub_fixtures import (
+    BOOTS,
     PASSWORD,
+    V2X,
     V16,
     V201,
     VERSIONS,
@@ -187,6 +189,46 @@ async def test_statement_16_who_must_reboot_first_may_use_the_old_one_until_then
         assert await opens(hub, station, PASSWORD)
         assert await opens(hub, station, fresh)
         assert not await opens(hub, station, PASSWORD)
+
+
+async def told_to_reboot(hub: RunningHub, station: Station) -> str:
+    """Change the password of a station that says RebootRequired; return the new one."""
+    changing, call, fresh = await begin(hub, station)
+    await station.reply(call, answer(station.version, call, "RebootRequired"))
+    assert (await changing).valid is BOTH
+    return fresh
+
+
+@pytest.mark.parametrize("used", ["old", "new"])
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_statement_16_the_boot_after_reboot_required_decides(
+    hub: RunningHub, version: str, used: str
+) -> None:
+    async with hub.station(version) as station:
+        fresh = await told_to_reboot(hub, station)
+        # On the socket that brought the answer a boot is no reboot.
+        await station.boot()
+        assert await pending(hub, station) == 1
+        first, other = (PASSWORD, fresh) if used == "old" else (fresh, PASSWORD)
+        rebooted = await hub.connect(station.identity, version, password=first)
+        await rebooted.boot()
+        assert await pending(hub, station) == 0
+        assert not await opens(hub, station, other)
+        assert await opens(hub, station, first)
+        await rebooted.leave()
+
+
+@pytest.mark.parametrize("version", V2X)
+async def test_statement_16_a_boot_that_was_asked_for_is_no_reboot(
+    hub: RunningHub, version: str
+) -> None:
+    async with hub.station(version) as station:
+        fresh = await told_to_reboot(hub, station)
+        again = await hub.connect(station.identity, version)
+        await again.call("BootNotification", BOOTS[version] | {"reason": "Triggered"})
+        assert await pending(hub, station) == 1
+        assert await opens(hub, station, fresh)
+        await again.leave()
 
 
 async def test_statement_16_it_is_durable_before_it_leaves(hub: RunningHub) -> None:

@@ -52,14 +52,22 @@ async def hub(module_database_url: str, world: TlsWorld) -> AsyncIterator[Runnin
         yield running
 
 
+@pytest_asyncio.fixture(autouse=True)
+async def _free_serial_numbers(hub: RunningHub) -> None:
+    """What the tests before bound their stations to is for this one's."""
+    async with hub.database.write() as connection:
+        await connection.execute(charging_stations.update().values(bound_serial_number=None))
+
+
 async def outcome(hub: RunningHub, identity: str, version: str = V16, **how: Any) -> int:
-    """Try to connect; return the HTTP status, or BROKEN where TLS itself failed."""
+    """Try to connect and to boot; return the HTTP status, or BROKEN where TLS itself failed."""
     try:
         station = await hub.connect(identity, version, **how)
     except InvalidStatus as refused:
         return refused.response.status_code
     except (OSError, InvalidMessage, ConnectionClosed, EOFError):
         return BROKEN
+    await station.boot()
     await station.leave()
     return SERVED
 
@@ -196,6 +204,35 @@ async def test_statement_12_a_boot_with_another_serial_number_closes_the_socket(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+async def test_statement_18_only_an_accepted_boot_raises_the_least_profile(
+    hub: RunningHub, world: TlsWorld, version: str
+) -> None:
+    identity = await hub.new_station(bound_serial_number=SERIAL)
+    client = world.client(world.station(SERIAL))
+    by_mistake = await hub.connect(identity, version, password=None, tls=client)
+    assert await profiles(hub, identity) == (1, 3)
+    await by_mistake.send([2, "boot", "BootNotification", boot_of(version, "DC120-0043")])
+    assert await by_mistake.closed() == POLICY_VIOLATION
+    # Whoever was refused has proved nothing: the station's own password still opens.
+    assert await outcome(hub, identity, version) == SERVED
+    assert await profiles(hub, identity) == (1, 1)
+    assert await outcome(hub, identity, version, password=None, tls=client) == SERVED
+    assert await profiles(hub, identity) == (3, 3)
+    assert await outcome(hub, identity, version) == 403
+
+
+async def test_statement_18_a_boot_that_is_put_off_raises_nothing(
+    hub: RunningHub, world: TlsWorld
+) -> None:
+    identity = await hub.new_station(registration="Pending")
+    assert await outcome(hub, identity, tls=world.client()) == SERVED
+    assert await outcome(hub, identity) == SERVED
+    await commissioning(hub).change(identity, {"registration": "Accepted"}, actor="test")
+    assert await outcome(hub, identity, tls=world.client()) == SERVED
+    assert await outcome(hub, identity) == 403
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("serial_number", [SERIAL, None], ids=["the same", "none"])
 async def test_statement_12_a_boot_that_contradicts_nothing_is_answered(
     hub: RunningHub, world: TlsWorld, version: str, serial_number: str | None
@@ -260,7 +297,7 @@ async def test_statement_18_less_than_is_set_is_refused(
     assert await outcome(hub, identity, version, password=None, tls=client) == SERVED
 
 
-async def test_statement_18_once_seen_on_a_higher_profile_there_is_no_way_back(
+async def test_statement_18_once_booted_on_a_higher_profile_there_is_no_way_back(
     database_url: str, world: TlsWorld
 ) -> None:
     # A05.FR.07, WP A05.FR.09
