@@ -97,11 +97,16 @@ class Outcome:
 
 @asynccontextmanager
 async def scratch_database(live_url: str) -> AsyncIterator[str]:
-    """Make an empty database beside the live one, and drop it in the end."""
+    """Make an empty database beside the live one, and drop it in the end.
+
+    What a run that was killed has left behind is dropped first.
+    """
     url = make_url(live_url).set(drivername="postgresql")
-    name = f"chargehub_replay_{uuid4().hex}"
     plain = url.render_as_string(hide_password=False)
     async with await psycopg.AsyncConnection.connect(plain, autocommit=True) as admin:
+        prefix = await _sweep(admin)
+        name = prefix + uuid4().hex
+        await admin.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (name,))
         try:
             await admin.execute(f"CREATE DATABASE {name}".encode())
         except psycopg.errors.InsufficientPrivilege as error:
@@ -110,6 +115,31 @@ async def scratch_database(live_url: str) -> AsyncIterator[str]:
             yield url.set(database=name).render_as_string(hide_password=False)
         finally:
             await admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+async def _sweep(admin: psycopg.AsyncConnection[Any]) -> str:
+    """Drop our scratch databases whose runs are no more; return what the names begin with.
+
+    A run holds the lock of its database's name in the live database as long as it is connected. The
+    live database's number is in the name because such locks are of one database.
+    """
+    cursor = await admin.execute(
+        "SELECT format('chargehub_replay_%s_', oid) FROM pg_database"
+        " WHERE datname = current_database()"
+    )
+    [prefix] = (await cursor.fetchall())[0]
+    cursor = await admin.execute(
+        "SELECT datname FROM pg_database"
+        " WHERE starts_with(datname, %s) AND pg_get_userbyid(datdba) = current_user",
+        (prefix,),
+    )
+    for (name,) in await cursor.fetchall():
+        cursor = await admin.execute(
+            "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (name,)
+        )
+        if (await cursor.fetchall())[0][0]:
+            await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+    return str(prefix)
 
 
 class _ReplayClock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import update
@@ -12,6 +13,7 @@ from sqlalchemy import update
 from chargehub.cli import main
 from chargehub.kit.clock import wall_now
 from chargehub.kit.jobs import due_actions
+from chargehub.replay import scratch_database
 from chargehub.transactions.rows import SETTLE
 from chargehub.transactions.store import transactions
 from tests.hub_fixtures import TOKEN, RunningHub, Station, at, running_hub
@@ -64,6 +66,29 @@ async def test_it_says_whether_the_same_comes_of_it(
         told = f"{station.identity} {number}: energy_wh was 1499, and is 1500 in the replay"
         assert told in other.output
         assert await databases(hub) == 0
+
+
+async def names(url: str) -> set[str]:
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        query = "SELECT datname FROM pg_database WHERE datname LIKE '%replay%'"
+        return {row[0] for row in await (await connection.execute(query)).fetchall()}
+
+
+async def test_what_a_killed_run_left_behind_is_dropped_and_what_is_in_use_stays(
+    database_url: str,
+) -> None:
+    plain = database_url.replace("+psycopg", "")
+    async with scratch_database(database_url) as in_use:
+        kept = in_use.rpartition("/")[2].partition("?")[0]
+        left_behind = kept[:-4] + "dead"
+        async with await psycopg.AsyncConnection.connect(plain, autocommit=True) as admin:
+            await admin.execute(f"CREATE DATABASE {left_behind}".encode())
+        assert {kept, left_behind} <= await names(plain)
+        async with scratch_database(database_url) as another:
+            assert another != in_use
+            assert kept in await names(plain)
+            assert left_behind not in await names(plain)
+    assert kept not in await names(plain)
 
 
 @pytest.mark.parametrize(
