@@ -130,6 +130,22 @@ async def test_capability_nothing_is_learned_from_a_profile_in_doubt(
     assert await observed(stage, model) == [(0, 0)]
 
 
+async def test_capability_nothing_is_learned_from_an_answer_for_another_evse(
+    stage: Stage, version: str
+) -> None:
+    station = await stage.raw(version)
+    model = f"ELSEWHERE-{version}"
+    await rename_model(stage, station, model)
+    station.answers["SetChargingProfile"] = {"status": "Accepted"}
+    await set_profile(stage, station, 2, a_profile(stage, DEFAULT, 60_000))
+    station.answers["GetCompositeSchedule"] = computed(version, stage.clock.date(), 60_000)
+    compared = await stage.hub.smart.comparison.compare(
+        station.identity, 2, 600, RateUnit.W, actor=ACTOR
+    )
+    assert (compared.theirs, compared.seen) == (None, None)
+    assert await observed(stage, model) == [(0, 0)]
+
+
 @pytest.mark.parametrize("ahead_s", [1, 90])
 async def test_capability_a_fast_clock_is_not_disobedience(
     stage: Stage, version: str, ahead_s: int

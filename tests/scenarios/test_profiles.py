@@ -101,6 +101,19 @@ async def test_a_profile_of_a_transaction_ends_with_it(stage: Stage, version: st
     assert (await states(stage, station))[0] == (done.profile.id, "ended")
 
 
+async def test_a_profile_at_another_evse_than_its_transaction_breaks_a_rule(
+    stage: Stage, version: str
+) -> None:
+    station = await stage.simulated(version)
+    row = await charging(stage, station)
+    profile = a_profile(stage, TX, 30_000)
+    for evse_no, rule in ((2, "K01.FR.33"), (0, "K01.FR.16")):
+        with pytest.raises(InvalidChargingProfile) as refused:
+            await set_profile(stage, station, evse_no, profile, transaction_id=row.id)
+        assert rule in [broken["rule"] for broken in refused.value.facts["broken_rules"]]
+    assert station.charging.profiles.held == {}
+
+
 # --- Before it is sent ----------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 from sqlalchemy import Row
 
 from chargehub.access.audit import read_audit
@@ -105,7 +105,7 @@ class NewOperator(Input):
 class OperatorChange(Input):
     name: ShortText | None = None
     role: Role | None = Field(None, examples=["operator"])
-    disabled: bool | None = Field(None, examples=[True])
+    disabled: StrictBool | None = Field(None, examples=[True])
 
 
 class PasswordReset(Input):

@@ -1,7 +1,8 @@
 """REST of the test adapter, in the URLs that tzi-OCTT calls.
 
 It translates and decides nothing: each operation is the public service that operators use, and a
-raw CALL goes the way of `POST /charging-stations/{identity}/commands/{action}`. The router exists
+raw CALL goes the way of `POST /charging-stations/{identity}/commands/{action}`, but for what that
+refuses because another endpoint keeps its books. The router exists
 in a demo on a loopback address only (`settings.conformance_adapter`), takes requests of this
 machine only, and wants a login of the role that opens nothing else. The version in a path is the
 suite's; what a station speaks decides the schema.
@@ -227,7 +228,8 @@ async def send_raw_call(
     """Send an OCPP request as it is, and return the station's CALLRESULT or CALLERROR.
 
     Refused is what operators are refused too: what breaks the station's schema, what the hub never
-    sends, and what a station that is not accepted may not be asked.
+    sends, and what a station that is not accepted may not be asked. Profiles and availability are
+    sent, and what the hub believes of them does not follow.
     """
     return await _send(parts, identity, RawCommand(action, payload), principal.login)
 

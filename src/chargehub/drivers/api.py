@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 from sqlalchemy import Row
 
 from chargehub.access.audit import audit
@@ -80,7 +80,7 @@ class IdTokenInput(BaseModel):
     location_ids: Annotated[list[LocationId], Field(min_length=1, max_length=100)] | None = Field(
         None, description="Where it may charge. Left out: everywhere.", examples=[["QZ-HUB"]]
     )
-    max_power_w: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
+    max_power_w: Annotated[StrictInt, Field(ge=1, le=10_000_000)] | None = Field(
         None,
         description="The most powerful type of EVSE it may use. Left out: any.",
         examples=[120_000],

@@ -19,11 +19,14 @@ from chargehub.stations.profiles import (
     ProfilePurpose,
     RateUnit,
     Recurrency,
+    ReportedSchedule,
     SchedulePeriod,
 )
 
 HIGHEST_RATE = 1e12
 """What is higher limits nothing and is kept as this."""
+NO_LIMIT = -1
+"""What some stations calculate where nothing limits them."""
 
 
 def encode_profile_head(
@@ -91,6 +94,29 @@ def read_schedule(fields: Fields) -> ChargingSchedule | None:
         min_charging_rate=_number(fields.raw("minChargingRate")),
         id=fields.whole("id") or 1,
     )
+
+
+def read_composite(
+    head: Fields, said: Fields, place: str, asked: Payload | None
+) -> ReportedSchedule | None:
+    """Read the schedule that a station calculated; None where it answers no question of ours.
+
+    `head` has its start and, under `place`, its EVSE; `said` has its periods; `asked` is our
+    request. It is evidence of what a station obeys, so nonsense counts for nothing: another EVSE, a
+    start that is no time, a limit that is none.
+    """
+    schedule = read_schedule(said)
+    wanted = Fields(asked or {}).whole(place)
+    if schedule is None or (head.has(place) and wanted not in {None, head.whole(place)}):
+        return None
+    limits = [_number(item.raw("limit")) for item in said.children("chargingSchedulePeriod")]
+    if not all(limit in {None, NO_LIMIT} or 0 <= limit < HIGHEST_RATE for limit in limits):
+        return None
+    begin = (head, "scheduleStart") if head.has("scheduleStart") else (said, "startSchedule")
+    starts_at = read_moment(*begin)
+    if starts_at is None and begin[0].has(begin[1]):
+        return None
+    return ReportedSchedule(starts_at, schedule)
 
 
 def read_profile(fields: Fields, purposes: Mapping[str, ProfilePurpose]) -> ChargingProfile | None:

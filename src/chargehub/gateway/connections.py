@@ -101,7 +101,7 @@ class Connections:
         reader = connection.translator.told.get(type(command))
         if reader is None:
             return answer
-        context = Context(station_id, connection.clock.now())
+        context = Context(station_id, connection.clock.now(), asked=request.payload)
         return replace(answer, told=reader(answer.payload, context))
 
 

@@ -8,8 +8,7 @@ from typing import Any
 from chargehub.gateway.charging_profiles import (
     encode_profile_head,
     encode_schedule,
-    read_moment,
-    read_schedule,
+    read_composite,
 )
 from chargehub.gateway.fields import MAX_INT31, Fields
 from chargehub.gateway.translation import Context, Encoder, Payload, Request
@@ -82,13 +81,9 @@ def _encode_composite(command: GetCompositeSchedule) -> Request:
     return Request("GetCompositeSchedule", payload)
 
 
-def _read_composite(payload: Payload, _context: Context) -> ReportedSchedule | None:
+def _read_composite(payload: Payload, context: Context) -> ReportedSchedule | None:
     fields = Fields(payload)
-    schedule = read_schedule(fields.child("chargingSchedule"))
-    if schedule is None:
-        return None
-    starts_at = read_moment(fields, "scheduleStart")
-    return ReportedSchedule(starts_at or schedule.starts_at, schedule)
+    return read_composite(fields, fields.child("chargingSchedule"), "connectorId", context.asked)
 
 
 ENCODERS: Mapping[type, Encoder] = {

@@ -9,6 +9,7 @@ from typing import Any
 from chargehub.gateway.charging_profiles import (
     encode_profile_head,
     encode_schedule,
+    read_composite,
     read_moment,
     read_profile,
     read_schedule,
@@ -107,12 +108,9 @@ def _encode_composite(command: GetCompositeSchedule) -> Request:
     return Request("GetCompositeSchedule", payload)
 
 
-def _read_composite(payload: Payload, _context: Context) -> ReportedSchedule | None:
-    fields = Fields(payload).child("schedule")
-    schedule = read_schedule(fields)
-    if schedule is None:
-        return None
-    return ReportedSchedule(read_moment(fields, "scheduleStart"), schedule)
+def _read_composite(payload: Payload, context: Context) -> ReportedSchedule | None:
+    schedule = Fields(payload).child("schedule")
+    return read_composite(schedule, schedule, "evseId", context.asked)
 
 
 ENCODERS: Mapping[type, Encoder] = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from chargehub.access.principal import GUARDS, Operator, Viewer, demand, viewer
 from chargehub.access.rules import Role
@@ -114,16 +114,18 @@ class ProfileQuery(PageQuery):
 class ClearQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    profile_id: views.ProfileId | None = Field(None, description="Alone it says everything.")
+    profile_id: int | None = Field(
+        None, ge=1, le=views.MAX_INT31, description="Alone it says everything.", examples=[17]
+    )
     evse_no: int | None = Field(None, ge=0, le=MAX_EVSES, description="0: set on the station.")
     purpose: ProfilePurpose | None = None
-    stack_level: views.StackLevel | None = None
+    stack_level: int | None = Field(None, ge=0, le=views.MAX_INT31, examples=[0])
 
 
 class ReportRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    evse_no: int | None = Field(
+    evse_no: StrictInt | None = Field(
         None, ge=0, le=MAX_EVSES, description="Left out: all of them.", examples=[1]
     )
 

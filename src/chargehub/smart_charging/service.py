@@ -310,9 +310,11 @@ class SmartCharging:
             profile = replace(profile, id=await _free_id(connection, limits, held))
         place = (wanted.evse_no, wanted.transaction_id)
         in_the_way = clashes(profile, *place, held)
+        ids = {other.profile.id for other in in_the_way}
         if (
             wanted.replace
-            and len({other.profile.id for other in in_the_way}) == 1
+            and len(ids) == 1
+            and wanted.profile.id in {0, *ids}
             and all(can_replace(profile, *place, other) for other in in_the_way)
         ):
             # K01.FR.05: under the same id it takes the other's place in one step everywhere.
@@ -342,8 +344,14 @@ class SmartCharging:
         found = self.book.by_id(wanted.transaction_id)
         if found is None or found.station_id != station_id:
             raise TransactionNotActive("There is no such active transaction at this station.")
-        if wanted.profile.purpose is ProfilePurpose.TX and found.evse_no != wanted.evse_no:
-            raise TransactionNotActive(f"The transaction is at EVSE {found.evse_no}.")
+        # EVSE 0 breaks a rule of its own.
+        elsewhere = wanted.evse_no not in {0, found.evse_no}
+        if wanted.profile.purpose is ProfilePurpose.TX and elsewhere:
+            detail = f"The transaction is not at EVSE {wanted.evse_no}."
+            if found.evse_no is not None:
+                detail = f"The transaction is at EVSE {found.evse_no}."
+            rules = [{"rule": "K01.FR.33", "detail": detail}]
+            raise InvalidChargingProfile(detail, broken_rules=rules)
         begun_at = await connection.scalar(
             select(transactions.c.received_at).where(transactions.c.id == found.id)
         )
@@ -433,7 +441,7 @@ def _refuse_clash(in_the_way: tuple[Held, ...]) -> None:
     names = [str(other.profile.id) for other in in_the_way]
     raise ChargingProfileClash(
         f"Profile {', '.join(names)} has this purpose and stack level there, or this id, already. "
-        "Only one profile at the same EVSE can be replaced.",
+        "Only one profile at the same EVSE can be replaced, and only under its own id.",
         clashes_with=[
             {
                 "profile_id": other.profile.id,

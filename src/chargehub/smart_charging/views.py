@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 from sqlalchemy import Row
 
 from chargehub.kit.fields import MAX_INT64, UtcTime
@@ -29,9 +29,9 @@ from chargehub.stations.rules import MAX_EVSES
 
 MAX_INT31 = 2**31 - 1
 MAX_RATE = 100_000_000.0
-Rate = Annotated[float, Field(ge=0, le=MAX_RATE, allow_inf_nan=False, examples=[30_000.0])]
-ProfileId = Annotated[int, Field(ge=1, le=MAX_INT31, examples=[17])]
-StackLevel = Annotated[int, Field(ge=0, le=MAX_INT31, examples=[0])]
+Rate = Annotated[StrictFloat, Field(ge=0, le=MAX_RATE, allow_inf_nan=False, examples=[30_000.0])]
+ProfileId = Annotated[StrictInt, Field(ge=1, le=MAX_INT31, examples=[17])]
+StackLevel = Annotated[StrictInt, Field(ge=0, le=MAX_INT31, examples=[0])]
 
 
 class _Input(BaseModel):
@@ -39,9 +39,11 @@ class _Input(BaseModel):
 
 
 class PeriodInput(_Input):
-    start_s: int = Field(ge=0, le=MAX_INT31, description="Seconds after the schedule's start.")
+    start_s: StrictInt = Field(
+        ge=0, le=MAX_INT31, description="Seconds after the schedule's start."
+    )
     limit: Rate = Field(description="In the schedule's unit, one decimal; A is per phase.")
-    phases: int | None = Field(None, ge=1, le=3, examples=[None])
+    phases: StrictInt | None = Field(None, ge=1, le=3, examples=[None])
 
 
 class ScheduleInput(_Input):
@@ -54,7 +56,7 @@ class ScheduleInput(_Input):
         description="Left out, an Absolute schedule starts now; Relative ones have none.",
         examples=["2026-11-23T04:00:00Z"],
     )
-    duration_s: int | None = Field(
+    duration_s: StrictInt | None = Field(
         None, ge=1, le=MAX_INT31, description="Left out: until something else.", examples=[3600]
     )
     min_charging_rate: Rate | None = Field(None, examples=[None])
@@ -65,7 +67,7 @@ class ProfileFields(_Input):
         None,
         description=(
             "Left out, the hub chooses; the profile of this id is set anew, and one with another "
-            "purpose, stack level or place is refused."
+            "purpose, stack level or place is refused. With `replace`, the id of the other one."
         ),
         examples=[None],
     )
@@ -79,7 +81,7 @@ class ProfileFields(_Input):
         max_length=3,
         description="One, unless the car has told its needs.",
     )
-    force: bool = Field(
+    force: StrictBool = Field(
         False, description="Send it although stations of this model did not take such profiles."
     )
 
@@ -100,12 +102,14 @@ class ProfileFields(_Input):
 
 
 class ProfileRequest(ProfileFields):
-    evse_no: int = Field(ge=0, le=MAX_EVSES, description="0: the whole station.", examples=[1])
+    evse_no: StrictInt = Field(
+        ge=0, le=MAX_EVSES, description="0: the whole station.", examples=[1]
+    )
     purpose: ProfilePurpose = Field(examples=[ProfilePurpose.TX_DEFAULT])
-    transaction_id: int | None = Field(
+    transaction_id: StrictInt | None = Field(
         None, ge=1, le=MAX_INT64, description="For a TxProfile: which one.", examples=[None]
     )
-    replace: bool = Field(
+    replace: StrictBool = Field(
         False,
         description="Take the place of the one profile it would clash with, at the same EVSE.",
     )

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -87,7 +87,7 @@ IdentityPath = Annotated[
     str, Path(pattern=IDENTITY_PATTERN, max_length=48, examples=["CS001"], description="Any case.")
 ]
 LocationPath = Annotated[CleanText, Path(min_length=1, max_length=36, examples=["QZ-HUB"])]
-EvseNo = Annotated[int, Field(ge=1, le=MAX_EVSES, examples=[1])]
+EvseNo = Annotated[StrictInt, Field(ge=1, le=MAX_EVSES, examples=[1])]
 
 COMMAND_PROBLEMS = (
     NotFound,
@@ -140,13 +140,13 @@ class ResetRequest(Input):
 
 
 class AvailabilityRequest(Input):
-    operative: bool = Field(examples=[False])
+    operative: StrictBool = Field(examples=[False])
     evse_no: EvseNo | None = Field(None, description="Left out: the whole station.")
 
 
 class UnlockRequest(Input):
     evse_no: EvseNo
-    connector_no: int = Field(1, ge=1, le=100)
+    connector_no: StrictInt = Field(1, ge=1, le=100)
 
 
 def command_result(sent: tuple[UUID, CommandAnswer]) -> views.CommandResult:

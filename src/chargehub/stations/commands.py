@@ -61,6 +61,12 @@ class CommandNotDurable(InvalidInput):
     code = "command-not-durable"
 
 
+class CommandKeptInBooks(InvalidInput):
+    """The hub keeps books of what this changes; `endpoint` sends it and records it."""
+
+    code = "command-kept-in-books"
+
+
 class CommandQueueFull(Conflict):
     """Too many commands wait for this station's return already."""
 

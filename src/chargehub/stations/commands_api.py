@@ -29,13 +29,14 @@ from chargehub.stations.api import (
 )
 from chargehub.stations.command_queue import CommandQueue, read_queue
 from chargehub.stations.commands import (
+    CommandKeptInBooks,
     CommandNotDurable,
     CommandNotQueued,
     CommandQueueFull,
     RawCommand,
 )
 from chargehub.stations.queries import find_station, read_commands
-from chargehub.stations.rights import needs_admin
+from chargehub.stations.rights import endpoint_with_books, needs_admin
 
 router = APIRouter(prefix=f"{API_PREFIX}/charging-stations/{{identity}}", tags=["Commands"])
 
@@ -93,7 +94,9 @@ async def list_commands(
     "/commands/{action}",
     responses={
         **NOT_YET,
-        **problems(*GUARDS, *COMMAND_PROBLEMS, CommandNotDurable, CommandQueueFull),
+        **problems(
+            *GUARDS, *COMMAND_PROBLEMS, CommandKeptInBooks, CommandNotDurable, CommandQueueFull
+        ),
     },
 )
 async def send_command(
@@ -118,7 +121,15 @@ async def send_command(
     A `durable` command waits where the station is away or busy (202, outcome `queued`; `pending`
     where it has left and is not answered yet) and ends with an outcome: see the station's commands.
     Only what sets a lasting state may wait.
+
+    ChangeAvailability, ClearChargingProfile and SetChargingProfile are refused: `endpoint` in the
+    answer names who sends them and records what they change.
     """
+    endpoint = endpoint_with_books(action)
+    if endpoint is not None:
+        method, _, part = endpoint.partition(" ")
+        own = f"{method} {API_PREFIX}/charging-stations/{identity}/{part}"
+        raise CommandKeptInBooks(f"{action} is sent by {own}.", endpoint=own)
     if needs_admin(action, payload):
         demand(principal, Role.ADMIN)
     command = RawCommand(action, payload)

@@ -1,9 +1,12 @@
-"""Which requests to stations need more than an operator's rights. Pure.
+"""Which requests to stations need more than an operator's rights, or a road of their own. Pure.
 
 An operator runs the hub. What a station connects to and as whom, what it trusts and what it
 executes is for an admin, as in commissioning, whatever the road: a request as it is, a write of
 variables, a template. What a vendor hides behind a name and value that tell nothing of it cannot
 be known here.
+
+What the hub keeps books of (charging profiles, the wished availability) nobody sends as it is: the
+books would go on telling what holds no more.
 """
 
 from __future__ import annotations
@@ -29,6 +32,12 @@ _OF_ADMINS = frozenset(
         "updatefirmware",
     }
 )
+
+_WITH_BOOKS = {
+    "ChangeAvailability": "POST availability",
+    "ClearChargingProfile": "DELETE charging-profiles",
+    "SetChargingProfile": "POST charging-profiles",
+}
 
 # Whole components of 2.x: the door, and the network profiles of 2.1.
 _COMPONENTS = frozenset({"networkconfiguration", "securityctrlr"})
@@ -62,6 +71,14 @@ def needs_admin(action: str, payload: Mapping[str, Any]) -> bool:
         data = payload.get("setVariableData")
         return any(_item_needs_admin(item) for item in (data if isinstance(data, list) else ()))
     return False
+
+
+def endpoint_with_books(action: str) -> str | None:
+    """Return which endpoint of a station sends this request and records what it changes.
+
+    As method and last part of the path; None where the request may be sent as it is.
+    """
+    return _WITH_BOOKS.get(action)
 
 
 def writes_need_admin(writes: Iterable[VariableWrite]) -> bool:

@@ -46,11 +46,14 @@ async def cs(hub: RunningApi) -> str:
     return f"/charging-stations/{identity}"
 
 
+PERIODS = [{"start_s": 0, "limit": 30_000}]
+
+
 def body(**changes: Any) -> dict[str, Any]:
     given = {
         "evse_no": 1,
         "purpose": "TxDefaultProfile",
-        "schedules": [{"unit": "W", "periods": [{"start_s": 0, "limit": 30_000}]}],
+        "schedules": [{"unit": "W", "periods": PERIODS}],
     }
     return given | changes
 
@@ -109,6 +112,15 @@ async def test_a_clash_is_a_conflict(hub: RunningApi, cs: str) -> None:
     ]
     response = await hub.operator.post(f"{cs}/charging-profiles", json=body(replace=True))
     assert response.json()["profile_id"] == first["profile_id"]
+    sent = len(hub.link.sent)
+    other = body(replace=True, profile_id=first["profile_id"] + 1000)
+    document = problem_of(
+        await hub.operator.post(f"{cs}/charging-profiles", json=other),
+        409,
+        "charging-profile-clash",
+    )
+    assert document["clashes_with"][0]["profile_id"] == first["profile_id"]
+    assert len(hub.link.sent) == sent
     both = await profiles(hub, cs, past=True)
     assert [profile["state"] for profile in both] == ["installed", "replaced"]
 
@@ -265,6 +277,19 @@ async def test_a_start_under_a_profile(hub: RunningApi, cs: str) -> None:
         {"schedules": [{"unit": "W", "periods": []}]},
         {"schedules": [{"unit": "W", "periods": [{"start_s": 0, "limit": 1e300}]}]},
         {"unknown": 1},
+        {"evse_no": True},
+        {"evse_no": "1"},
+        {"stack_level": False},
+        {"profile_id": "17"},
+        {"transaction_id": True},
+        {"force": 1},
+        {"replace": "no"},
+        {"schedules": [{"unit": "W", "periods": [{"start_s": 0, "limit": True}]}]},
+        {"schedules": [{"unit": "W", "periods": [{"start_s": 0, "limit": "5000"}]}]},
+        {"schedules": [{"unit": "W", "periods": [{"start_s": False, "limit": 5_000}]}]},
+        {"schedules": [{"unit": "W", "periods": [{"start_s": 0, "limit": 5_000, "phases": "3"}]}]},
+        {"schedules": [{"unit": "W", "periods": PERIODS, "duration_s": "60"}]},
+        {"schedules": [{"unit": "W", "periods": PERIODS, "min_charging_rate": True}]},
     ],
 )
 async def test_bad_input(hub: RunningApi, cs: str, change: dict[str, Any]) -> None:

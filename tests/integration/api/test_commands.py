@@ -182,6 +182,27 @@ async def test_secrets_are_sent_and_not_recorded(hub: RunningApi) -> None:
         assert secret not in history.text
 
 
+@pytest.mark.parametrize("query", [{}, {"durable": True}])
+@pytest.mark.parametrize(
+    ("action", "payload", "endpoint"),
+    [
+        ("SetChargingProfile", {"connectorId": 0}, "POST /api/v1{}/charging-profiles"),
+        ("ClearChargingProfile", {}, "DELETE /api/v1{}/charging-profiles"),
+        ("ChangeAvailability", {"type": "Inoperative"}, "POST /api/v1{}/availability"),
+    ],
+)
+async def test_what_the_hub_keeps_books_of_is_not_sent_as_it_is(
+    hub: RunningApi, action: str, payload: dict[str, Any], endpoint: str, query: dict[str, Any]
+) -> None:
+    """The ledger would believe in limits that are gone."""
+    sent = len(hub.link.sent)
+    answer = await hub.admin.post(f"{CS}/commands/{action}", json=payload, params=query)
+    document = problem_of(answer, 422, "command-kept-in-books")
+    assert document["endpoint"] == endpoint.format(CS)
+    assert document["endpoint"] in document["detail"]
+    assert len(hub.link.sent) == sent
+
+
 ECHOES: list[tuple[str, dict[str, Any], CommandAnswer | ChargeHubError]] = [
     (
         "SetVariables",

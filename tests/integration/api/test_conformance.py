@@ -139,6 +139,17 @@ def test_names_become_actions() -> None:
 # What it does ----------------------------------------------------------------------------------
 
 
+async def test_a_raw_call_may_clear_profiles(hub: RunningHub, suite: httpx.AsyncClient) -> None:
+    """Suites need it; operators have an endpoint that keeps the books."""
+    async with hub.station(V16) as station:
+        path = url(station.identity, "call/ClearChargingProfile")
+        asking = asyncio.create_task(suite.post(path, json={}))
+        call = await station.asked()
+        assert call[2:] == ["ClearChargingProfile", {}]
+        await station.reply(call, {"status": "Accepted"})
+        assert (await done(await asking))["status"] == "Accepted"
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("path", ["call/ClearCache", "clear-cache"])
 async def test_a_raw_call_returns_what_the_station_answers(

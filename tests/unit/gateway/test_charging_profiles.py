@@ -256,6 +256,51 @@ def test_a_schedule_that_says_nothing_is_none(version: OcppVersion, fields: dict
 
 
 @pytest.mark.parametrize("version", TRANSLATORS)
+@pytest.mark.parametrize("limit", [-5, -0.1, 1e12, 1e300])
+def test_a_calculated_limit_that_is_none_is_no_evidence(version: OcppVersion, limit: float) -> None:
+    periods = [{"startPeriod": 0, "limit": 11_000.0}, {"startPeriod": 60, "limit": limit}]
+    assert composite(version, chargingSchedulePeriod=periods) is None
+
+
+def answer_of(version: OcppVersion, asked: int | None, **head: Any) -> Any:
+    """Read an answer with these fields beside its periods, to our question about an EVSE."""
+    schedule = {
+        "chargingRateUnit": "W",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 11_000.0}],
+    }
+    place = "connectorId" if version is OcppVersion.V16 else "evseId"
+    if "place" in head:
+        head[place] = head.pop("place")
+    if version is OcppVersion.V16:
+        payload = {"status": "Accepted", **head, "chargingSchedule": schedule}
+    else:
+        payload = {"status": "Accepted", "schedule": {**schedule, **head}}
+    context = CONTEXT._replace(asked=None if asked is None else {place: asked})
+    return TRANSLATORS[version].told[GetCompositeSchedule](payload, context)
+
+
+@pytest.mark.parametrize("version", TRANSLATORS)
+def test_an_answer_for_another_evse_is_no_evidence(version: OcppVersion) -> None:
+    assert answer_of(version, 1, place=2) is None
+    assert answer_of(version, 1, place=0) is None
+    assert answer_of(version, 0, place=1) is None
+    assert answer_of(version, 1, place="somewhere") is None
+    assert answer_of(version, 1, place=1) is not None
+    assert answer_of(version, 0, place=0) is not None
+    assert answer_of(version, 1) is not None
+
+
+@pytest.mark.parametrize("version", TRANSLATORS)
+@pytest.mark.parametrize("begin", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "now", 5])
+def test_a_schedule_that_begins_at_no_time_is_no_evidence(
+    version: OcppVersion, begin: object
+) -> None:
+    assert answer_of(version, 1, scheduleStart=begin) is None
+    assert answer_of(version, 1).starts_at is None
+    assert answer_of(version, 1, scheduleStart="2026-11-23T08:00:00Z").starts_at == NOW
+
+
+@pytest.mark.parametrize("version", TRANSLATORS)
 @pytest.mark.parametrize("payload", [{"status": "Accepted"}, {"schedule": 5}, {}])
 def test_accepted_without_a_schedule_is_none(version: OcppVersion, payload: Any) -> None:
     """E answers so."""
