@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chargehub.smart_charging.ledger import ASK_PROFILES
 from chargehub.stations.profiles import ChargingProfile, ProfilePurpose
 from simulators.station import SimulatedStation
 from tests.scenarios.profile_setting import (
@@ -202,6 +203,8 @@ async def test_statement_85_a_station_on_which_nothing_was_set_is_not_asked(
     stage: Stage, version: str
 ) -> None:
     station = await stage.raw(version)
+    query = "SELECT id FROM due_actions WHERE kind = :kind AND subject = :subject"
+    assert not await stage.rows(query, kind=ASK_PROFILES, subject=str(station.station_id))
     await settled(stage)
     assert told(station, "GetChargingProfiles") == []
 

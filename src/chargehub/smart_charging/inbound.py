@@ -351,11 +351,27 @@ class EvScheduleHandler:
         return True
 
 
+ASK_AFTER_BOOT = BatchStatement(
+    "charging_profiles.ask_after_boot",
+    # Not where we have set nothing: a thousand stations that boot are a thousand actions else.
+    """
+    INSERT INTO due_actions (kind, subject, due_at, payload)
+    SELECT u.kind, u.station_id::text, u.due_at, u.payload::jsonb
+    FROM unnest(%s::text[], %s::bigint[], %s::timestamptz[], %s::text[])
+         AS u(kind, station_id, due_at, payload)
+    WHERE EXISTS (SELECT FROM charging_profiles p WHERE p.station_id = u.station_id
+                  AND p.set_by IS NOT NULL AND p.closed_at IS NULL)
+    ON CONFLICT (kind, subject)
+    DO UPDATE SET due_at = EXCLUDED.due_at, payload = EXCLUDED.payload, attempts = 0
+    """,
+    order=80,
+)
+
+
 def station_booted(report: BootReported, writes: Writes) -> None:
     """Have a station asked, some time after its boot, which profiles it has kept."""
     due_at = report.received_at + ASK_AFTER
-    subject = str(report.station_id)
-    writes.add(jobs.SCHEDULE, (ASK_PROFILES, subject, due_at, _json({"booted": True})))
+    writes.add(ASK_AFTER_BOOT, (ASK_PROFILES, report.station_id, due_at, _json({"booted": True})))
 
 
 def _as_profile(schedule: ChargingSchedule) -> ChargingProfile:
