@@ -1,7 +1,7 @@
 """Frames at the listener of the three versions: valid, spoilt, hostile; all judged by the oracle.
 
 `make test` sends 20,000 that are the same every time, `make test-slow` a million of a new seed. To
-see a failure again, set CHARGEHUB_FUZZ_SEED to the seed that it names.
+see a failure again, set TESTS_FUZZ_SEED to the seed that it names.
 """
 
 from __future__ import annotations
@@ -137,8 +137,8 @@ def words_of(version: str, accepted: bool) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.timeout(3_000)
 async def test_a_million_frames_leave_nothing_behind(stage: Stage) -> None:
-    seed = os.environ.get("CHARGEHUB_FUZZ_SEED") or secrets.token_hex(8)
-    print("CHARGEHUB_FUZZ_SEED", seed)  # noqa: T201  pytest shows it with a failure.
+    seed = os.environ.get("TESTS_FUZZ_SEED") or secrets.token_hex(8)
+    print("TESTS_FUZZ_SEED", seed)  # noqa: T201  pytest shows it with a failure.
     process, sent, least = psutil.Process(), 0, None
     for version, accepted in SESSIONS:
         async for script in talk(stage, seed, version, accepted, LONG[accepted]):

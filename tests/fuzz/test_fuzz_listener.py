@@ -141,7 +141,7 @@ async def test_hundreds_of_knocks(stage: Stage) -> None:
 
 @pytest.mark.slow
 async def test_thousands_of_knocks(stage: Stage) -> None:
-    seed = os.environ.get("CHARGEHUB_FUZZ_SEED") or secrets.token_hex(8)
+    seed = os.environ.get("TESTS_FUZZ_SEED") or secrets.token_hex(8)
     await knock_often(stage, seed, 10_000)
 
 
