@@ -336,7 +336,7 @@ class Hub:
         }
         missing = MissingMessages(self.database, clock, orders.desk)
         slow = {ASK_MISSING: missing.ask, **orders.slow(), **self.devices.slow()}
-        slow |= self.smart.restoring.slow
+        slow |= self.smart.slow
         topics = {RETIRED: orphans.station_retired, **orders.topics(), **self.devices.topics()}
         topics |= self.smart.topics
         worker = Worker(self.database, clock, due, topics, slow, self.settings.limits.deliveries)

@@ -92,7 +92,8 @@ class Limits(BaseModel):
     deliveries: int = Field(
         16,
         ge=1,
-        description="Stations delivered to at once, and due questions of one kind asked at once.",
+        description="Stations whose waiting commands are looked up at once, and due questions of "
+        "one kind asked at once; a station that is silent for a second is not counted.",
     )
     template_stations: int = Field(
         20, ge=1, description="Stations that one configuration template is applied to at once."

@@ -27,6 +27,7 @@ from chargehub.devices.rules import (
 from chargehub.kit import jobs
 from chargehub.kit.group_commit import BatchHandler, BatchStatement, Decision, Item, Row, Writes
 from chargehub.stations.commands import VariableName
+from chargehub.stations.reports import BootReported
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +36,8 @@ Connection = AsyncConnection[Row]
 GIVE_UP = "report.give_up"
 """Due row: the report `subject` has had no further page for long."""
 GIVE_UP_AFTER = timedelta(minutes=10)
+INVENTORY = "station.inventory"
+"""Due row: the station `subject` has booted with a firmware that no inventory is known of."""
 
 UPSERT_VARIABLES = BatchStatement(
     "station_variables.upsert",
@@ -132,6 +135,21 @@ FORGET_OLDER = BatchStatement(
 )
 
 
+# After the boot itself is stored. Most stations boot with the firmware that they had.
+ASK_INVENTORY = BatchStatement(
+    "station_variables.ask_inventory",
+    """
+    INSERT INTO due_actions (kind, subject, due_at)
+    SELECT u.kind, u.station_id::text, u.due_at
+    FROM unnest(%s::text[], %s::bigint[], %s::timestamptz[]) AS u(kind, station_id, due_at)
+    JOIN charging_stations s ON s.id = u.station_id
+        AND s.inventoried_firmware IS DISTINCT FROM coalesce(s.firmware_version, '')
+    ON CONFLICT (kind, subject) DO UPDATE SET due_at = EXCLUDED.due_at, attempts = 0
+    """,
+    order=80,
+)
+
+
 class _Job(NamedTuple):
     station_id: int
     asked_at: datetime
@@ -145,6 +163,11 @@ class _Facts(NamedTuple):
     """Variables that are stored, by station."""
     known: Mapping[int, frozenset[str]]
     """Of the reported keys those that are stored, by station."""
+
+
+def station_booted(report: BootReported, writes: Writes) -> None:
+    """Have a station asked for all its variables, where this firmware's are not known."""
+    writes.add(ASK_INVENTORY, (INVENTORY, report.station_id, report.received_at))
 
 
 class VariablesHandler:

@@ -1,7 +1,7 @@
 """Asks a station for all its variables on first contact and after a firmware change (B07.FR.14).
 
-Runs on the outbox's `station.booted`, so the wish survives a restart of ours. What comes back is
-stored and joined by `inbound.VariablesHandler`; here a report is begun, and given up.
+A due row says so, written with the boot (`inbound.station_booted`). What comes back is stored and
+joined by `inbound.VariablesHandler`; here a report is begun, and given up.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Inventory:
     desk: CommandDesk
     clock: HubClock
 
-    async def station_booted(self, subject: str) -> None:
+    async def station_booted(self, subject: str, _payload: dict[str, Any]) -> None:
         """Ask the station `subject` unless this firmware's inventory was asked for. Repeatable."""
         station_id = int(subject)
         async with self.database.read() as connection:

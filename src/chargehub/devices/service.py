@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from chargehub.devices.inbound import GIVE_UP
+from chargehub.devices.inbound import GIVE_UP, INVENTORY
 from chargehub.devices.inventory import Inventory
 from chargehub.devices.templates import APPLY, Templates
 from chargehub.devices.variables import Variables
@@ -47,10 +47,9 @@ class Devices:
 
     def slow(self) -> dict[str, DueAction]:
         """Return the due actions that wait for stations."""
-        return {APPLY: self.templates.carry_on}
+        return {APPLY: self.templates.carry_on, INVENTORY: self.inventory.station_booted}
 
     async def station_booted(self, subject: str, _payload: dict[str, Any]) -> None:
-        """Tell, read and ask for what a boot calls for. Repeatable."""
+        """Queue what a boot calls for, and wait for no station. Repeatable."""
         await self.orders.control.station_booted(subject)
         await self.variables.station_booted(subject)
-        await self.inventory.station_booted(subject)

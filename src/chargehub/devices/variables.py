@@ -188,6 +188,8 @@ class Variables:
         station_id = int(subject)
         async with self.database.write() as connection:
             names = await _settle_pending(connection, station_id)
+            if not names:
+                return
             known = (await read_known(connection, [station_id], ()))[station_id]
             for chunk in split(names, request_limit(known, "GetVariables")):
                 await self.queue.add(
@@ -197,8 +199,7 @@ class Variables:
                     REQUESTED_BY,
                     expires_at=self.queue.expiry(),
                 )
-        if names:
-            self.queue.kick(station_id)
+        self.queue.kick(station_id)
 
 
 async def _settle_pending(connection: AsyncConnection, station_id: int) -> list[VariableName]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chargehub.devices.inbound import DEVICE_HANDLERS
+from chargehub.devices import inbound as devices_inbound
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import BatchHandler
 from chargehub.smart_charging import inbound as smart_charging_inbound
@@ -43,14 +43,18 @@ def report_handlers(
 ) -> dict[type, BatchHandler[Any, Any, Any]]:
     """Return which feature's step takes which report of stations."""
     watch = OrphanWatch(book)
-    told_of_boots = (watch.station_booted, smart_charging_inbound.station_booted)
+    told_of_boots = (
+        watch.station_booted,
+        devices_inbound.station_booted,
+        smart_charging_inbound.station_booted,
+    )
     return {
         Connected: ConnectHandler(bus),
         Disconnected: DisconnectHandler(bus),
         BootReported: BootHandler(heartbeat_interval_s, 60, told_of_boots),
         StatusReported: StatusHandler(bus, (watch.status_reported,)),
         NoticeReported: NoticeHandler(),
-        **DEVICE_HANDLERS,
+        **devices_inbound.DEVICE_HANDLERS,
         AuthorizeRequested: AuthorizeHandler(book),
         TransactionReported: TransactionHandler(book, bus),
         SamplesReported: SamplesHandler(book, bus),

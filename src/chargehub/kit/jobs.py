@@ -119,6 +119,16 @@ async def schedule_daily(
     await connection.execute(insert(due_actions).values(rows).on_conflict_do_nothing())
 
 
+async def schedule(connection: AsyncConnection, kind: str, subject: str, due_at: datetime) -> None:
+    """Have the action due at this time, moved where it waits already, and again where it runs."""
+    row = insert(due_actions).values(kind=kind, subject=subject, due_at=due_at)
+    await connection.execute(
+        row.on_conflict_do_update(
+            index_elements=["kind", "subject"], set_={"due_at": due_at, "attempts": 0}
+        )
+    )
+
+
 async def schedule_earliest(
     connection: AsyncConnection, kind: str, subject: str, due_at: datetime
 ) -> None:

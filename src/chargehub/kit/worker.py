@@ -1,17 +1,19 @@
 """The one worker: acts on due rows when their time has come, and on outbox rows as they come.
 
 At least once each: a row goes only after its action succeeded, so actions must be repeatable. An
-action that keeps failing is tried again later and later and never dropped. Due actions are done
-one after another; those that may wait for a station are done apart and hold up no other.
+action that keeps failing is tried again later and later and never dropped. What may wait for a
+station is a due action done apart, with turns of its own kind; one that waits long goes on without
+a turn, so silent stations hold up nobody. No other action may wait for one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -31,13 +33,21 @@ OutboxAction = Callable[[str, Payload], Awaitable[None]]
 
 BATCH = 200
 CONCURRENT = 16
-"""Actions on events under way at once. They wait for stations, most of them, and hold no database
-connection meanwhile; so more of them than the pool has connections do not use it up."""
+"""Actions on events under way at once."""
+PATIENCE_S = 1.0
+"""Wall seconds after which an action done apart has no turn any more: its station is silent. So of
+a kind at most `slow_at_once` begin a second, and each ends with its command's time-out at last."""
 IDLE_S = 0.5
 RETRY_AFTER = (timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=1))
 
 RUN = Counter("chargehub_worker_runs_total", "Due rows and outbox rows acted on", ["kind", "end"])
 OVERDUE = Gauge("chargehub_worker_overdue", "All due rows whose time has passed, at the last look")
+
+
+class _Apart(NamedTuple):
+    kind: str
+    begun_at: float
+    task: asyncio.Task[None]
 
 
 @dataclass(slots=True)
@@ -51,13 +61,14 @@ class Worker:
     slow: Mapping[str, DueAction] = field(default_factory=dict)
     """Due actions that may wait for a station's answer."""
     slow_at_once: int = CONCURRENT
-    """Of each such kind; what is due beyond that waits its turn as a row."""
+    """Turns of each such kind; what is due beyond that waits for one as a row."""
+    patience_s: float = PATIENCE_S
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT))
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _under_way: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     """Outbox rows being acted on, by seq: a slow one is not begun again and holds no other."""
-    _apart: dict[int, tuple[str, asyncio.Task[None]]] = field(default_factory=dict)
-    """Slow due rows being acted on, by id, with their kind."""
+    _apart: dict[int, _Apart] = field(default_factory=dict)
+    """Slow due rows being acted on, by id."""
     _done: list[int] = field(default_factory=list)
     """Outbox rows that were acted on, to be marked together; still among those under way."""
 
@@ -71,7 +82,7 @@ class Worker:
     async def stop(self) -> None:
         await _end(self._tasks)
         # After the one that starts them.
-        await _end([*self._under_way.values(), *(task for _, task in self._apart.values())])
+        await _end([*self._under_way.values(), *(one.task for one in self._apart.values())])
         try:
             await self._close_events()
         except Exception:
@@ -94,7 +105,7 @@ class Worker:
     async def run_once(self) -> int:
         """Act on what is due now; return how many rows were acted on."""
         worked = await self._run_due() + await self._run_outbox()
-        apart = [task for _, task in self._apart.values()]
+        apart = [one.task for one in self._apart.values()]
         await asyncio.gather(*self._under_way.values(), *apart)
         await self._close_events()
         return worked
@@ -124,14 +135,16 @@ class Worker:
                 await self._close_due(row, await self._act(self.due, row))
             elif self._has_turn(row.kind):
                 task = asyncio.create_task(self._act_apart(row), name=f"due-{row.id}")
-                self._apart[row.id] = (row.kind, task)
+                self._apart[row.id] = _Apart(row.kind, time.monotonic(), task)
             else:
                 continue
             worked += 1
         return worked
 
     def _has_turn(self, kind: str) -> bool:
-        return sum(kind == other for other, _ in self._apart.values()) < self.slow_at_once
+        since = time.monotonic() - self.patience_s
+        taken = sum(one.kind == kind and one.begun_at > since for one in self._apart.values())
+        return taken < self.slow_at_once
 
     async def _act_apart(self, row: Any) -> None:
         try:

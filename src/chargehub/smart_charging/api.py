@@ -16,7 +16,7 @@ from chargehub.kit.errors import Forbidden, NotFound
 from chargehub.kit.fields import CleanText
 from chargehub.kit.http import API_PREFIX, problems, provided
 from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
-from chargehub.kit.worker import OutboxAction
+from chargehub.kit.worker import DueAction, OutboxAction
 from chargehub.smart_charging import views
 from chargehub.smart_charging.capabilities import ProfileNotObeyed
 from chargehub.smart_charging.comparison import Comparison
@@ -87,8 +87,13 @@ class SmartChargingParts:
     @property
     def topics(self) -> dict[str, OutboxAction]:
         """Return who acts on which event of this feature."""
+        return {PROFILES_REPORTED: self.reconciling.act}
+
+    @property
+    def slow(self) -> dict[str, DueAction]:
+        """Return the due actions, all of which wait for stations."""
         return {
-            PROFILES_REPORTED: self.reconciling.act,
+            **self.restoring.slow,
             NEEDS_TOLD: self.comparison.answer_needs,
             TRANSACTION_RESUMED: self.smart.set_anew,
         }

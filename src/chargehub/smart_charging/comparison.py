@@ -193,9 +193,9 @@ class Comparison:
         )
         return _Ground(station, rating_w, held, ours)
 
-    async def answer_needs(self, _subject: str, payload: dict[str, Any]) -> None:
+    async def answer_needs(self, subject: str, _payload: dict[str, Any]) -> None:
         """Send the TxProfile that was promised to a car (K15.FR.07, K16). Repeatable."""
-        station_id, evse_no = payload["station_id"], payload["evse_no"]
+        station_id, evse_no = map(int, subject.split(":"))
         opened = self.smart.book.at_evse(station_id, evse_no)
         async with self.database.read() as connection:
             identity = await connection.scalar(

@@ -236,9 +236,8 @@ class NeedsHandler:
 
 
 def _post_needs(writes: Writes, report: EvNeedsReported | EvScheduleReported) -> None:
-    payload = {"station_id": report.station_id, "evse_no": report.evse_no}
     subject = f"{report.station_id}:{report.evse_no}"
-    writes.add(jobs.POST, (report.received_at, NEEDS_TOLD, subject, _json(payload)))
+    writes.add(jobs.SCHEDULE, (NEEDS_TOLD, subject, report.received_at, "{}"))
 
 
 UPDATE_EV_SCHEDULE = BatchStatement(

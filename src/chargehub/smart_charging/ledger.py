@@ -49,7 +49,7 @@ IN_FORCE = (PENDING, INSTALLED, UNKNOWN)
 FOR_CAR = "ev needs"
 """Who has set the profile that answers a car's needs."""
 NEEDS_TOLD = "ev_needs.told"
-"""Outbox topic: a car is to be sent a profile for its needs."""
+"""Due row: a car at the station and EVSE `subject` is to be sent a profile for its needs."""
 ASK_PROFILES = "charging_profiles.ask"
 """Due row: what the station `subject` holds is in doubt; `booted` in the payload, after a boot."""
 ASK_AFTER = timedelta(seconds=10)
@@ -216,14 +216,7 @@ async def renew_for_cars(connection: AsyncConnection, station_id: int, now: date
         profiles.station_id == station_id, profiles.set_by == FOR_CAR, in_force(now)
     )
     for evse_no in sorted({held_of(row).evse_no for row in await connection.execute(query)}):
-        await connection.execute(
-            insert(jobs.outbox).values(
-                at=now,
-                topic=NEEDS_TOLD,
-                subject=f"{station_id}:{evse_no}",
-                payload={"station_id": station_id, "evse_no": evse_no},
-            )
-        )
+        await jobs.schedule(connection, NEEDS_TOLD, f"{station_id}:{evse_no}", now)
 
 
 async def give_up_lost(

@@ -81,7 +81,7 @@ class QueueLimits:
     """How long a command waits unless told."""
     longest: timedelta
     at_once: int
-    """Stations that are delivered to at the same time."""
+    """Stations whose next command is looked up at the same time."""
     answer_within_s: float
     """Wall seconds for which whoever asked waits for the station's answer."""
 
@@ -330,21 +330,25 @@ class CommandQueue:
 
     async def _deliver(self, station_id: int) -> None:
         """Send what waits for the station, oldest first, until nothing does or it is gone."""
+        try:
+            while (row := await self._next(station_id)) is not None:
+                self._left.add(row.id)
+                try:
+                    goes_on = await self._carry_out(row)
+                finally:
+                    self._left.discard(row.id)
+                if not goes_on:
+                    return
+        except Exception:
+            # The database is away, most likely; so no due row can be written either.
+            log.exception("delivery_failed", station=station_id)
+            loop = asyncio.get_running_loop()
+            loop.call_later(RETRY_AFTER.total_seconds(), self.kick, station_id)
+
+    async def _next(self, station_id: int) -> Row[Any] | None:
+        # No turn is held while a station is waited for: silent ones would hold up all others.
         async with self._turns:
-            try:
-                while (row := await self._claim(station_id)) is not None:
-                    self._left.add(row.id)
-                    try:
-                        goes_on = await self._carry_out(row)
-                    finally:
-                        self._left.discard(row.id)
-                    if not goes_on:
-                        return
-            except Exception:
-                # The database is away, most likely; so no due row can be written either.
-                log.exception("delivery_failed", station=station_id)
-                loop = asyncio.get_running_loop()
-                loop.call_later(RETRY_AFTER.total_seconds(), self.kick, station_id)
+            return await self._claim(station_id)
 
     async def _claim(self, station_id: int) -> Row[Any] | None:
         if station_id not in self.desk.online_ids():
@@ -414,14 +418,7 @@ class CommandQueue:
             if connected is None:
                 self._miss(station_id)
                 return
-            row = {"kind": DELIVER, "subject": str(station_id), "due_at": due_at}
-            await connection.execute(
-                upsert(jobs.due_actions)
-                .values(row)
-                .on_conflict_do_update(
-                    index_elements=["kind", "subject"], set_={"due_at": due_at, "attempts": 0}
-                )
-            )
+            await jobs.schedule(connection, DELIVER, str(station_id), due_at)
 
     # What is due -------------------------------------------------------------------------------
 

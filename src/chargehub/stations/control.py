@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, literal, select, update
+from sqlalchemy import CompoundSelect, Row, Select, func, literal, select, union_all, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -116,10 +116,10 @@ class StationControl:
         """
         station_id = int(subject)
         async with self._database.write() as connection:
-            places = await _out_of_use(connection, station_id) | await _untold(
-                connection, station_id
+            places = await connection.scalars(
+                union_all(_out_of_use(station_id), _untold(station_id))
             )
-            for evse_no in sorted(places):
+            for evse_no in sorted(set(places)):
                 await self._tell_wish(connection, station_id, evse_no, REQUESTED_BY)
         self._queue.kick(station_id)
 
@@ -193,8 +193,8 @@ async def _store_wish(
     )
 
 
-async def _out_of_use(connection: AsyncConnection, station_id: int) -> set[int]:
-    """Return the EVSEs that the operator wants out of use; 0 is the whole station."""
+def _out_of_use(station_id: int) -> CompoundSelect[Any]:
+    """Find the EVSEs that the operator wants out of use; 0 is the whole station."""
     whole = select(literal(0)).where(
         charging_stations.c.id == station_id,
         charging_stations.c.decommissioned_at.is_(None),
@@ -203,11 +203,11 @@ async def _out_of_use(connection: AsyncConnection, station_id: int) -> set[int]:
     single = select(evses.c.evse_no).where(
         evses.c.station_id == station_id, ~evses.c.wanted_operative
     )
-    return set((await connection.execute(whole.union_all(single))).scalars())
+    return whole.union_all(single)
 
 
-async def _untold(connection: AsyncConnection, station_id: int) -> set[int]:
-    """Return the EVSEs (0: the station) whose last wish left, and nobody knows whether it came."""
+def _untold(station_id: int) -> Select[Any]:
+    """Find the EVSEs (0: the station) whose last wish left, and nobody knows whether it came."""
     commands = station_commands.c
     evse_no = func.coalesce(commands.evse_no, 0).label("evse_no")
     newest = (
@@ -222,8 +222,7 @@ async def _untold(connection: AsyncConnection, station_id: int) -> set[int]:
         .order_by(evse_no, commands.seq.desc())
         .subquery()
     )
-    query = select(newest.c.evse_no).where(newest.c.outcome.in_((UNKNOWN, TIMEOUT)))
-    return set((await connection.execute(query)).scalars())
+    return select(newest.c.evse_no).where(newest.c.outcome.in_((UNKNOWN, TIMEOUT)))
 
 
 async def _wish(connection: AsyncConnection, station_id: int, evse_no: int) -> bool | None:

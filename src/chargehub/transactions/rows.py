@@ -300,12 +300,12 @@ def link_remote_start(writes: Writes, report: TransactionReported, begun: OpenTr
 def post_resumption(
     writes: Writes, report: TransactionReported, transaction: OpenTransaction
 ) -> None:
-    """Tell that a transaction goes on after a reset, maybe without its profiles (B13.FR.30)."""
+    """Have it acted on that a transaction goes on, maybe without its profiles (B13.FR.30)."""
     if report.trigger != RESUMED or report.offline:
         return
     payload = {"transaction_id": transaction.id, "station_id": transaction.station_id}
     body = orjson.dumps(payload).decode()
-    writes.add(jobs.POST, (report.received_at, TRANSACTION_RESUMED, str(transaction.id), body))
+    writes.add(jobs.SCHEDULE, (TRANSACTION_RESUMED, str(transaction.id), report.received_at, body))
 
 
 def fold(

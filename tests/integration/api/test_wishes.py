@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from fastapi import Response
+from sqlalchemy import event
 
 from chargehub.kit.errors import ChargeHubError
 from chargehub.stations.api import delivery_result
@@ -69,6 +71,23 @@ async def test_a_lost_wish_about_a_station_that_is_gone_for_good_is_dropped(
     await hub.queue.idle()
     assert await waiting(hub, cs) == []
     assert len(await outcomes(hub, cs)) == 1
+
+
+async def test_a_boot_that_calls_for_nothing_is_two_statements(hub: RunningApi, cs: str) -> None:
+    """A thousand stations may boot at once."""
+    station_id = await hub.station_id(cs)
+    said: list[str] = []
+
+    def hear(*told: Any) -> None:
+        said.append(told[2])
+
+    engine = hub.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", hear)
+    try:
+        await hub.devices.station_booted(str(station_id), {})
+    finally:
+        event.remove(engine, "before_cursor_execute", hear)
+    assert len(said) == 2, said
 
 
 async def lose_wish(hub: RunningApi, cs: str, *, operative: bool) -> str:

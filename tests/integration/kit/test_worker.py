@@ -194,6 +194,7 @@ async def test_a_due_action_that_waits_for_a_station_holds_up_no_other(database:
         await schedule(database, "ask", subject, NOW - timedelta(minutes=9 - minutes))
     await schedule(database, "note", "quick", NOW)
     it = Worker(database, CLOCK, {"note": notebook.note}, {}, slow={"ask": ask}, slow_at_once=2)
+    it.patience_s = 2 * DEADLINE_S
     it.start()
     try:
         async with asyncio.timeout(DEADLINE_S):
@@ -212,6 +213,28 @@ async def test_a_due_action_that_waits_for_a_station_holds_up_no_other(database:
     finally:
         await it.stop()
     assert asked == ["first", "second", "third"]
+
+
+async def test_silent_stations_hold_no_turn_for_long(database: Database) -> None:
+    asked: list[str] = []
+
+    async def ask(subject: str, _payload: dict[str, Any]) -> None:
+        asked.append(subject)
+        if subject != "last":
+            await asyncio.Event().wait()
+
+    silent = [f"silent-{number}" for number in range(5)]
+    for minutes, subject in enumerate([*silent, "last"]):
+        await schedule(database, "ask", subject, NOW - timedelta(minutes=9 - minutes))
+    it = Worker(database, CLOCK, {}, {}, slow={"ask": ask}, slow_at_once=2, patience_s=0.01)
+    it.start()
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            while await left(database) != silent:  # noqa: ASYNC110  Rows have no event.
+                await asyncio.sleep(0.02)
+    finally:
+        await it.stop()
+    assert asked == [*silent, "last"], "each once, and in turn"
 
 
 async def left(database: Database) -> list[str]:
