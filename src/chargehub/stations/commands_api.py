@@ -122,14 +122,16 @@ async def send_command(
     where it has left and is not answered yet) and ends with an outcome: see the station's commands.
     Only what sets a lasting state may wait.
 
-    ChangeAvailability, ClearChargingProfile and SetChargingProfile are refused: `endpoint` in the
-    answer names who sends them and records what they change.
+    ChangeAvailability, ClearChargingProfile and SetChargingProfile are refused, and so is a remote
+    start with a charging profile: `endpoint` in the answer names who sends them and records what
+    they change.
     """
-    endpoint = endpoint_with_books(action)
+    endpoint = endpoint_with_books(action, payload)
     if endpoint is not None:
         method, _, part = endpoint.partition(" ")
         own = f"{method} {API_PREFIX}/charging-stations/{identity}/{part}"
-        raise CommandKeptInBooks(f"{action} is sent by {own}.", endpoint=own)
+        what = f"{action} with a charging profile" if "Start" in action else action
+        raise CommandKeptInBooks(f"{what} is sent by {own}.", endpoint=own)
     if needs_admin(action, payload):
         demand(principal, Role.ADMIN)
     command = RawCommand(action, payload)

@@ -38,6 +38,8 @@ _WITH_BOOKS = {
     "ClearChargingProfile": "DELETE charging-profiles",
     "SetChargingProfile": "POST charging-profiles",
 }
+_STARTS = frozenset({"RemoteStartTransaction", "RequestStartTransaction"})
+"""Their profile is kept on record too; without one they may be sent as they are."""
 
 # Whole components of 2.x: the door, and the network profiles of 2.1.
 _COMPONENTS = frozenset({"networkconfiguration", "securityctrlr"})
@@ -73,11 +75,13 @@ def needs_admin(action: str, payload: Mapping[str, Any]) -> bool:
     return False
 
 
-def endpoint_with_books(action: str) -> str | None:
+def endpoint_with_books(action: str, payload: Mapping[str, Any]) -> str | None:
     """Return which endpoint of a station sends this request and records what it changes.
 
     As method and last part of the path; None where the request may be sent as it is.
     """
+    if action in _STARTS and "chargingProfile" in payload:
+        return "POST start-under-profile"
     return _WITH_BOOKS.get(action)
 
 

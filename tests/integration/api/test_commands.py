@@ -182,6 +182,16 @@ async def test_secrets_are_sent_and_not_recorded(hub: RunningApi) -> None:
         assert secret not in history.text
 
 
+UNDER_PROFILE = {"idTag": "CARD-1", "chargingProfile": {}}
+
+
+async def test_a_start_without_profile_may_be_worded_by_hand(hub: RunningApi) -> None:
+    payload = {"idTag": "CARD-1", "connectorId": 1}
+    answer = await hub.operator.post(f"{CS}/commands/RemoteStartTransaction", json=payload)
+    assert answer.status_code == 200, answer.text
+    assert hub.link.sent[-1][1] == RawCommand("RemoteStartTransaction", payload)
+
+
 @pytest.mark.parametrize("query", [{}, {"durable": True}])
 @pytest.mark.parametrize(
     ("action", "payload", "endpoint"),
@@ -189,6 +199,8 @@ async def test_secrets_are_sent_and_not_recorded(hub: RunningApi) -> None:
         ("SetChargingProfile", {"connectorId": 0}, "POST /api/v1{}/charging-profiles"),
         ("ClearChargingProfile", {}, "DELETE /api/v1{}/charging-profiles"),
         ("ChangeAvailability", {"type": "Inoperative"}, "POST /api/v1{}/availability"),
+        ("RemoteStartTransaction", UNDER_PROFILE, "POST /api/v1{}/start-under-profile"),
+        ("RequestStartTransaction", UNDER_PROFILE, "POST /api/v1{}/start-under-profile"),
     ],
 )
 async def test_what_the_hub_keeps_books_of_is_not_sent_as_it_is(
@@ -199,7 +211,8 @@ async def test_what_the_hub_keeps_books_of_is_not_sent_as_it_is(
     answer = await hub.admin.post(f"{CS}/commands/{action}", json=payload, params=query)
     document = problem_of(answer, 422, "command-kept-in-books")
     assert document["endpoint"] == endpoint.format(CS)
-    assert document["endpoint"] in document["detail"]
+    told = f"{action} with a charging profile" if payload is UNDER_PROFILE else action
+    assert document["detail"] == f"{told} is sent by {document['endpoint']}."
     assert len(hub.link.sent) == sent
 
 
