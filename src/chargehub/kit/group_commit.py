@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
+import orjson
 import psycopg
 import structlog
 from prometheus_client import Counter, Histogram
@@ -47,6 +48,14 @@ class CommitOutcomeUnknown(Exception):
 
 class CommitQueueFull(Exception):
     """More work waits for commit than the limit allows."""
+
+
+class _Superseded(Exception):
+    """Some of a batch's items are of superseded connections, so nothing of it may be committed."""
+
+    def __init__(self, keys: set[Hashable]) -> None:
+        super().__init__()
+        self.keys = keys
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,13 +127,17 @@ Decided = Callable[[Any, BaseException | None], None]
 """Called once after COMMIT: with the reply, or with None and the error."""
 
 
+StaleKeys = Callable[[], Awaitable[set[Hashable]]]
+
+
 class Fence(Protocol):
     """Refuses items whose connection has been superseded, inside the batch's transaction."""
 
-    async def stale_keys(
-        self, connection: AsyncConnection[Row], items: Sequence[Item[Any]]
-    ) -> set[Hashable]:
-        """Return the keys whose fence value is out of date; hold it true until COMMIT."""
+    async def ask(self, connection: AsyncConnection[Row], items: Sequence[Item[Any]]) -> StaleKeys:
+        """Send the question which keys' fence values are out of date, before all other statements.
+
+        The answer is waited for later; it holds until COMMIT.
+        """
 
 
 class SideRows(Protocol):
@@ -287,6 +300,10 @@ class GroupCommitter:
         try:
             if batch or rows:
                 await self._commit(batch, rows)
+        except _Superseded as found:
+            _fail((item for item in batch if item.key in found.keys), StaleConnection())
+            batch = [item for item in batch if item.key not in found.keys]
+            await self._commit_or_split(batch, rows)
         except CommitOutcomeUnknown:
             COMMIT_FAILURES.labels("outcome-unknown").inc()
             await self._drop_connection()
@@ -298,14 +315,21 @@ class GroupCommitter:
                 self._give_up(batch, rows, CommitOutcomeUnknown())
             elif rows:
                 await self._part_side_rows(batch, rows, error)
-            elif len(batch) == 1:
-                COMMIT_FAILURES.labels("item").inc()
-                log.exception("commit_item_failed", key=str(batch[0].key))
-                _fail(batch, error)
             else:
-                COMMIT_FAILURES.labels("batch-split").inc()
-                for item in batch:
-                    await self._commit_or_split([item], [])
+                await self._split(batch, error)
+
+    async def _split(self, batch: list[Item[Any]], error: Exception) -> None:
+        """Find out which of a batch's items was refused."""
+        if len(batch) > 1:
+            COMMIT_FAILURES.labels("batch-split").inc()
+            for item in batch:
+                await self._commit_or_split([item], [])
+        elif await self._is_superseded(batch[0]):
+            _fail(batch, StaleConnection())
+        else:
+            COMMIT_FAILURES.labels("item").inc()
+            log.error("commit_item_failed", key=str(batch[0].key), exc_info=error)
+            _fail(batch, error)
 
     async def _part_side_rows(
         self, batch: list[Item[Any]], rows: list[Row], error: Exception
@@ -349,39 +373,44 @@ class GroupCommitter:
             raise CommitOutcomeUnknown from error
         if rows and self.side_rows is not None:
             self.side_rows.committed(rows)
-        for item, decision in decided:
-            _finish(item, decision)
+        _finish(decided)
 
     async def _decide_and_write(
         self, connection: AsyncConnection[Row], batch: list[Item[Any]], rows: list[Row]
     ) -> list[tuple[Item[Any], Decision[Any]]]:
+        """Do it in one exchange with the database, where no handler has to read.
+
+        The fence is asked first and heard last: it is nearly always open, and where it is not, all
+        of this is rolled back.
+        """
+        decided: list[tuple[Item[Any], Decision[Any]]] = []
         writes = Writes()
         if rows and self.side_rows is not None:
             writes.add_all(self.side_rows.statement, rows)
-        decided: list[tuple[Item[Any], Decision[Any]]] = []
-        for handler, items in (await self._by_handler(connection, batch)).items():
-            facts = await handler.read(connection, items)
-            decided.extend((item, handler.decide(item, facts, writes)) for item in items)
         async with connection.pipeline():
+            stale_keys = await self.fence.ask(connection, batch) if batch else None
+            for handler, items in _by_handler(batch).items():
+                facts = await handler.read(connection, items)
+                decide = handler.decide
+                decided += [(item, decide(item, facts, writes)) for item in items]
             for statement, written in writes.statements():
                 columns = [array_parameter(column) for column in zip(*written, strict=True)]
                 await connection.execute(statement.sql.encode(), columns)
+        if stale_keys is not None and (stale := await stale_keys()):
+            raise _Superseded(stale)
         return decided
 
-    async def _by_handler(
-        self, connection: AsyncConnection[Row], batch: list[Item[Any]]
-    ) -> dict[BatchHandler[Any, Any, Any], list[Item[Any]]]:
-        """Return the batch without the items of superseded connections, which fail."""
-        by_handler: dict[BatchHandler[Any, Any, Any], list[Item[Any]]] = {}
-        if not batch:
-            return by_handler
-        stale = await self.fence.stale_keys(connection, batch)
-        if stale:
-            _fail((item for item in batch if item.key in stale), StaleConnection())
-            batch = [item for item in batch if item.key not in stale]
-        for item in batch:
-            by_handler.setdefault(item.handler, []).append(item)
-        return by_handler
+    async def _is_superseded(self, item: Item[Any]) -> bool:
+        """Ask the fence alone, where the rest has failed."""
+        try:
+            connection = await self._open()
+            stale_keys = await self.fence.ask(connection, [item])
+            superseded = item.key in await stale_keys()
+            await connection.rollback()
+        except Exception:
+            log.exception("fence_not_heard", key=str(item.key))
+            return False
+        return superseded
 
     async def _open(self) -> AsyncConnection[Row]:
         if self._connection is None or self._connection.closed:
@@ -394,6 +423,15 @@ class GroupCommitter:
             await connection.close()
 
 
+def _by_handler(
+    batch: list[Item[Any]],
+) -> dict[BatchHandler[Any, Any, Any], list[Item[Any]]]:
+    by_handler: dict[BatchHandler[Any, Any, Any], list[Item[Any]]] = {}
+    for item in batch:
+        by_handler.setdefault(item.handler, []).append(item)
+    return by_handler
+
+
 _NUMBERS = frozenset({int, float, type(None)})
 _TIMES = frozenset({datetime, type(None)})
 _TEXTS = frozenset({str, type(None)})
@@ -402,13 +440,13 @@ _TEXTS = frozenset({str, type(None)})
 def array_parameter(column: Sequence[Any]) -> Any:
     """Return a column as a query parameter: an array literal where that is cheap and safe.
 
-    The driver quotes element by element, which costs more than all else we do for a row.
+    The driver quotes element by element, which costs more than all else we do for a row. What is
+    no finite number becomes NULL.
     """
     kinds = set(map(type, column))
-    if kinds <= _NUMBERS:
-        return "{" + str(list(column))[1:-1].replace("None", "NULL") + "}"
-    if kinds <= _TIMES:
-        return "{" + ",".join(["NULL" if at is None else at.isoformat() for at in column]) + "}"
+    if kinds <= _NUMBERS or kinds <= _TIMES:
+        # JSON spells these as PostgreSQL reads them, but for the name of nothing.
+        return "{" + orjson.dumps(column).decode()[1:-1].replace("null", "NULL") + "}"
     if kinds <= _TEXTS:
         quoted = {text: _quoted(text) for text in set(column)}
         return "{" + ",".join([quoted[text] for text in column]) + "}"
@@ -430,14 +468,15 @@ def _fail(items: Iterable[Item[Any]], error: Exception) -> None:
         _tell(item, None, error)
 
 
-def _finish(item: Item[Any], decision: Decision[Any]) -> None:
+def _finish(decided: Iterable[tuple[Item[Any], Decision[Any]]]) -> None:
     """Change memory and answer. What fails here is a fault of ours; the rows are committed."""
-    try:
-        if decision.on_commit is not None:
-            decision.on_commit()
-    except Exception:
-        log.exception("commit_effect_failed", key=str(item.key))
-    _tell(item, decision.reply, None)
+    for item, decision in decided:
+        try:
+            if decision.on_commit is not None:
+                decision.on_commit()
+        except Exception:
+            log.exception("commit_effect_failed", key=str(item.key))
+        _tell(item, decision.reply, None)
 
 
 def _tell(item: Item[Any], reply: Any, error: Exception | None) -> None:

@@ -24,6 +24,7 @@ from chargehub.live.facts import (
     TransactionFacts,
 )
 from chargehub.live.frames import FrameRing, Topics, event_text
+from chargehub.live.today import Today
 from chargehub.stations.events import ConnectorStatusChanged, StationOnline, StationWentOffline
 from chargehub.stations.reports import ConnectorStatus
 from chargehub.stations.states import evse_state, explain, most_telling
@@ -120,27 +121,6 @@ class _Station:
     evses: dict[int, _Evse] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Today:
-    """Transactions that started in the local day: their number and energy, by Location."""
-
-    transactions: Counter[str] = field(default_factory=Counter)
-    energy_wh: Counter[str] = field(default_factory=Counter)
-    _known: dict[int, tuple[str, int]] = field(default_factory=dict)
-
-    def start(self, transaction_id: int, location_id: str) -> None:
-        if transaction_id not in self._known:
-            self._known[transaction_id] = (location_id, 0)
-            self.transactions[location_id] += 1
-
-    def count_energy(self, transaction_id: int, energy_wh: int) -> None:
-        known = self._known.get(transaction_id)
-        if known is not None:
-            location_id, before = known
-            self._known[transaction_id] = (location_id, energy_wh)
-            self.energy_wh[location_id] += energy_wh - before
-
-
 class Board:
     """Events in, frames out. `tick` counts flushes; a snapshot is encoded once per tick."""
 
@@ -156,9 +136,9 @@ class Board:
         # Stations that told of something the database does not know either: asking it again at
         # each of their events would cost everyone a new snapshot.
         self._asked_about: set[int] = set()
-        self._day_starts_at: datetime | None = None
-        self._day_ends_at: datetime | None = None
-        self._today = _Today()
+        self._today = Today()
+        # By transaction, not entered yet: of what comes between two flushes the last one counts.
+        self._progress: dict[int, TransactionProgressed] = {}
         self._changed_stations: set[_Station] = set()
         self._changed_evses: set[_Evse] = set()
         self._changed_power: set[_Evse] = set()
@@ -170,10 +150,8 @@ class Board:
     def load(self, facts: HubFacts) -> None:
         """Replace everything; every viewer gets a snapshot next."""
         self._locations = facts.locations
-        self._today = _Today()
-        for started in facts.today.transactions:
-            self._today.start(started.transaction_id, started.location_id)
-            self._today.count_energy(started.transaction_id, started.energy_wh)
+        self._progress.clear()
+        self._today = Today.of(facts.today)
         self._stations = {}
         self._by_transaction = {}
         for station_facts in facts.stations:
@@ -187,8 +165,6 @@ class Board:
                     self._by_transaction[running.transaction_id] = evse.begin(running)
                     self._today.count_energy(running.transaction_id, running.energy_wh or 0)
             self._stations[station_facts.station_id] = station
-        self._day_starts_at = facts.today.starts_at
-        self._day_ends_at = facts.today.ends_at
         self._forget_changes()
         self._snapshots.clear()
         self.outdated = False
@@ -220,8 +196,9 @@ class Board:
         self._changed_evses.add(evse)
 
     def transaction_started(self, event: TransactionStarted) -> None:
+        self._enter_progress()
         station = self._stations.get(event.station_id)
-        if station is not None and self._is_today(event.at):
+        if station is not None and self._today.has_begun(event.at):
             self._today.start(event.transaction_id, station.facts.location_id)
             self._hub_changed = True
         evse = self._find_evse(event.station_id, event.evse_no)
@@ -236,6 +213,23 @@ class Board:
         self._changed_power.add(evse)
 
     def transaction_progressed(self, event: TransactionProgressed) -> None:
+        number = event.transaction_id
+        if number not in self._by_transaction:
+            self._enter(event)
+            return
+        before = self._progress.get(number)
+        if before is not None and not _tells_all_of(event, before):
+            self._enter(before)
+        self._progress[number] = event
+
+    def _enter_progress(self) -> None:
+        """Enter what was put off, before anything that comes after it is asked or told."""
+        if self._progress:
+            for event in self._progress.values():
+                self._enter(event)
+            self._progress.clear()
+
+    def _enter(self, event: TransactionProgressed) -> None:
         running = self._by_transaction.get(event.transaction_id)
         if running is None:
             evse = self._find_evse(event.station_id, event.evse_no)
@@ -256,6 +250,7 @@ class Board:
             self._changed_evses.add(running.evse)
 
     def transaction_ended(self, event: TransactionEnded) -> None:
+        self._enter_progress()
         if event.energy_wh is not None:
             self._today.count_energy(event.transaction_id, event.energy_wh)
             self._hub_changed = True
@@ -311,20 +306,18 @@ class Board:
             self._changed_evses.add(running.evse)
             self._changed_power.add(running.evse)
 
-    def _is_today(self, at: datetime) -> bool:
-        return self._day_starts_at is not None and at >= self._day_starts_at
-
     # Frames
 
     def notice_midnight(self) -> None:
         """Demand a new load once the local day is over: what counts as today is in the database."""
-        if self._day_ends_at is not None and self._now() >= self._day_ends_at:
+        if self._today.is_over(self._now()):
             self.outdated = True
 
     def flush(self) -> bool:
         """Turn what changed since the last flush into one frame; False when nothing did."""
         now = self._now()
         self._snapshots.clear()
+        self._enter_progress()
         if not (
             self._changed_stations
             or self._changed_evses
@@ -369,6 +362,7 @@ class Board:
         return _json({"id": self.ring.event_id, "at": self._now(), **self._snapshot_parts(TOPICS)})
 
     def _snapshot_parts(self, topics: Topics) -> dict[str, Any]:
+        self._enter_progress()
         stations = self._stations.values()
         evses = [evse for station in stations for evse in station.evses.values()]
         parts: dict[str, Any] = {"rate": self._rate, "layout": self._layout()}
@@ -480,6 +474,16 @@ class Board:
             "transactions_active": len(self._shown()),
             "transactions_today": dict(self._today.transactions),
         }
+
+
+def _tells_all_of(event: TransactionProgressed, before: TransactionProgressed) -> bool:
+    """Tell whether the event alone says as much as both: what is None keeps its value."""
+    return (
+        (event.power_w is not None or before.power_w is None)
+        and (event.energy_wh is not None or before.energy_wh is None)
+        and (event.soc_percent is not None or before.soc_percent is None)
+        and (event.charging_state is not None or before.charging_state is None)
+    )
 
 
 def _json(value: Any) -> bytes:

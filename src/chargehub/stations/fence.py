@@ -14,7 +14,7 @@ from psycopg import AsyncConnection
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection as SqlConnection
 
-from chargehub.kit.group_commit import Item, Row, array_parameter
+from chargehub.kit.group_commit import Item, Row, StaleKeys, array_parameter
 from chargehub.stations.reports import Connected
 from chargehub.stations.store import station_connections
 
@@ -30,9 +30,7 @@ PARTING = frozenset({"registration", "security_profile", "bound_serial_number"})
 class ConnectionFence:
     """Refuses items of superseded sockets inside the batch's own transaction."""
 
-    async def stale_keys(
-        self, connection: AsyncConnection[Row], items: Sequence[Item[Any]]
-    ) -> set[Hashable]:
+    async def ask(self, connection: AsyncConnection[Row], items: Sequence[Item[Any]]) -> StaleKeys:
         lock = "pg_advisory_xact_lock_shared"
         keys, epochs = [], []
         for item in items:
@@ -41,14 +39,17 @@ class ConnectionFence:
                 epochs.append(item.fence)
             elif isinstance(item.report, Connected):
                 lock = "pg_advisory_xact_lock"
-        async with connection.pipeline():
-            await connection.execute(f"SELECT {lock}({FENCE_LOCK})".encode())
-            cursor = await connection.execute(
-                "SELECT u.station_id FROM unnest(%s::bigint[], %s::bigint[]) u(station_id, epoch)"
-                " JOIN station_connections c USING (station_id) WHERE c.epoch <> u.epoch",
-                (array_parameter(keys), array_parameter(epochs)),
-            )
-        return {row[0] for row in await cursor.fetchall()}
+        await connection.execute(f"SELECT {lock}({FENCE_LOCK})".encode())
+        cursor = await connection.execute(
+            "SELECT u.station_id FROM unnest(%s::bigint[], %s::bigint[]) u(station_id, epoch)"
+            " JOIN station_connections c USING (station_id) WHERE c.epoch <> u.epoch",
+            (array_parameter(keys), array_parameter(epochs)),
+        )
+
+        async def stale_keys() -> set[Hashable]:
+            return {row[0] for row in await cursor.fetchall()}
+
+        return stale_keys
 
 
 async def lock_fence(connection: SqlConnection) -> None:

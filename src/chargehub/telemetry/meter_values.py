@@ -6,7 +6,9 @@ phases are `telemetry.measurands`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from chargehub.kit.clean import clean_json, clean_text, content_checksum
@@ -177,14 +179,7 @@ def _fill_slots(samples: Any, slots: list[float | None]) -> str | None:
     """Put every sample's value into its slot and return the context; None for no samples at all."""
     context = None
     for sample in samples:
-        get = sample.get
-        unit = get("unit")
-        if unit is None and "unitOfMeasure" in sample:
-            measure = sample["unitOfMeasure"]
-            if measure.get("multiplier"):
-                raise _NotPlainError
-            unit = measure["unit"]
-        described = (get("measurand"), unit, get("context"), get("location"), get("format"))
+        described = _describe_fully(sample) if len(sample) == _ALL_FIELDS else _describe(sample)
         plan = _plans.get(described) or _make_plan(described)
         slot, factor, high, stated, fields = plan
         value = sample["value"]
@@ -200,6 +195,24 @@ def _fill_slots(samples: Any, slots: list[float | None]) -> str | None:
                 raise _NotPlainError
             context = stated
     return context or (PERIODIC if samples else None)
+
+
+_ALL_FIELDS = 6
+"""So many a plain sample of 1.6 can have; most stations tell them all."""
+_describe_fully: Callable[[Any], _Described] = itemgetter(
+    "measurand", "unit", "context", "location", "format"
+)
+
+
+def _describe(sample: Any) -> _Described:
+    get = sample.get
+    unit = get("unit")
+    if unit is None and "unitOfMeasure" in sample:
+        measure = sample["unitOfMeasure"]
+        if measure.get("multiplier"):
+            raise _NotPlainError
+        unit = measure["unit"]
+    return get("measurand"), unit, get("context"), get("location"), get("format")
 
 
 def _make_plan(described: _Described) -> _Plan:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Sequence
-from typing import Any
 
 import pytest
-from psycopg import AsyncConnection
 
 from chargehub.kit.commit_probe import CommitProbe
 from chargehub.kit.db import Database
-from chargehub.kit.group_commit import CommitOutcomeUnknown, GroupCommitter, Item
-
-
-class NoFence:
-    async def stale_keys(
-        self, _connection: AsyncConnection[Any], _items: Sequence[Item[Any]]
-    ) -> set[Hashable]:
-        return set()
+from chargehub.kit.group_commit import CommitOutcomeUnknown, GroupCommitter
+from tests.fakes.fences import ListFence
 
 
 async def test_it_says_yes_while_reports_are_committed(database: Database) -> None:
-    committer = GroupCommitter(database, NoFence())
+    committer = GroupCommitter(database, ListFence())
     committer.start()
     probe = CommitProbe(committer)
     assert [await probe.commits() for _ in range(3)] == [True] * 3
@@ -32,7 +23,7 @@ async def test_it_says_yes_while_reports_are_committed(database: Database) -> No
 async def test_it_waits_while_nothing_is_committed_and_never_asks_twice(
     database: Database,
 ) -> None:
-    committer = GroupCommitter(database, NoFence())
+    committer = GroupCommitter(database, ListFence())
     probe = CommitProbe(committer)
     for _ in range(3):
         with pytest.raises(TimeoutError):
@@ -46,7 +37,7 @@ async def test_it_waits_while_nothing_is_committed_and_never_asks_twice(
 
 async def test_a_database_that_is_gone_is_an_error(database: Database) -> None:
     nowhere = Database(str(database.url.set(database="there_is_none")))
-    committer = GroupCommitter(nowhere, NoFence())
+    committer = GroupCommitter(nowhere, ListFence())
     committer.start()
     with pytest.raises(CommitOutcomeUnknown):
         await CommitProbe(committer).commits()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +25,7 @@ from chargehub.kit.group_commit import (
     array_parameter,
 )
 from chargehub.telemetry.readings import Flag
+from tests.fakes.fences import ListFence
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -55,16 +56,6 @@ class NoteHandler:
         return Decision(f"ok {body}", lambda: self.remembered.append(body))
 
 
-@dataclass
-class OldestFence:
-    stale: set[Hashable] = field(default_factory=set)
-
-    async def stale_keys(
-        self, _connection: Connection, items: Sequence[Item[Any]]
-    ) -> set[Hashable]:
-        return {item.key for item in items if item.fence is not None} & self.stale
-
-
 @pytest_asyncio.fixture
 async def notes(database: Database) -> Database:
     async with await database.open() as connection:
@@ -76,7 +67,7 @@ async def notes(database: Database) -> Database:
 
 @pytest_asyncio.fixture
 async def committer(notes: Database) -> AsyncIterator[GroupCommitter]:
-    made = GroupCommitter(notes, OldestFence(), max_waiting=50)
+    made = GroupCommitter(notes, ListFence(), max_waiting=50)
     made.start()
     yield made
     await made.stop()
@@ -127,8 +118,23 @@ async def test_a_superseded_connection_writes_nothing(
     committer: GroupCommitter, notes: Database
 ) -> None:
     handler = NoteHandler()
-    committer.fence = OldestFence({"old"})
+    committer.fence = ListFence({"old"})
     old = committer.submit("old", 1, handler, (1, "old"))
+    new = committer.submit("new", 1, handler, (2, "new"))
+    with pytest.raises(StaleConnection):
+        await old
+    assert await new == "ok new"
+    assert await stored(notes) == ["new"]
+    assert handler.remembered == ["new"]
+
+
+@pytest.mark.parametrize("bad", ["refused", "undecidable"])
+async def test_what_a_superseded_connection_sent_is_stale_though_it_also_fails(
+    committer: GroupCommitter, notes: Database, bad: str
+) -> None:
+    handler = NoteHandler()
+    committer.fence = ListFence({"old"})
+    old = committer.submit("old", 1, handler, (1, bad))
     new = committer.submit("new", 1, handler, (2, "new"))
     with pytest.raises(StaleConnection):
         await old
@@ -152,7 +158,7 @@ async def test_a_commit_that_fails_remembers_nothing(notes: Database) -> None:
         await connection.execute(
             "ALTER TABLE notes ADD UNIQUE (body) DEFERRABLE INITIALLY DEFERRED"
         )
-    committer = GroupCommitter(notes, OldestFence())
+    committer = GroupCommitter(notes, ListFence())
     committer.start()
     handler = NoteHandler()
     await committer.submit(1, None, handler, (1, "same"))
@@ -172,7 +178,7 @@ async def test_the_queue_has_a_limit(committer: GroupCommitter) -> None:
 
 
 async def test_stopping_commits_what_waits(notes: Database) -> None:
-    committer = GroupCommitter(notes, OldestFence())
+    committer = GroupCommitter(notes, ListFence())
     committer.start()
     handler = NoteHandler()
     waiting = [committer.submit("one", 1, handler, (number, f"n{number}")) for number in range(5)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +22,7 @@ from chargehub.kit.group_commit import (
     Row,
     Writes,
 )
+from tests.fakes.fences import ListFence
 from tests.fakes.lossy import LossySource
 
 Connection = psycopg.AsyncConnection[Row]
@@ -42,11 +43,6 @@ class NoteHandler:
     def decide(self, item: Item[int], _facts: None, writes: Writes) -> Decision[str]:
         writes.add(INSERT_NOTE, (item.report,))
         return Decision(f"ok {item.report}")
-
-
-class OpenFence:
-    async def stale_keys(self, _connection: Connection, _items: Sequence[Any]) -> set[Hashable]:
-        return set()
 
 
 @dataclass(eq=False)
@@ -109,7 +105,7 @@ async def working(database: Database, source: Any) -> AsyncIterator[World]:
             "CREATE TABLE lines (id bigint PRIMARY KEY, body text CHECK (body <> 'refused'))"
         )
     lines = Lines()
-    committer = GroupCommitter(source, OpenFence(), side_rows=lines)
+    committer = GroupCommitter(source, ListFence(), side_rows=lines)
     committer.start()
     yield World(database, committer, lines)
     await committer.stop()
@@ -163,7 +159,7 @@ class GoneSource:
 async def test_a_batch_waits_for_one_portion_to_fail_and_not_for_all() -> None:
     source, lines = GoneSource(), Lines(portion=1)
     lines.write(*range(20))
-    committer = GroupCommitter(source, OpenFence(), side_rows=lines)
+    committer = GroupCommitter(source, ListFence(), side_rows=lines)
     committer.start()
     with pytest.raises(CommitOutcomeUnknown):
         await committer.submit(1, None, NoteHandler(), 1)
