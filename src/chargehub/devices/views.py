@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StringConstraints
 from sqlalchemy import Row
 
 from chargehub.devices.names import meant
@@ -36,8 +36,8 @@ class NameInput(BaseModel):
     )
     variable: NameText = Field(min_length=1, examples=["HeartbeatInterval"])
     component_instance: NameText | None = Field(None, examples=[None])
-    evse_no: int | None = Field(None, ge=0, le=32_767, examples=[None])
-    connector_no: int | None = Field(None, ge=0, le=32_767, examples=[None])
+    evse_no: StrictInt | None = Field(None, ge=0, le=32_767, examples=[None])
+    connector_no: StrictInt | None = Field(None, ge=0, le=32_767, examples=[None])
     variable_instance: NameText | None = Field(None, examples=[None])
     attribute: Literal["Actual", "Target", "MinSet", "MaxSet"] = "Actual"
 
@@ -209,10 +209,10 @@ class ApplicationInput(BaseModel):
     identities: list[CleanText] | None = Field(
         None, min_length=1, max_length=5_000, description="Only these of the template's stations."
     )
-    only_drift: bool = Field(
+    only_drift: StrictBool = Field(
         True, description="Send what differs or is not known; else everything."
     )
-    expires_in_s: int | None = Field(
+    expires_in_s: StrictInt | None = Field(
         None, ge=1, le=31_536_000, description="Hub seconds that a station may stay away."
     )
 

@@ -8,7 +8,15 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Request, Response
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StringConstraints,
+    model_validator,
+)
 
 from chargehub.access.principal import GUARDS, Admin
 from chargehub.kit.errors import NotFound
@@ -85,7 +93,7 @@ Credential = Annotated[
     explained("16 to 64 letters, digits or signs of ASCII without spaces are needed."),
 ]
 Profile = Annotated[
-    int,
+    StrictInt,
     Field(
         ge=0,
         le=3,
@@ -104,15 +112,16 @@ SerialNumber = Annotated[
 ]
 GunCode = Annotated[str, StringConstraints(pattern=GUN_CODE_PATTERN)]
 Standard = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,36}$")]
-PowerW = Annotated[int, Field(ge=1, le=MAX_POWER_W, examples=[120000])]
+PowerW = Annotated[StrictInt, Field(ge=1, le=MAX_POWER_W, examples=[120000])]
 LocationId = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,36}$"), Field(examples=["QZ-HUB"])
 ]
 Latitude = Annotated[
-    float, Field(ge=-90, le=90, allow_inf_nan=False, description="WGS-84", examples=[28.97])
+    StrictFloat, Field(ge=-90, le=90, allow_inf_nan=False, description="WGS-84", examples=[28.97])
 ]
 Longitude = Annotated[
-    float, Field(ge=-180, le=180, allow_inf_nan=False, description="WGS-84", examples=[118.87])
+    StrictFloat,
+    Field(ge=-180, le=180, allow_inf_nan=False, description="WGS-84", examples=[118.87]),
 ]
 TimeZone = Annotated[CleanText, Field(min_length=1, max_length=64, examples=["Asia/Shanghai"])]
 
@@ -209,7 +218,7 @@ class StationChange(Input):
     bound_serial_number: SerialNumber | None = Field(
         None, description="No two stations in service have the same. Null takes it away."
     )
-    heartbeat_interval_s: Annotated[int, Field(ge=10, le=86_400)] | None = Field(
+    heartbeat_interval_s: Annotated[StrictInt, Field(ge=10, le=86_400)] | None = Field(
         None, description="What the station is told at its next boot (B01.FR.04).", examples=[300]
     )
 
@@ -227,7 +236,7 @@ class ReplacementRequest(Input):
     credential: Credential | None = Field(
         None, description="Left out: one is made.", examples=[None]
     )
-    security_profile: Annotated[int, Field(ge=0, le=2)] | None = Field(
+    security_profile: Annotated[StrictInt, Field(ge=0, le=2)] | None = Field(
         None, description="Left out: the old one's, at most 2.", examples=[None]
     )
 

@@ -160,6 +160,8 @@ NUL, SURROGATE = "a\\u0000b", "\\ud800"
         ("PATCH", "/locations/north", f'{{"name": "{"x" * 201}"}}'),
         ("PATCH", "/charging-stations/cs", f'{{"max_power_w": {BEYOND_INT64}}}'),
         ("PATCH", "/charging-stations/cs", '{"max_power_w": 0}'),
+        ("PATCH", "/charging-stations/cs", '{"max_power_w": "120000"}'),
+        ("PATCH", "/charging-stations/cs", '{"security_profile": true}'),
         ("PATCH", "/charging-stations/cs", '{"max_power_w": 1e400}'),
         ("PATCH", "/charging-stations/cs", '{"registration": "Perhaps"}'),
         ("POST", "/charging-stations/cs/reset", '{"kind": "Hard"}'),
