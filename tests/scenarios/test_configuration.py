@@ -127,6 +127,50 @@ async def test_a_template_is_applied_and_holds_after_the_reboot(stage: Stage, ve
     assert stations[0].configuration.integer("WebSocketPingInterval") == 25
 
 
+async def test_a_station_that_always_wants_a_reboot_is_told_once_and_not_rebooted(
+    stage: Stage, version: str
+) -> None:
+    """Else it would be told, or rebooted, whenever it comes back. An operator reboots it."""
+    station = await stage.raw(version)
+    ping = {"component": {"name": PING.component}, "variable": {"name": PING.variable}}
+    again = {"attributeStatus": "RebootRequired", **ping}
+    unchanged = {"attributeStatus": "Accepted", "attributeValue": "30", **ping}
+    station.answers.update(
+        {
+            "ChangeConfiguration": {"status": "RebootRequired"},
+            "SetVariables": {"setVariableResult": [again]},
+            "GetConfiguration": {"configurationKey": [], "unknownKey": []},
+            "GetVariables": {"getVariableResult": [unchanged]},
+            "GetBaseReport": {"status": "EmptyResultSet"},
+            "Reset": {"status": "Accepted"},
+        }
+    )
+    templates = stage.hub.devices.templates
+    new = NewTemplate(
+        name=f"stubborn {version}",
+        wanted=(VariableWrite(PING, "25"),),
+        identities=(station.identity,),
+    )
+    template = await templates.create(new, "a scenario")
+    application_id = await templates.apply(
+        template.id, "a scenario", identities=None, only_drift=True, wait=None
+    )
+    await stage.work()
+    assert await outcomes(stage, application_id) == ["reboot_required"]
+    for reboots in (False, True, True, False):
+        await station.reconnect()
+        if reboots:
+            stage.pass_time(1)
+            await station.boot()
+        stage.pass_time(11)
+        await stage.work()
+    asked = Counter(action for action, _ in station.asked)
+    assert asked["ChangeConfiguration"] + asked["SetVariables"] == 1
+    assert asked["Reset"] == 0
+    # Read anew after the first boot: what it says then is the truth.
+    assert asked["GetConfiguration"] + asked["GetVariables"] == (2 if version == V16 else 1)
+
+
 async def outcomes(stage: Stage, application_id: Any) -> list[str]:
     async with stage.database.read() as connection:
         rows = await read_application_stations(connection, application_id)
