@@ -646,6 +646,25 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'waiting'"),
     )
     op.create_table(
+        "template_drift",
+        sa.Column("template_id", sa.BigInteger(), nullable=False),
+        sa.Column("station_id", sa.BigInteger(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["station_id"],
+            ["charging_stations.id"],
+            name=op.f("fk_template_drift_station_id_charging_stations"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["template_id"],
+            ["configuration_templates.id"],
+            name=op.f("fk_template_drift_template_id_configuration_templates"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("template_id", "station_id", name=op.f("pk_template_drift")),
+    )
+    op.create_index("ix_template_drift_station_id", "template_drift", ["station_id"], unique=False)
+    op.create_table(
         "transactions",
         sa.Column("id", sa.BigInteger(), nullable=False),
         sa.Column("station_id", sa.BigInteger(), nullable=False),
@@ -827,6 +846,8 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'Active'"),
     )
     op.drop_table("transactions")
+    op.drop_index("ix_template_drift_station_id", table_name="template_drift")
+    op.drop_table("template_drift")
     op.drop_index(
         "ix_template_application_stations_waiting",
         table_name="template_application_stations",

@@ -171,6 +171,44 @@ async def test_a_station_that_always_wants_a_reboot_is_told_once_and_not_reboote
     assert asked["GetConfiguration"] + asked["GetVariables"] == (2 if version == V16 else 1)
 
 
+async def test_drift_is_noticed_when_a_station_tells_of_it(stage: Stage, version: str) -> None:
+    """By its inventory, by an answer, and by what it says to a write."""
+    station = await ready(stage, version)
+    new = NewTemplate(
+        name=f"watched {version}",
+        wanted=(VariableWrite(BEAT, "240"),),
+        identities=(station.identity,),
+    )
+    templates, variables = stage.hub.devices.templates, stage.hub.devices.variables
+    await templates.create(new, "a scenario")
+    await stage.work()
+    assert await drift_notices(stage, station) == [True]
+    await variables.write(station.identity, [VariableWrite(BEAT, "240")], "a scenario")
+    await stage.work()
+    assert await drift_notices(stage, station) == [True, False]
+    setting = station.configuration.find("HeartbeatInterval")
+    assert setting is not None
+    setting.value = "77"
+    await variables.read(station.identity, [BEAT], "a scenario")
+    await stage.work()
+    assert await drift_notices(stage, station) == [True, False, True]
+    setting.value = "240"
+    await variables.read_everything(station.identity, "a scenario")
+    await station.settled()
+    await stage.work()
+    assert await drift_notices(stage, station) == [True, False, True, False]
+
+
+async def drift_notices(stage: Stage, station: SimulatedStation) -> list[bool]:
+    """Return of each notice whether it says that the station differs, oldest first."""
+    rows = await stage.rows(
+        "SELECT n.flagged FROM station_notices n JOIN charging_stations s ON s.id = n.station_id"
+        " WHERE s.identity = :identity AND n.kind = 'ConfigurationDrift' ORDER BY n.id",
+        identity=station.identity,
+    )
+    return [row.flagged for row in rows]
+
+
 async def outcomes(stage: Stage, application_id: Any) -> list[str]:
     async with stage.database.read() as connection:
         rows = await read_application_stations(connection, application_id)

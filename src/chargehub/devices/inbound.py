@@ -39,6 +39,11 @@ GIVE_UP_AFTER = timedelta(minutes=10)
 INVENTORY = "station.inventory"
 """Due row: the station `subject` has booted with a firmware that no inventory is known of."""
 
+STATION_TOLD = "station.drift"
+"""Due row: the station `subject` has told something of its variables."""
+TEMPLATE_CHANGED = "template.drift"
+"""Due row: the template `subject` is new or another."""
+
 UPSERT_VARIABLES = BatchStatement(
     "station_variables.upsert",
     """
@@ -140,10 +145,25 @@ ASK_INVENTORY = BatchStatement(
     "station_variables.ask_inventory",
     """
     INSERT INTO due_actions (kind, subject, due_at)
-    SELECT u.kind, u.station_id::text, u.due_at
+    SELECT DISTINCT ON (u.station_id) u.kind, u.station_id::text, u.due_at
     FROM unnest(%s::text[], %s::bigint[], %s::timestamptz[]) AS u(kind, station_id, due_at)
     JOIN charging_stations s ON s.id = u.station_id
         AND s.inventoried_firmware IS DISTINCT FROM coalesce(s.firmware_version, '')
+    ORDER BY u.station_id, u.due_at DESC
+    ON CONFLICT (kind, subject) DO UPDATE SET due_at = EXCLUDED.due_at, attempts = 0
+    """,
+    order=80,
+)
+
+
+COMPARE = BatchStatement(
+    "template_drift.compare",
+    """
+    INSERT INTO due_actions (kind, subject, due_at)
+    SELECT DISTINCT ON (u.station_id) u.kind, u.station_id::text, u.due_at
+    FROM unnest(%s::text[], %s::bigint[], %s::timestamptz[]) AS u(kind, station_id, due_at)
+    WHERE EXISTS (SELECT FROM configuration_templates)
+    ORDER BY u.station_id, u.due_at DESC
     ON CONFLICT (kind, subject) DO UPDATE SET due_at = EXCLUDED.due_at, attempts = 0
     """,
     order=80,
@@ -200,6 +220,7 @@ class VariablesHandler:
         stored = facts.known.get(station_id, frozenset())
         keys = list(_keys(report))
         kept = room_for(keys, stored, facts.counts.get(station_id, 0))
+        writes.add(COMPARE, (STATION_TOLD, station_id, report.received_at))
         if len(kept) < len(set(keys)):
             log.warning("variables_not_kept", station=station_id, count=len(set(keys)) - len(kept))
         for variable in _last_of_each(report.variables):
@@ -245,6 +266,7 @@ class WritesHandler:
         writes: Writes,
     ) -> Decision[None]:
         report = item.report
+        writes.add(COMPARE, (STATION_TOLD, report.station_id, report.received_at))
         for told in {outcome.name.key: outcome for outcome in report.outcomes}.values():
             name = name_row(report.station_id, told.name)
             value = shown_value(told.name, told.value)

@@ -18,6 +18,7 @@ from chargehub.devices.store import (
     station_variables,
     template_application_stations,
     template_applications,
+    template_drift,
     variable_reports,
 )
 from chargehub.kit.errors import NotFound
@@ -161,13 +162,44 @@ async def find_template(
     return row
 
 
+async def count_drifting(
+    connection: AsyncConnection, template_ids: Collection[int]
+) -> dict[int, int]:
+    """Count the stations in service that differ from these templates, by template."""
+    drift = template_drift.c
+    query = (
+        select(drift.template_id, func.count())
+        .join(charging_stations, charging_stations.c.id == drift.station_id)
+        .where(drift.template_id.in_(template_ids), charging_stations.c.decommissioned_at.is_(None))
+        .group_by(drift.template_id)
+    )
+    return {row[0]: row[1] for row in await connection.execute(query)}
+
+
+_OF_STATION = ("vendor", "model", "firmware_version")
+
+
+def is_meant(template: Row[Any], station: Row[Any]) -> bool:
+    """Say whether a template is for a station, as `meant_by` does."""
+    if station.decommissioned_at is not None:
+        return False
+    named = template.identities
+    if named is not None and station.identity.lower() not in {name.lower() for name in named}:
+        return False
+    return all(
+        (wanted := getattr(template, column)) is None
+        or ((its := getattr(station, column)) is not None and its.lower() == wanted.lower())
+        for column in _OF_STATION
+    )
+
+
 def meant_by(template: Row[Any]) -> ColumnElement[bool]:
     """Return the condition for the stations in service that a template is for."""
     conditions = [charging_stations.c.decommissioned_at.is_(None)]
     if template.identities is not None:
         named = [identity.lower() for identity in template.identities]
         conditions.append(_STATION_SORT.in_(named))
-    for column in ("vendor", "model", "firmware_version"):
+    for column in _OF_STATION:
         wanted = getattr(template, column)
         if wanted is not None:
             conditions.append(func.lower(charging_stations.c[column]) == wanted.lower())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from chargehub.devices.inbound import GIVE_UP, INVENTORY
+from chargehub.devices.drift import DriftWatch
+from chargehub.devices.inbound import GIVE_UP, INVENTORY, STATION_TOLD, TEMPLATE_CHANGED
 from chargehub.devices.inventory import Inventory
 from chargehub.devices.templates import APPLY, Templates
 from chargehub.devices.variables import Variables
@@ -23,6 +24,7 @@ class Devices:
     inventory: Inventory
     variables: Variables
     templates: Templates
+    drift: DriftWatch
 
     @classmethod
     def with_orders(cls, orders: Orders, *, at_once: int, stations_max: int) -> Devices:
@@ -34,10 +36,11 @@ class Devices:
             inventory,
             Variables(database, orders.queue, inventory),
             Templates(database, orders.queue, at_once, stations_max),
+            DriftWatch(database, orders.queue.clock),
         )
 
     def due(self) -> dict[str, DueAction]:
-        return {GIVE_UP: self.inventory.give_up}
+        return {GIVE_UP: self.inventory.give_up, STATION_TOLD: self.drift.station_told}
 
     def topics(self) -> dict[str, OutboxAction]:
         return {
@@ -46,8 +49,12 @@ class Devices:
         }
 
     def slow(self) -> dict[str, DueAction]:
-        """Return the due actions that wait for stations."""
-        return {APPLY: self.templates.carry_on, INVENTORY: self.inventory.station_booted}
+        """Return the due actions that wait for stations, or have much to do."""
+        return {
+            APPLY: self.templates.carry_on,
+            INVENTORY: self.inventory.station_booted,
+            TEMPLATE_CHANGED: self.drift.template_changed,
+        }
 
     async def station_booted(self, subject: str, _payload: dict[str, Any]) -> None:
         """Queue what a boot calls for, and wait for no station. Repeatable."""

@@ -99,6 +99,21 @@ Index(
     unique=True,
 )
 
+# The stations that differ from a template by what they told last; each was told of in a notice.
+template_drift = Table(
+    "template_drift",
+    metadata,
+    Column(
+        "template_id",
+        BigInteger,
+        ForeignKey(configuration_templates.c.id, ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("station_id", BigInteger, ForeignKey(charging_stations.c.id), primary_key=True),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Index("ix_template_drift_station_id", "station_id"),
+)
+
 template_applications = Table(
     "template_applications",
     metadata,

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access.audit import audit
 from chargehub.access.rules import Role
+from chargehub.devices.inbound import TEMPLATE_CHANGED
 from chargehub.devices.names import meant
 from chargehub.devices.queries import (
     find_application,
@@ -110,6 +111,7 @@ class Templates:
                 connection,
                 insert(configuration_templates).values(values).returning(configuration_templates),
             )
+            await self._compare(connection, row)
             await self._audit(connection, actor, "template.created", row.name)
         return row
 
@@ -125,6 +127,7 @@ class Templates:
                 .values(values)
                 .returning(configuration_templates),
             )
+            await self._compare(connection, row)
             await self._audit(connection, actor, "template.changed", row.name)
         return row
 
@@ -150,6 +153,10 @@ class Templates:
             "changed_by": actor,
             "changed_at": self.queue.clock.now(),
         }
+
+    async def _compare(self, connection: AsyncConnection, template: Row[Any]) -> None:
+        now = self.queue.clock.now()
+        await jobs.schedule(connection, TEMPLATE_CHANGED, str(template.id), now)
 
     async def _audit(
         self, connection: AsyncConnection, actor: str, action: str, subject: str, **more: Any

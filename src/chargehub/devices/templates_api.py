@@ -18,6 +18,7 @@ from chargehub.access.rules import Role
 from chargehub.devices import views
 from chargehub.devices.queries import (
     count_application_stations,
+    count_drifting,
     find_application,
     find_template,
     read_application_stations,
@@ -72,10 +73,11 @@ async def list_templates(parts: Parts, query: Annotated[PageQuery, Query()]) -> 
         rows = await read_templates(
             connection, after=after[0] if after else None, limit=query.limit + 1
         )
-    page, following = cut_page(rows, query.limit, lambda row: encode_cursor("templates", row.id))
-    return views.TemplatePage(
-        items=[views.template_view(row) for row in page], next_cursor=following
-    )
+        page, following = cut_page(
+            rows, query.limit, lambda row: encode_cursor("templates", row.id)
+        )
+        items = await _templates(connection, page)
+    return views.TemplatePage(items=items, next_cursor=following)
 
 
 @router.post(
@@ -90,7 +92,8 @@ async def create_template(
 
     All given conditions hold together; with none it is for every station in service.
     """
-    return views.template_view(await parts.templates.create(_new(body), principal.login))
+    row = await parts.templates.create(_new(body), principal.login)
+    return views.template_view(row, drifting=0)
 
 
 @router.get(
@@ -101,7 +104,7 @@ async def create_template(
 async def get_template(template_id: TemplatePath, parts: Parts) -> views.TemplateView:
     """Return one template."""
     async with parts.database.read() as connection:
-        return views.template_view(await find_template(connection, template_id))
+        return (await _templates(connection, [await find_template(connection, template_id)]))[0]
 
 
 @router.put(
@@ -113,7 +116,8 @@ async def change_template(
 ) -> views.TemplateView:
     """Replace a template; applications of its former revision go on as they were."""
     row = await parts.templates.change(template_id, _new(body), principal.login)
-    return views.template_view(row)
+    async with parts.database.read() as connection:
+        return (await _templates(connection, [row]))[0]
 
 
 @router.delete(TEMPLATES + "/{template_id}", status_code=204, responses=problems(*GUARDS, NotFound))
@@ -253,6 +257,13 @@ async def cancel_application(
     """Send no more of it; what is under way ends as it will."""
     await parts.templates.cancel(application_id, principal.login)
     return await get_application(application_id, parts)
+
+
+async def _templates(
+    connection: AsyncConnection, rows: Sequence[Row[Any]]
+) -> list[views.TemplateView]:
+    drifting = await count_drifting(connection, [row.id for row in rows])
+    return [views.template_view(row, drifting.get(row.id, 0)) for row in rows]
 
 
 async def _applications(

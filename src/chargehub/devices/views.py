@@ -179,6 +179,11 @@ class TemplateView(BaseModel):
     revision: int
     changed_by: str
     changed_at: datetime
+    drifting_stations: int = Field(
+        description="Stations that differ from it by what they told last; each has a notice "
+        "(ConfigurationDrift) of when it began and ended.",
+        examples=[3],
+    )
 
 
 class TemplatePage(Page[TemplateView]):
@@ -308,7 +313,7 @@ def result_view(result: WriteResult) -> WriteResultView:
     )
 
 
-def template_view(row: Row[Any]) -> TemplateView:
+def template_view(row: Row[Any], drifting: int) -> TemplateView:
     return TemplateView(
         id=row.id,
         name=row.name,
@@ -323,6 +328,7 @@ def template_view(row: Row[Any]) -> TemplateView:
         revision=row.revision,
         changed_by=row.changed_by,
         changed_at=row.changed_at,
+        drifting_stations=drifting,
     )
 
 

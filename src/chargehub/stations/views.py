@@ -187,7 +187,8 @@ class CommandPage(Page[CommandView]):
 class NoticeView(BaseModel):
     id: int
     kind: str = Field(
-        description="The OCPP message it came in.", examples=["SecurityEventNotification"]
+        description="The OCPP message it came in; ConfigurationDrift is the hub's own.",
+        examples=["SecurityEventNotification"],
     )
     at: datetime = Field(description="By the station's clock.")
     received_at: datetime
