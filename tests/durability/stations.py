@@ -111,9 +111,12 @@ class TrustlessStation:
                 "StartTransaction",
                 {"connectorId": 1, "idTag": "ANY", "meterStart": register, "timestamp": text},
             )
-            return str(answer["transactionId"])
-        await self.call("TransactionEvent", self._event("Started", name, 0, at, register))
-        return name
+            ref = str(answer["transactionId"])
+        else:
+            ref = name
+            await self.call("TransactionEvent", self._event("Started", name, 0, at, register))
+        self.acknowledged.samples.append((ref, at, register))
+        return ref
 
     async def _meter(self, ref: str, register: int) -> None:
         at, text = self._tick()
@@ -140,8 +143,9 @@ class TrustlessStation:
                 "StopTransaction",
                 {"transactionId": int(ref), "meterStop": register, "timestamp": text},
             )
-            return
-        await self.call("TransactionEvent", self._event("Ended", ref, self._seconds, at, register))
+        else:
+            event = self._event("Ended", ref, self._seconds, at, register)
+            await self.call("TransactionEvent", event)
         self.acknowledged.samples.append((ref, at, register))
 
     def _event(self, kind: str, ref: str, seq_no: int, at: datetime, register: int) -> Payload:

@@ -236,7 +236,7 @@ async def _check_station(connection: AsyncConnection, station: TrustlessStation)
         text(
             "SELECT t.ref, s.sampled_at, s.register_wh FROM samples s"
             " JOIN transactions t ON t.id = s.transaction_id"
-            " WHERE s.station_id = :id AND s.context <> 'Transaction.Begin'"
+            " WHERE s.station_id = :id"
         ),
         {"id": station_id},
     )

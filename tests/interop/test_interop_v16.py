@@ -71,7 +71,7 @@ async def transaction_of(hub: RunningHub, station: PackageStation) -> Any:
 async def registers_of(hub: RunningHub, transaction_id: int) -> list[tuple[int, int, int]]:
     rows = await hub.rows(
         "SELECT register_wh, power_w, soc_percent FROM samples WHERE transaction_id = :id"
-        " ORDER BY sampled_at",
+        " AND context = 'Sample.Periodic' ORDER BY sampled_at",
         id=transaction_id,
     )
     return [tuple(row) for row in rows]

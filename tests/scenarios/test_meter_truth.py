@@ -198,7 +198,12 @@ async def test_statement_41_what_is_billed_and_what_is_kept(
     assert flags_of(settled) == flags_of(live) == case.flags
     # What the station told is never altered.
     assert (settled.begin_register_wh, settled.end_register_wh) == (case.begin_wh, case.end_wh)
-    periodic = [s for s in await stage.samples_of(settled.id) if s.context == "Sample.Periodic"]
+    series = await stage.samples_of(settled.id)
+    first, last = series[0], series[-1]
+    assert (first.context, first.register_wh) == ("Transaction.Begin", case.begin_wh)
+    assert (last.context, last.register_wh) == ("Transaction.End", case.end_wh)
+    assert (first.energy_wh, last.energy_wh) == (0, case.energy_wh)
+    periodic = [s for s in series if s.context == "Sample.Periodic"]
     told = tuple(said[0] if isinstance(said, tuple) else said for said in case.samples)
     assert tuple(s.register_wh for s in periodic) == (case.stored or told)
     if case.energies:
@@ -208,6 +213,21 @@ async def test_statement_41_what_is_billed_and_what_is_kept(
         if sample.register_wh is None:
             assert Flag(sample.flags) & (Flag.NEGATIVE | Flag.UNREADABLE)
             assert sample.raw["sampledValue"]
+
+
+async def test_an_end_below_the_begin_does_not_confirm_itself(stage: Stage, version: str) -> None:
+    """The end stands in the series too, and is one word of the station all the same."""
+    station = await stage.raw(version)
+    session = await station.begin(await stage.new_token(), 50_000)
+    stage.pass_time(120)
+    await station.end(session, 100)
+    for _ in range(2):
+        await stage.settle()
+        row = await stage.the_transaction(station.identity)
+        assert (row.energy_wh, row.end_register_wh) == (100, 100)
+        assert flags_of(row) == Flag.REGISTER_RESET | Flag.END_BEFORE_BEGIN
+        stored = [(s.context, s.energy_wh) for s in await stage.samples_of(row.id)]
+        assert stored == [("Transaction.Begin", 0), ("Transaction.End", 100)]
 
 
 async def test_without_a_begin_the_first_register_is_it(stage: Stage, version_2x: str) -> None:

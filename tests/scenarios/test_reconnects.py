@@ -144,7 +144,7 @@ async def test_a_burst_is_answered_in_order(stage: Stage, version: str, outage: 
     await stage.settle()
     row = await stage.the_transaction(station.identity)
     assert (row.state, row.energy_wh, flags_of(row)) == ("Ended", 800, Flag.NONE)
-    assert len(await stage.samples_of(row.id)) == (3 if version == V16 else 5)
+    assert len(await stage.samples_of(row.id)) == 5
 
 
 async def test_a_frame_too_large_costs_the_sender_alone(stage: Stage, version: str) -> None:

@@ -9,7 +9,7 @@ from chargehub.telemetry.readings import Flag
 from chargehub.transactions.recall import MANY_READINGS
 from simulators.car import Car
 from simulators.misbehaviour import Misbehaviour
-from tests.scenarios.speech import V16, Session
+from tests.scenarios.speech import Session
 from tests.scenarios.stage import Stage, flags_of
 
 
@@ -138,7 +138,7 @@ async def test_what_was_answered_before_is_known_after(stage: Stage, version: st
     await stage.settle()
     row = await stage.the_transaction(station.identity)
     assert (row.state, row.energy_wh, flags_of(row)) == ("Ended", 600, Flag.NONE)
-    assert len(await stage.samples_of(row.id)) == (1 if version == V16 else 3)
+    assert len(await stage.samples_of(row.id)) == 3
 
 
 async def test_commands_under_way_are_closed_as_unknown(stage: Stage, version: str) -> None:

@@ -166,7 +166,12 @@ async def test_statement_51_transaction_data_is_stored(stage: Stage) -> None:
     await station.say(ended)
     row = await stage.the_transaction(station.identity)
     stored = [(s.context, s.register_wh) for s in await stage.samples_of(row.id)]
-    assert stored == [("Transaction.Begin", 5_000), ("Sample.Periodic", 5_300)]
+    assert stored == [
+        ("Transaction.Begin", 5_000),  # meterStart
+        ("Transaction.Begin", 5_000),  # what the station says of it itself
+        ("Sample.Periodic", 5_300),
+        ("Transaction.End", 6_000),  # meterStop, which the station says nowhere else
+    ]
 
 
 @pytest.mark.parametrize("kind", ["Started", "Updated", "Ended"])

@@ -60,6 +60,7 @@ from chargehub.transactions.reports import (
     TransactionReported,
 )
 from chargehub.transactions.rows import (
+    END,
     amendment,
     begin_register,
     end_register,
@@ -74,6 +75,7 @@ from chargehub.transactions.rows import (
     sample_row,
     schedule_settlement,
     suspicion,
+    write_bound,
     write_event,
     write_samples,
 )
@@ -288,6 +290,7 @@ class TransactionHandler:
             late = replace(report, flags=report.flags | Flag.UNKNOWN_TRANSACTION)
         if stored.ended_by_policy and report.kind is EventKind.ENDED:
             writes.add(END_TRANSACTION, ending(report, stored.id, end_register(report), None, 0))
+            write_bound(writes, report, stored.id, stored.evse_no, None)
         authorization = self._answer_late(report, facts)
         evse = facts.evses.get((report.station_id, report.evse_no or 0))
         writes.add(AMEND_TRANSACTION, late_amendment(report, stored, authorization, evse))
@@ -346,6 +349,8 @@ class TransactionHandler:
         )
         write_event(writes, report, number)
         write_samples(writes, report, begun, rows, facts.kept)
+        if report.kind is EventKind.STARTED:
+            write_bound(writes, report, number, begun.evse_no, begun.track.energy_wh)
         link_remote_start(writes, report, begun)
         if refused or not begun.evse_no or begun.flags & Flag.UNKNOWN_EVSE:
             # Nothing else may ever tell of its end: no status, no later start at its EVSE.
@@ -357,11 +362,12 @@ class TransactionHandler:
     ) -> TransactionEnded:
         register = end_register(report)
         if register is not None:
-            final = Reading(report.at, "Transaction.End", register_wh=register)
+            final = Reading(report.at, END, register_wh=register)
             ended.track = advance_to_end(ended.track, final)
         energy = ended.track.energy_wh
         flags = ended.flags | ended.track.flags
         writes.add(END_TRANSACTION, ending(report, ended.id, register, energy, int(flags)))
+        write_bound(writes, report, ended.id, ended.evse_no, energy)
         schedule_settlement(writes, ended.id, report.received_at)
         return TransactionEnded(ended.id, ended.station_id, ended.evse_no, report.at, energy)
 

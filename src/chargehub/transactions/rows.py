@@ -32,6 +32,8 @@ from chargehub.transactions.statements import (
 )
 
 SETTLE = "transaction.settle"
+BEGIN, END = "Transaction.Begin", "Transaction.End"
+"""The contexts of a series' first and last sample (16 7.37, 2.x ReadingContextEnumType)."""
 
 SETTLE_DELAY = timedelta(minutes=1)
 """Late samples of a queue usually follow the end within a minute; later ones settle again."""
@@ -117,6 +119,33 @@ def write_samples(
             INSERT_SAMPLES,
             sample_row(reading, evse_no, transaction.id, energy, report),
         )
+
+
+def write_bound(
+    writes: Writes,
+    report: TransactionReported,
+    transaction_id: int,
+    evse_no: int | None,
+    energy_wh: int | None,
+) -> None:
+    """Keep meterStart or meterStop as a sample too, so that a series has its begin and its end.
+
+    Not where a reading of the same report tells it. Written with the begin or the end itself, so
+    once; what it shows is in the transaction already and is no further evidence of the meter.
+    """
+    context = BEGIN if report.kind is EventKind.STARTED else END
+    told = (one.context == context and one.register_wh is not None for one in report.readings)
+    if report.register_wh is None or any(told):
+        return
+    bound = Reading(
+        report.at,
+        context,
+        register_wh=report.register_wh,
+        flags=report.flags,
+        content_hash=report.content_hash,
+    )
+    row = sample_row(bound, evse_no or 0, transaction_id, energy_wh, report)
+    writes.add(INSERT_SAMPLES, row)
 
 
 def write_event(writes: Writes, report: TransactionReported, transaction_id: int) -> None:
@@ -268,7 +297,7 @@ def begin_register(report: TransactionReported) -> int | None:
     for reading in sorted(report.readings, key=lambda reading: reading.sampled_at):
         if reading.register_wh is None:
             continue
-        if reading.context == "Transaction.Begin":
+        if reading.context == BEGIN:
             return reading.register_wh
         first = reading.register_wh if first is None else first
     # Some stations give no context: what a Started event shows is the begin.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import structlog
@@ -22,6 +22,7 @@ from chargehub.telemetry.store import samples
 from chargehub.transactions.meter import MeterTruth, begin_track
 from chargehub.transactions.missing import schedule_ask_missing
 from chargehub.transactions.recall import MANY_READINGS, reading_of
+from chargehub.transactions.rows import BEGIN, END
 from chargehub.transactions.skew import Received, find_truth_by_either_clock
 from chargehub.transactions.store import transaction_events, transactions
 
@@ -107,18 +108,38 @@ def _truth_of(row: Any, readings: Sequence[tuple[Any, Reading]]) -> MeterTruth:
     )
     end = None
     if row.end_received_at is not None:
-        end = Reading(row.ended_at, "Transaction.End", register_wh=row.end_register_wh)
-    return find_truth_by_either_clock(
+        end = Reading(row.ended_at, END, register_wh=row.end_register_wh)
+    counted = [(sample, reading) for sample, reading in readings if not _is_bound(row, reading)]
+    truth = find_truth_by_either_clock(
         track,
-        [reading for _, reading in readings],
+        [reading for _, reading in counted],
         end,
         Received(
             row.received_at,
-            [sample.received_at for sample, _ in readings],
+            [sample.received_at for sample, _ in counted],
             row.end_received_at,
             row.offline,
         ),
     )
+    energies = iter(truth.reading_energy_wh)
+    total = truth.energy_wh
+    bounds = {BEGIN: None if total is None else 0, END: total}
+    energy_wh = tuple(
+        bounds[reading.context] if _is_bound(row, reading) else next(energies)
+        for _, reading in readings
+    )
+    return replace(truth, reading_energy_wh=energy_wh)
+
+
+def _is_bound(row: Any, reading: Reading) -> bool:
+    """Tell whether a sample is the begin or the end itself, seen once more in the series.
+
+    Folded beside it, a register that was wrong once would confirm itself.
+    """
+    told = (reading.context, reading.sampled_at, reading.register_wh)
+    began = (BEGIN, row.started_at, row.begin_register_wh)
+    ended = (END, row.ended_at, row.end_register_wh)
+    return reading.register_wh is not None and told in {began, ended}
 
 
 async def _place_samples(connection: SqlConnection, transaction: Any) -> None:
