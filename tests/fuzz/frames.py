@@ -248,11 +248,9 @@ class Author:
         return Sent(text, unreadable(self.version))
 
     def unclean_id(self) -> Sent:
-        """Firmware pads its buffers with NUL, and reads the answer's id up to it."""
-        message_id = self._id()
+        """Firmware pads its buffers with NUL: the answer has exactly the id all the same."""
+        message_id = self._id() + self.rng.choice(("\0", "\0\0", "\0x"))
         text = encoded([2, message_id, "Heartbeat", {}], self.rng)
-        padded = message_id + self.rng.choice(("\\u0000", "\\u0000\\u0000"))
-        text = text.replace(message_id.encode(), padded.encode())
         return Sent(text, answered(message_id, self.version, "Heartbeat"))
 
     def no_frame(self) -> Sent:

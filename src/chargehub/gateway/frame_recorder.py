@@ -13,6 +13,7 @@ from datetime import datetime
 from chargehub.frame_log.log import FrameLog
 from chargehub.frame_log.store import INBOUND, OUTBOUND
 from chargehub.gateway.frame_redaction import is_plain, without_echo, without_secrets
+from chargehub.kit.clean import clean_text
 from chargehub.ocpp import CALL, CALL_RESULT, CallReceived, Event, OcppVersion, OutboundFrame
 
 _MESSAGE_TYPE = re.compile(r"\s*\[\s*(\d{1,4})\s*[,\]]")
@@ -53,7 +54,7 @@ class FrameRecorder:
             CALL if shown.startswith("[2,") else _message_type(shown),
             INBOUND,
             self._protocol,
-            event.message_id,
+            _storable(event.message_id),
             action[:_ACTION_MAX] or None,
             shown,
         )
@@ -75,10 +76,15 @@ class FrameRecorder:
                 message_type,
                 OUTBOUND,
                 self._protocol,
-                message_id,
+                _storable(message_id),
                 action[:_ACTION_MAX] or None,
                 shown,
             )
+
+
+def _storable(message_id: str | None) -> str | None:
+    """A call is answered under exactly its id, which need not be text that PostgreSQL takes."""
+    return None if message_id is None else clean_text(message_id)
 
 
 def _message_type(text: str) -> int | None:

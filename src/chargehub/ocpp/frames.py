@@ -1,7 +1,8 @@
 """One frame of OCPP-J: text to a typed frame and back. Knows JSON and the array, no rule of order.
 
-Whatever arrives, `parse` returns a frame: strings are free of NUL and lone surrogates, numbers are
-finite, nesting is bounded. Whatever leaves is compact, without null, [] or {} for absent fields.
+Whatever arrives, `parse` returns a frame: strings are free of NUL and lone surrogates but for the
+message id of what we answer, which is as it came; numbers are finite, nesting is bounded. Whatever
+leaves is compact, without null, [] or {} for absent fields.
 """
 
 from __future__ import annotations
@@ -118,12 +119,18 @@ def parse(text: str | bytes, message_types: Container[int] = RPC_TYPES) -> Frame
     if not isinstance(text, str):
         return _malformed("binary frame")
     try:
-        message = load_json(text, cuts=True)
+        message, unclean = _load(text, cuts=True)
     except ValueError:
         return _malformed("not acceptable JSON")
     if type(message) is not list or not message or type(message[0]) is not int:
         return _malformed("not an OCPP message")
     message_id = message[1] if len(message) > 1 else None
+    if unclean:
+        message = _clean(message)
+        if message[0] in {CALL_RESULT, CALL_ERROR}:
+            # These repeat an id of ours, which firmware pads; what we answer is answered under
+            # exactly the id it came with (16J 4.2.2, P4 4.2.2).
+            message_id = message[1] if len(message) > 1 else None
     if type(message_id) is not str or not 0 < len(message_id) <= MESSAGE_ID_MAX:
         message_id = None
     if message[0] not in message_types:
@@ -208,6 +215,12 @@ def load_json(text: str, *, cuts: bool = False) -> Any:
     With `cuts`, what is nested too deeply becomes a text that says so, which fails the schema as
     any value that makes no sense; only what no reader can take is still a ValueError.
     """
+    value, unclean = _load(text, cuts=cuts)
+    return _clean(value) if unclean else value
+
+
+def _load(text: str, *, cuts: bool) -> tuple[Any, bool]:
+    """Read JSON as `load_json` does, but clean nothing: tell whether that is needed."""
     try:
         value = orjson.loads(text)
     except ValueError:
@@ -221,7 +234,7 @@ def load_json(text: str, *, cuts: bool = False) -> Any:
             raise ValueError("nested too deeply")
         for node in deepest:
             _cut(node)
-    return _clean(value) if unclean else value
+    return value, unclean
 
 
 def _load_slowly(text: str) -> Any:
@@ -350,8 +363,10 @@ def _dump(message: list[Any]) -> str:
     try:
         return orjson.dumps(message, _dump_other, orjson.OPT_PASSTHROUGH_DATETIME).decode()
     except TypeError:
-        # Integers beyond 64 bits and lone surrogates: rare, legal JSON all the same.
-        return json.dumps(_clean(message), default=_dump_other, separators=(",", ":"))
+        # Integers beyond 64 bits and lone surrogates: rare, legal JSON all the same. An id that
+        # holds one goes back as it came, in the only form it has: an escape.
+        message = [*message[:2], *_clean(message[2:])]
+        return json.dumps(message, default=_dump_other, separators=(",", ":"))
 
 
 def _dump_other(value: object) -> object:

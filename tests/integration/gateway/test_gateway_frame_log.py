@@ -121,6 +121,8 @@ REFUSED = {
     "no message": ("hello", None, None, None),
     "unknown type": ('[9,"x1",{}]', 9, "x1", None),
     "nobody asked": ('[3,"x1",{}]', 3, "x1", None),
+    "with NUL in the id": ('[2,"x\0","Nonsense",{}]', 2, "x\ufffd", "Nonsense"),
+    "a surrogate in the id": ('[2,"\\ud800","Nonsense",{}]', 2, "\ufffd", "Nonsense"),
     "with NUL": ('[2,"x1","Nonsense",{"a":"\0"}]', 2, "x1", "Nonsense"),
 }
 

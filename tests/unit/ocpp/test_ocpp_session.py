@@ -370,3 +370,29 @@ def test_texts_are_handed_over_once_and_in_order(session: OpenSession) -> None:
 def test_strings_are_clean_before_anyone_sees_them(session: OpenSession) -> None:
     event = session().receive('[2,"1","Authorize",{"idTag":"AB\\u0000\\ud800"}]', NOW)
     assert event == CallReceived("1", "Authorize", {"idTag": "AB\ufffd"})
+
+
+@pytest.mark.parametrize(
+    "said", ["a\\u0000", "a\\u0000\\u0000", "a\0", "\\ud800", "\\udc00a\\u0000"]
+)
+def test_a_call_is_answered_under_exactly_its_id(session: OpenSession, said: str) -> None:
+    """A station that finds its answer by comparing ids finds no cleaned one."""
+    ocpp = session()
+    exact = json.loads(f'"{said}"', strict=False)
+    event = ocpp.receive(f'[2,"{said}","Heartbeat",{{}}]', NOW)
+    assert isinstance(event, CallReceived)
+    ocpp.reply(event.message_id, {"currentTime": "\ud800"})
+    # An id of its own, however alike it is.
+    ocpp.receive('[2,"a","Heartbeat",{}]', NOW)
+    ocpp.reply("a", {})
+    ocpp.receive(f'[2,"{said}x","Nonsense",{{}}]', NOW)
+    answers = [json.loads(text) for text in ocpp.texts_to_send()]
+    assert [answer[1] for answer in answers] == [exact, "a", exact + "x"]
+    assert answers[0][2] == {"currentTime": "\ufffd"}
+
+
+def test_an_answer_under_a_padded_id_of_ours_is_ours(session: OpenSession) -> None:
+    ocpp = session()
+    clear_cache(ocpp)
+    event = ocpp.receive('[3,"ours-1\\u0000",{"status":"Accepted"}]', NOW)
+    assert isinstance(event, CallAnswered)
