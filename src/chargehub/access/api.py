@@ -34,7 +34,6 @@ from chargehub.kit.errors import InvalidInput, NotFound
 from chargehub.kit.fields import CleanText, ShortText, explained
 from chargehub.kit.http import (
     API_PREFIX,
-    PayloadTooLarge,
     TooManyRequests,
     problems,
     provided,
@@ -172,7 +171,7 @@ def _view(row: Row[Any]) -> OperatorView:
 
 @router.post(
     "/login",
-    responses=problems(WrongLogin, TooManyRequests, InvalidInput, PayloadTooLarge),
+    responses=problems(WrongLogin, TooManyRequests, InvalidInput),
 )
 async def log_in(
     body: LoginRequest, request: Request, response: Response, service: Service, parts: Parts

@@ -33,7 +33,7 @@ from chargehub.devices.templates import NewTemplate, TemplateNameTaken, compare,
 from chargehub.devices.variables import InvalidWrite
 from chargehub.kit.errors import NotFound
 from chargehub.kit.fields import RowId
-from chargehub.kit.http import API_PREFIX, PayloadTooLarge, problems, provided
+from chargehub.kit.http import API_PREFIX, problems, provided
 from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
 
 router = APIRouter(prefix=API_PREFIX, tags=["Configuration templates"])
@@ -83,7 +83,7 @@ async def list_templates(parts: Parts, query: Annotated[PageQuery, Query()]) -> 
 @router.post(
     TEMPLATES,
     status_code=201,
-    responses=problems(*GUARDS, InvalidWrite, TemplateNameTaken, PayloadTooLarge),
+    responses=problems(*GUARDS, InvalidWrite, TemplateNameTaken),
 )
 async def create_template(
     body: views.TemplateInput, principal: Admin, parts: Parts
@@ -109,7 +109,7 @@ async def get_template(template_id: TemplatePath, parts: Parts) -> views.Templat
 
 @router.put(
     TEMPLATES + "/{template_id}",
-    responses=problems(*GUARDS, NotFound, InvalidWrite, TemplateNameTaken, PayloadTooLarge),
+    responses=problems(*GUARDS, NotFound, InvalidWrite, TemplateNameTaken),
 )
 async def change_template(
     template_id: TemplatePath, body: views.TemplateInput, principal: Admin, parts: Parts
@@ -165,7 +165,7 @@ async def get_drift(
 @router.post(
     TEMPLATES + "/{template_id}/applications",
     status_code=202,
-    responses=problems(*GUARDS, NotFound, PayloadTooLarge),
+    responses=problems(*GUARDS, NotFound),
 )
 async def apply_template(
     template_id: TemplatePath, body: views.ApplicationInput, principal: Operator, parts: Parts

@@ -25,7 +25,7 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
 from chargehub.kit.fields import CleanText, ShortText, UtcTime
-from chargehub.kit.http import API_PREFIX, PayloadTooLarge, problems, provided
+from chargehub.kit.http import API_PREFIX, problems, provided
 from chargehub.kit.paging import (
     InvalidCursor,
     Page,
@@ -149,7 +149,7 @@ async def get_id_token(token: TokenPath, database: Db) -> IdTokenView:
     "/{token}",
     responses={
         201: {"model": IdTokenView, "description": "Created"},
-        **problems(*GUARDS, PayloadTooLarge, UnknownLocation),
+        **problems(*GUARDS, UnknownLocation),
     },
 )
 async def put_id_token(

@@ -12,6 +12,7 @@ import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from email.message import Message as HeaderReader
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -42,6 +43,7 @@ _PLAIN_WORDS = {
     # Its own message is the regular expression, which tells nobody what to do.
     "string_pattern_mismatch": "Has characters that are not allowed here, or lacks some.",
 }
+_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 REQUEST_SECONDS = Histogram(
@@ -128,6 +130,14 @@ def _problem_examples(base: type[ChargeHubError] = ChargeHubError) -> dict[str, 
     for kind in base.__subclasses__():
         found |= _problem_examples(kind)
     return found
+
+
+def _document_bodies(responses: dict[str, Any]) -> None:
+    """Add what any request with a body can be refused with."""
+    for status, response in problems(PayloadTooLarge, UnsupportedMediaType).items():
+        known = responses.setdefault(str(status), response)
+        examples = known["content"][PROBLEM_MEDIA_TYPE]["examples"]
+        examples.update(response["content"][PROBLEM_MEDIA_TYPE]["examples"])
 
 
 def _document(error: ChargeHubError, request_id: str) -> dict[str, Any]:
@@ -237,10 +247,10 @@ class RequestContext:
                 _mark(MutableHeaders(scope=message), request_id, scope["path"])
             await send(message)
 
-        length = headers.get("content-length", "0")
+        refusal = self._refusal(headers)
         try:
-            if length.isdecimal() and int(length) > self._max_body_bytes:
-                answer = render_problem(_document(PayloadTooLarge(), request_id))
+            if refusal is not None:
+                answer = render_problem(_document(refusal, request_id))
                 await answer(scope, receive, send_marked)
             else:
                 await self._app(scope, self._limited(receive), send_marked)
@@ -256,6 +266,15 @@ class RequestContext:
                 time.perf_counter() - began
             )
 
+    def _refusal(self, headers: Headers) -> ChargeHubError | None:
+        """Return what is wrong with a body by what is said of it."""
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > self._max_body_bytes:
+            return PayloadTooLarge()
+        if not _is_utf8(headers.get("content-type", "")):
+            return UnsupportedMediaType("Send the body in UTF-8 (RFC 8259 8.1).")
+        return None
+
     def _limited(self, receive: Receive) -> Receive:
         taken = 0
 
@@ -268,6 +287,15 @@ class RequestContext:
             return message
 
         return receive_limited
+
+
+def _is_utf8(media_type: str) -> bool:
+    """Tell whether no other charset is named: bodies are read as UTF-8 whatever it says."""
+    if "charset" not in media_type.lower():
+        return True
+    header = HeaderReader()
+    header["content-type"] = media_type
+    return header.get_content_charset() in _CHARSETS
 
 
 def _mark(headers: MutableHeaders, request_id: str, path: str) -> None:
@@ -307,6 +335,10 @@ def create_api(*, title: str, version: str, description: str, max_body_bytes: in
 
     def openapi() -> dict[str, Any]:
         document = build()
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                if "requestBody" in operation:
+                    _document_bodies(operation["responses"])
         components = document.setdefault("components", {})
         used = set(re.findall(r'"#/components/examples/([^"]+)"', json.dumps(document["paths"])))
         examples = _problem_examples()

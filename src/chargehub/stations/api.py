@@ -22,7 +22,7 @@ from chargehub.access.principal import GUARDS, Operator, operator, viewer
 from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
 from chargehub.kit.fields import CleanText
-from chargehub.kit.http import API_PREFIX, PayloadTooLarge, problems, provided
+from chargehub.kit.http import API_PREFIX, problems, provided
 from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
 from chargehub.kit.secrets import redacted
 from chargehub.stations import views
@@ -98,7 +98,6 @@ COMMAND_PROBLEMS = (
     StationAnswerError,
     StationBusy,
     StationTimeout,
-    PayloadTooLarge,
 )
 """What an order to a station can come to."""
 

@@ -21,7 +21,7 @@ from pydantic import (
 from chargehub.access.principal import GUARDS, Admin
 from chargehub.kit.errors import NotFound
 from chargehub.kit.fields import CleanText, ShortText, explained
-from chargehub.kit.http import API_PREFIX, PayloadTooLarge, UnsupportedMediaType, problems
+from chargehub.kit.http import API_PREFIX, UnsupportedMediaType, problems
 from chargehub.stations import views
 from chargehub.stations.api import (
     COMMAND_PROBLEMS,
@@ -287,7 +287,7 @@ def _given(body: Input) -> dict[str, Any]:
 @router.post(
     "/locations",
     status_code=201,
-    responses=problems(*GUARDS, LocationTaken, UnknownTimeZone, PayloadTooLarge),
+    responses=problems(*GUARDS, LocationTaken, UnknownTimeZone),
 )
 async def create_location(body: NewLocation, principal: Admin, parts: Parts) -> views.LocationView:
     """Create a location."""
@@ -298,7 +298,7 @@ async def create_location(body: NewLocation, principal: Admin, parts: Parts) -> 
 
 @router.patch(
     "/locations/{location_id}",
-    responses=problems(*GUARDS, NotFound, UnknownTimeZone, PayloadTooLarge),
+    responses=problems(*GUARDS, NotFound, UnknownTimeZone),
 )
 async def change_location(
     location_id: LocationPath, body: LocationChange, principal: Admin, parts: Parts
@@ -319,7 +319,6 @@ async def change_location(
         SerialNumberTaken,
         UnknownLocation,
         NotFound,
-        PayloadTooLarge,
     ),
 )
 async def create_charging_station(
@@ -338,7 +337,6 @@ async def create_charging_station(
         IdentityTaken,
         GunCodeTaken,
         SerialNumberTaken,
-        PayloadTooLarge,
         UnsupportedMediaType,
     )
     | {200: {"model": ImportResult, "description": "Checked with dry_run; nothing imported."}},
@@ -386,7 +384,6 @@ async def import_charging_stations(
         SecurityProfileLowered,
         SerialNumberNeeded,
         SerialNumberTaken,
-        PayloadTooLarge,
     ),
 )
 async def change_charging_station(
@@ -403,7 +400,7 @@ async def change_charging_station(
 
 @router.post(
     "/charging-stations/{identity}/credential",
-    responses=problems(*GUARDS, NotFound, PayloadTooLarge),
+    responses=problems(*GUARDS, NotFound),
 )
 async def rotate_credential(
     identity: IdentityPath,
@@ -438,7 +435,7 @@ async def change_credential_over_ocpp(
 @router.post(
     "/charging-stations/{identity}/replace",
     status_code=201,
-    responses=problems(*GUARDS, NotFound, IdentityTaken, PayloadTooLarge),
+    responses=problems(*GUARDS, NotFound, IdentityTaken),
 )
 async def replace_charging_station(
     identity: IdentityPath, body: ReplacementRequest, principal: Admin, parts: Parts

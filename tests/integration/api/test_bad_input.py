@@ -259,6 +259,29 @@ async def test_wrong_method_and_wrong_media_type(hub: RunningApi) -> None:
     problem_of(form, 422, "invalid-input")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32-le", "gb18030", "latin-1", "none"])
+async def test_a_body_that_is_not_said_to_be_utf8_is_refused(
+    hub: RunningApi, encoding: str
+) -> None:
+    headers = {"Content-Type": f'application/json; Charset="{encoding.upper()}"'}
+    text = '{"holder": "é"}'
+    body = text.encode("utf-8" if encoding == "none" else encoding)
+    response = await hub.admin.put("/id-tokens/odd-charset", content=body, headers=headers)
+    assert "UTF-8" in problem_of(response, 415, "unsupported-media-type")["detail"]
+    csv = {"Content-Type": f"text/csv; charset={encoding}"}
+    imported = await hub.admin.post("/charging-stations/import", content=body, headers=csv)
+    problem_of(imported, 415, "unsupported-media-type")
+    assert (await hub.admin.get("/id-tokens/odd-charset")).status_code == 404
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF8", '"Utf-8"'])
+async def test_a_body_in_utf8_is_read(hub: RunningApi, charset: str) -> None:
+    headers = {"Content-Type": f"application/json;charset={charset}"}
+    body = '{"holder": "衢州"}'.encode()
+    response = await hub.admin.put("/id-tokens/named-charset", content=body, headers=headers)
+    assert response.json()["holder"] == "衢州"
+
+
 @pytest.mark.parametrize("token", ["", " x", " %00", " é", " " + "x" * 5_000])
 async def test_odd_tokens_are_unauthenticated(hub: RunningApi, token: str) -> None:
     header = (b"Authorization", f"Bearer{token}".encode("latin-1"))
