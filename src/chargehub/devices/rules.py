@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from chargehub.kit.secrets import REDACTED, hide_in_text, is_secret_name
-from chargehub.stations.commands import VariableName, VariableWrite
+from chargehub.stations.commands import CommandOutcome, VariableName, VariableWrite
 
 MAX_INT31 = 2**31 - 1
 HEARTBEAT_MIN_S = 10
@@ -399,15 +399,16 @@ class StationOutcome(StrEnum):
 
 
 _OF_COMMANDS = {
-    "queued": StationOutcome.UNDER_WAY,
-    "pending": StationOutcome.UNDER_WAY,
-    "failed": StationOutcome.REJECTED,
-    "unsupported": StationOutcome.REJECTED,
-    "timeout": StationOutcome.UNKNOWN,
-    "unknown": StationOutcome.UNKNOWN,
-    "expired": StationOutcome.EXPIRED,
-    "cancelled": StationOutcome.CANCELLED,
-    "replaced": StationOutcome.REPLACED,
+    CommandOutcome.QUEUED: StationOutcome.UNDER_WAY,
+    CommandOutcome.PENDING: StationOutcome.UNDER_WAY,
+    CommandOutcome.FAILED: StationOutcome.REJECTED,
+    CommandOutcome.UNSUPPORTED: StationOutcome.REJECTED,
+    CommandOutcome.TIMEOUT: StationOutcome.UNKNOWN,
+    CommandOutcome.UNKNOWN: StationOutcome.UNKNOWN,
+    CommandOutcome.OFFLINE: StationOutcome.UNKNOWN,
+    CommandOutcome.EXPIRED: StationOutcome.EXPIRED,
+    CommandOutcome.CANCELLED: StationOutcome.CANCELLED,
+    CommandOutcome.REPLACED: StationOutcome.REPLACED,
 }
 _WORST_FIRST = list(StationOutcome)
 
@@ -428,8 +429,8 @@ def station_outcome(
 
 
 def _of_command(outcome: str, status: str | None) -> StationOutcome:
-    if outcome != "answered":
-        return _OF_COMMANDS.get(outcome, StationOutcome.UNKNOWN)
+    if outcome != CommandOutcome.ANSWERED:
+        return _OF_COMMANDS[CommandOutcome(outcome)]
     words = set(_members(status or ""))
     if words == {"Accepted"}:
         return StationOutcome.ACCEPTED

@@ -51,6 +51,7 @@ from chargehub.kit.errors import Conflict, Forbidden, InvalidInput, NotFound
 from chargehub.kit.metrics import limit_counter
 from chargehub.stations.command_queue import CommandQueue
 from chargehub.stations.commands import (
+    CommandOutcome,
     CommandQueueFull,
     SetVariables,
     VariableName,
@@ -300,9 +301,9 @@ class Templates:
                 update(station_commands)
                 .where(
                     station_commands.c.order_id == application_id,
-                    station_commands.c.outcome == "queued",
+                    station_commands.c.outcome == CommandOutcome.QUEUED,
                 )
-                .values(outcome="cancelled", completed_at=now)
+                .values(outcome=CommandOutcome.CANCELLED, completed_at=now)
             )
             if row.cancelled_at is None:
                 await connection.execute(

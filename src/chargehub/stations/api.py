@@ -29,6 +29,7 @@ from chargehub.stations import views
 from chargehub.stations.command_queue import Delivery
 from chargehub.stations.commands import (
     CommandAnswer,
+    CommandOutcome,
     InvalidCommand,
     ResetKind,
     StationAnswerError,
@@ -152,7 +153,7 @@ def command_result(sent: tuple[UUID, CommandAnswer]) -> views.CommandResult:
     command_id, answer = sent
     return views.CommandResult(
         command_id=command_id,
-        outcome="answered",
+        outcome=CommandOutcome.ANSWERED,
         status=answer.status,
         payload=redacted(answer.payload),
     )

@@ -31,15 +31,13 @@ from chargehub.stations.commands import (
     CommandAnswer,
     CommandNotDurable,
     CommandNotQueued,
+    CommandOutcome,
     CommandQueueFull,
     InvalidCommand,
     RawCommand,
     StationNotAccepted,
 )
 from chargehub.stations.dispatch import (
-    ANSWERED,
-    PENDING,
-    QUEUED,
     CommandDesk,
     action_of,
     payload_of,
@@ -62,6 +60,8 @@ _FULL = limit_counter("queued_commands")
 ENDED = Counter("chargehub_queued_commands_total", "Durable commands that ended", ["end"])
 
 _commands = station_commands.c
+_waits = _commands.outcome == CommandOutcome.QUEUED
+_has_left = _commands.outcome == CommandOutcome.PENDING
 
 
 class Delivery(NamedTuple):
@@ -69,7 +69,7 @@ class Delivery(NamedTuple):
 
     command_id: UUID
     answer: CommandAnswer | None
-    outcome: str
+    outcome: CommandOutcome
     """`answered`; else `queued`: it waits, or `pending`: it has left and was not answered yet."""
 
 
@@ -172,9 +172,7 @@ class CommandQueue:
         if targets:
             await self._replace(connection, station_id, targets, command_id, now)
         waiting = await connection.scalar(
-            select(func.count()).where(
-                _commands.station_id == station_id, _commands.outcome == QUEUED
-            )
+            select(func.count()).where(_commands.station_id == station_id, _waits)
         )
         # What never expires is ours: one wish an EVSE.
         if expires_at is not None and (waiting or 0) >= self.limits.waiting:
@@ -188,7 +186,7 @@ class CommandQueue:
             "raw": isinstance(command, RawCommand),
             "requested_by": requested_by,
             "requested_at": now,
-            "outcome": QUEUED,
+            "outcome": CommandOutcome.QUEUED,
             "durable": True,
             "targets": targets,
             "expires_at": expires_at,
@@ -210,12 +208,14 @@ class CommandQueue:
             update(station_commands)
             .where(
                 _commands.station_id == station_id,
-                _commands.outcome == QUEUED,
+                _waits,
                 _commands.targets.contained_by(targets),
             )
-            .values(outcome="replaced", completed_at=now, answer={"replaced_by": str(by)})
+            .values(
+                outcome=CommandOutcome.REPLACED, completed_at=now, answer={"replaced_by": str(by)}
+            )
         )
-        ENDED.labels("replaced").inc(replaced.rowcount)
+        ENDED.labels(CommandOutcome.REPLACED).inc(replaced.rowcount)
 
     async def cancel(self, station_id: int, command_id: UUID, actor: str) -> Row[Any]:
         """End a command that still waits. Raises NotFound, CommandNotQueued."""
@@ -228,8 +228,8 @@ class CommandQueue:
                 raise NotFound("There is no such command.")
             cancelled = await connection.execute(
                 update(station_commands)
-                .where(mine, _commands.outcome == QUEUED)
-                .values(outcome="cancelled", completed_at=now)
+                .where(mine, _waits)
+                .values(outcome=CommandOutcome.CANCELLED, completed_at=now)
                 .returning(station_commands)
             )
             row: Row[Any] | None = cancelled.one_or_none()
@@ -237,7 +237,7 @@ class CommandQueue:
                 raise CommandNotQueued(outcome=outcome)
             subject = str(command_id)
             await audit(connection, now, actor, "station.command_cancelled", subject)
-        ENDED.labels("cancelled").inc()
+        ENDED.labels(CommandOutcome.CANCELLED).inc()
         return row
 
     # Delivering --------------------------------------------------------------------------------
@@ -304,7 +304,7 @@ class CommandQueue:
         """Deliver what waits for a station that is here; return what it answers to this command."""
         if station_id not in self.desk.online_ids():
             self._miss(station_id)
-            return Delivery(command_id, None, QUEUED)
+            return Delivery(command_id, None, CommandOutcome.QUEUED)
         waiter = self._waiters[command_id] = asyncio.get_running_loop().create_future()
         delivering = asyncio.create_task(self.deliver(station_id))
         try:
@@ -315,8 +315,11 @@ class CommandQueue:
             )
             if waiter.done():
                 answer = waiter.result()
-                return Delivery(command_id, answer, QUEUED if answer is None else ANSWERED)
-            return Delivery(command_id, None, PENDING if command_id in self._left else QUEUED)
+                ended = CommandOutcome.QUEUED if answer is None else CommandOutcome.ANSWERED
+                return Delivery(command_id, answer, ended)
+            left = command_id in self._left
+            so_far = CommandOutcome.PENDING if left else CommandOutcome.QUEUED
+            return Delivery(command_id, None, so_far)
         finally:
             # What is under way goes on without whoever asked.
             delivering.cancel()
@@ -358,7 +361,7 @@ class CommandQueue:
             select(_commands.id)
             .where(
                 _commands.station_id == station_id,
-                _commands.outcome == QUEUED,
+                _waits,
                 func.coalesce(_commands.expires_at > now, true()),
             )
             .order_by(_commands.seq)
@@ -371,7 +374,7 @@ class CommandQueue:
             claimed = await connection.execute(
                 update(station_commands)
                 .where(_commands.id == oldest)
-                .values(outcome=PENDING)
+                .values(outcome=CommandOutcome.PENDING)
                 .returning(station_commands)
             )
             row: Row[Any] | None = claimed.one_or_none()
@@ -386,21 +389,23 @@ class CommandQueue:
                 raise InvalidCommand("What was written down cannot be read any more.")
             answer = await self.desk.carry_out(row.id, row.station_id, command, waits=True)
         except ChargeHubError as error:
-            outcome = str(error.facts.get("outcome", "failed"))
+            outcome = error.facts.get("outcome", CommandOutcome.FAILED)
             if command is None:
-                await self.desk.close(row.id, "failed", error.code, {"detail": error.detail})
+                await self.desk.close(
+                    row.id, CommandOutcome.FAILED, error.code, {"detail": error.detail}
+                )
             if waiter is not None and not waiter.done():
-                if outcome == QUEUED:
+                if outcome == CommandOutcome.QUEUED:
                     waiter.set_result(None)
                 else:
                     waiter.set_exception(error)
-            if outcome != QUEUED:
+            if outcome != CommandOutcome.QUEUED:
                 ENDED.labels(outcome).inc()
                 return True
             if not isinstance(error, StationNotAccepted):  # That one will boot again.
                 await self._retry_later(row.station_id)
             return False
-        ENDED.labels("answered").inc()
+        ENDED.labels(CommandOutcome.ANSWERED).inc()
         if waiter is not None and not waiter.done():
             waiter.set_result(answer)
         return True
@@ -440,13 +445,11 @@ class CommandQueue:
             await connection.execute(select(due.id).where(row).with_for_update())
             expired = await connection.execute(
                 update(station_commands)
-                .where(mine, _commands.outcome == QUEUED, _commands.expires_at <= now)
-                .values(outcome="expired", completed_at=now)
+                .where(mine, _waits, _commands.expires_at <= now)
+                .values(outcome=CommandOutcome.EXPIRED, completed_at=now)
             )
             next_at = await connection.scalar(
-                select(func.min(_commands.expires_at)).where(
-                    mine, or_(_commands.outcome == QUEUED, _commands.outcome == PENDING)
-                )
+                select(func.min(_commands.expires_at)).where(mine, or_(_waits, _has_left))
             )
             if next_at is None:
                 await connection.execute(delete(jobs.due_actions).where(row))
@@ -454,7 +457,7 @@ class CommandQueue:
                 # One under way, whose time has passed, may come back unsent.
                 due_at = next_at if next_at > now else now + RETRY_AFTER
                 await jobs.postpone(connection, EXPIRE, subject, due_at)
-        ENDED.labels("expired").inc(expired.rowcount)
+        ENDED.labels(CommandOutcome.EXPIRED).inc(expired.rowcount)
 
 
 async def read_queue(connection: AsyncConnection, station_id: int) -> list[Row[Any]]:
@@ -464,7 +467,7 @@ async def read_queue(connection: AsyncConnection, station_id: int) -> list[Row[A
         .where(
             _commands.station_id == station_id,
             _commands.durable,
-            or_(_commands.outcome == QUEUED, _commands.outcome == PENDING),
+            or_(_waits, _has_left),
         )
         .order_by(_commands.seq)
     )
@@ -475,7 +478,7 @@ async def waits_already(connection: AsyncConnection, station_id: int, command: C
     """Say whether this very command waits for the station, whoever asked for it."""
     query = select(_commands.id).where(
         _commands.station_id == station_id,
-        _commands.outcome == QUEUED,
+        _waits,
         _commands.action == action_of(command),
         _commands.payload == payload_of(command),
     )
@@ -486,6 +489,6 @@ async def drop_queue(connection: AsyncConnection, station_id: int, at: datetime)
     """Cancel all that waits for a station which will never come back."""
     await connection.execute(
         update(station_commands)
-        .where(_commands.station_id == station_id, _commands.outcome == QUEUED)
-        .values(outcome="cancelled", completed_at=at)
+        .where(_commands.station_id == station_id, _waits)
+        .values(outcome=CommandOutcome.CANCELLED, completed_at=at)
     )

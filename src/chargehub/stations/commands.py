@@ -55,6 +55,27 @@ class StationAnswerError(ChargeHubError):
     status = 502
 
 
+class CommandOutcome(StrEnum):
+    """What became of a command; the station's own word is its `status`. Stored and told as it is.
+
+    It is first `pending`, or `queued` where it waits for its station; the others are its end.
+    """
+
+    QUEUED = "queued"
+    PENDING = "pending"
+    ANSWERED = "answered"
+    FAILED = "failed"
+    UNSUPPORTED = "unsupported"
+    TIMEOUT = "timeout"
+    OFFLINE = "offline"
+    UNKNOWN = "unknown"
+    """It may have left, and the connection ended or we were restarted."""
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    REPLACED = "replaced"
+    """By a later durable command that wants the same."""
+
+
 class CommandNotDurable(InvalidInput):
     """This command may not wait for a station's return."""
 

@@ -32,6 +32,7 @@ from chargehub.stations.commands import (
     CommandKeptInBooks,
     CommandNotDurable,
     CommandNotQueued,
+    CommandOutcome,
     CommandQueueFull,
     RawCommand,
 )
@@ -45,7 +46,7 @@ MAX_WAIT_S = 31_536_000
 
 
 class CommandQuery(PageQuery):
-    outcome: views.CommandOutcome | None = None
+    outcome: CommandOutcome | None = None
 
 
 class WaitQuery(BaseModel):

@@ -25,11 +25,12 @@ from chargehub.stations.commands import (
     ChangeAvailability,
     Command,
     CommandAnswer,
+    CommandOutcome,
     ResetKind,
     ResetStation,
     UnlockConnector,
 )
-from chargehub.stations.dispatch import QUEUED, TIMEOUT, UNKNOWN, payload_of
+from chargehub.stations.dispatch import payload_of
 from chargehub.stations.durable import reading_back, restore, why_not_durable
 from chargehub.stations.events import HubLayoutChanged
 from chargehub.stations.queries import find_evse, find_station_in_service
@@ -206,6 +207,9 @@ def _out_of_use(station_id: int) -> CompoundSelect[Any]:
     return whole.union_all(single)
 
 
+_NEVER_LEFT = (CommandOutcome.QUEUED, CommandOutcome.CANCELLED, CommandOutcome.REPLACED)
+
+
 def _untold(station_id: int) -> Select[Any]:
     """Find the EVSEs (0: the station) whose last wish left, and nobody knows whether it came."""
     commands = station_commands.c
@@ -217,12 +221,14 @@ def _untold(station_id: int) -> Select[Any]:
             commands.station_id == station_id,
             commands.action == ChangeAvailability.__name__,
             ~commands.raw,
-            commands.outcome.not_in((QUEUED, "cancelled", "replaced")),
+            commands.outcome.not_in(_NEVER_LEFT),
         )
         .order_by(evse_no, commands.seq.desc())
         .subquery()
     )
-    return select(newest.c.evse_no).where(newest.c.outcome.in_((UNKNOWN, TIMEOUT)))
+    return select(newest.c.evse_no).where(
+        newest.c.outcome.in_((CommandOutcome.UNKNOWN, CommandOutcome.TIMEOUT))
+    )
 
 
 async def _wish(connection: AsyncConnection, station_id: int, evse_no: int) -> bool | None:

@@ -31,6 +31,7 @@ from chargehub.stations.commands import (
     ChangeCredential,
     Command,
     CommandAnswer,
+    CommandOutcome,
     RawCommand,
     StationBusy,
     StationLink,
@@ -51,9 +52,10 @@ COMMAND_UNSUPPORTED = "command.unsupported"
 NEVER_LEFT = (StationBusy, StationNotAccepted)
 UNANSWERED = (StationOffline, StationTimeout)
 """Whether they left is in the error's facts."""
-QUEUED, PENDING, UNKNOWN, UNSUPPORTED = "queued", "pending", "unknown", "unsupported"
-ANSWERED, TIMEOUT = "answered", "timeout"
-TOLD_ENDS = {UNKNOWN: COMMAND_UNKNOWN, UNSUPPORTED: COMMAND_UNSUPPORTED}
+TOLD_ENDS = {
+    CommandOutcome.UNKNOWN: COMMAND_UNKNOWN,
+    CommandOutcome.UNSUPPORTED: COMMAND_UNSUPPORTED,
+}
 """Ends that somebody may act on."""
 
 WithPending = Callable[[AsyncConnection, UUID], Awaitable[None]]
@@ -138,18 +140,20 @@ class CommandDesk:
             raise
         except asyncio.CancelledError:
             # The request was abandoned; whether the station acted is not known.
-            await asyncio.shield(self.close(command_id, UNKNOWN, None, None))
+            await asyncio.shield(self.close(command_id, CommandOutcome.UNKNOWN, None, None))
             raise
         except Exception:
-            await self.close(command_id, "failed", ChargeHubError.code, None)
+            await self.close(command_id, CommandOutcome.FAILED, ChargeHubError.code, None)
             raise
         if isinstance(command, ChangeCredential):
             # Only its word: the rest may hold the password, under any name.
-            await self.close(command_id, ANSWERED, answer.told or answer.status, None)
+            await self.close(
+                command_id, CommandOutcome.ANSWERED, answer.told or answer.status, None
+            )
             return answer
         if secret:
             answer = dataclasses.replace(answer, payload=only_words(answer.payload))
-        await self.close(command_id, ANSWERED, answer.status, answer.payload)
+        await self.close(command_id, CommandOutcome.ANSWERED, answer.status, answer.payload)
         return answer
 
     async def _begin(self, values: dict[str, Any], with_pending: WithPending | None) -> None:
@@ -157,7 +161,9 @@ class CommandDesk:
             await self._record_pending(values, with_pending)
         except Exception:
             # Where only the answer to COMMIT was lost, the row is there and waits for ever.
-            self._insist_on(values["id"], {"outcome": "failed", "completed_at": self._clock.now()})
+            self._insist_on(
+                values["id"], {"outcome": CommandOutcome.FAILED, "completed_at": self._clock.now()}
+            )
             raise
 
     async def _record_pending(
@@ -169,22 +175,26 @@ class CommandDesk:
                 await with_pending(connection, values["id"])
 
     async def close(
-        self, command_id: UUID, outcome: str, status: str | None, answer: dict[str, Any] | None
+        self,
+        command_id: UUID,
+        outcome: CommandOutcome,
+        status: str | None,
+        answer: dict[str, Any] | None,
     ) -> None:
         """Store how a command ended, or that it waits again; of an unknown end somebody is told.
 
         Where the database is away this goes on trying, and raises.
         """
         ended: dict[str, Any] = {"outcome": outcome}
-        if outcome != QUEUED:
+        if outcome != CommandOutcome.QUEUED:
             hidden = redacted(clean_json(answer))
             ended |= {"status": status, "answer": hidden, "completed_at": self._clock.now()}
         try:
             await self._store_end(command_id, ended)
         except Exception:
-            if outcome == QUEUED:
+            if outcome == CommandOutcome.QUEUED:
                 # Perhaps it was stored, and has been taken from the queue since: never twice.
-                ended |= {"outcome": UNKNOWN, "completed_at": self._clock.now()}
+                ended |= {"outcome": CommandOutcome.UNKNOWN, "completed_at": self._clock.now()}
             self._insist_on(command_id, ended)
             raise
 
@@ -262,8 +272,8 @@ async def close_pending_as_unknown(connection: AsyncConnection, at: datetime) ->
     """Close, at start-up, what a dead server left open, and tell of it; return the ids."""
     rows = await connection.execute(
         update(station_commands)
-        .where(station_commands.c.outcome == "pending")
-        .values(outcome=UNKNOWN, completed_at=at)
+        .where(station_commands.c.outcome == CommandOutcome.PENDING)
+        .values(outcome=CommandOutcome.UNKNOWN, completed_at=at)
         .returning(station_commands.c.id)
     )
     closed = [row.id for row in rows]
@@ -301,12 +311,12 @@ def _plain(value: Any) -> Any:
             return value
 
 
-def _outcome_of(error: ChargeHubError, *, waits: bool) -> str:
+def _outcome_of(error: ChargeHubError, *, waits: bool) -> CommandOutcome:
     sent = bool(error.facts.get("sent"))
     if waits and (isinstance(error, NEVER_LEFT) or (isinstance(error, UNANSWERED) and not sent)):
-        return QUEUED
+        return CommandOutcome.QUEUED
     if isinstance(error, StationOffline):
-        return UNKNOWN if waits else "offline"
+        return CommandOutcome.UNKNOWN if waits else CommandOutcome.OFFLINE
     if isinstance(error, UnsupportedByStation):
-        return UNSUPPORTED
-    return TIMEOUT if isinstance(error, StationTimeout) else "failed"
+        return CommandOutcome.UNSUPPORTED
+    return CommandOutcome.TIMEOUT if isinstance(error, StationTimeout) else CommandOutcome.FAILED

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, false, func, or_, selec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit.errors import NotFound
+from chargehub.stations.commands import CommandOutcome
 from chargehub.stations.store import (
     charging_stations,
     connectors,
@@ -236,7 +237,7 @@ async def read_commands(
     *,
     after: tuple[datetime, UUID] | None,
     limit: int,
-    outcome: str | None = None,
+    outcome: CommandOutcome | None = None,
 ) -> Rows:
     """Return a station's commands, newest first."""
     order = (station_commands.c.requested_at, station_commands.c.id)

@@ -190,9 +190,7 @@ station_commands = Table(
     Column("payload", JSONB, nullable=False),
     Column("requested_by", Text, nullable=False),
     Column("requested_at", DateTime(timezone=True), nullable=False),
-    # queued, pending; then one of answered, failed, unsupported, timeout, offline, unknown,
-    # expired, cancelled, replaced
-    Column("outcome", Text, nullable=False, server_default="pending"),
+    Column("outcome", Text, nullable=False, server_default="pending"),  # a CommandOutcome
     Column("status", Text),
     Column("answer", JSONB),
     Column("completed_at", DateTime(timezone=True)),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from chargehub.kit.paging import Page
+from chargehub.stations.commands import CommandOutcome
 from chargehub.stations.reports import ConnectorStatus, RegistrationStatus
 from chargehub.stations.states import Charge, EvseState, evse_state, most_telling
 
@@ -127,24 +128,12 @@ class StationDetail(StationSummary):
     commissioned_at: datetime
 
 
-CommandOutcome = Literal[
-    "queued",
-    "pending",
-    "answered",
-    "failed",
-    "unsupported",
-    "timeout",
-    "offline",
-    "unknown",
-    "expired",
-    "cancelled",
-    "replaced",
-]
+Told = Literal[CommandOutcome.ANSWERED, CommandOutcome.QUEUED, CommandOutcome.PENDING]
 
 
 class CommandResult(BaseModel):
     command_id: UUID
-    outcome: Literal["answered", "queued", "pending"] = Field(
+    outcome: Told = Field(
         description="queued: it waits for the station; pending: it has left, and the station has "
         "not answered yet.",
         examples=["answered"],
@@ -161,7 +150,7 @@ class CommandView(BaseModel):
     payload: dict[str, Any] = Field(description="As sent, without secrets.")
     requested_by: str = Field(examples=["wang.fang"])
     requested_at: datetime
-    outcome: str = Field(
+    outcome: CommandOutcome = Field(
         description="queued, pending; then answered, failed, unsupported, timeout, offline, "
         "expired, cancelled, replaced (by a later durable command), or unknown: it may have left, "
         "and the connection ended or we were restarted.",

@@ -23,6 +23,7 @@ from chargehub.kit.db import Database
 from chargehub.kit.errors import Conflict
 from chargehub.stations.commands import (
     CommandAnswer,
+    CommandOutcome,
     RequestStartTransaction,
     RequestStopTransaction,
 )
@@ -37,8 +38,6 @@ log = structlog.get_logger(__name__)
 
 START_TIMEOUT = "remote_start.timeout"
 NOT_STARTED = "NotStarted"
-PENDING = "pending"
-UNKNOWN = "unknown"
 
 
 class IdTokenNotAccepted(Conflict):
@@ -148,7 +147,9 @@ class RemoteControl:
         commands = station_commands.c
         async with self.database.write() as connection:
             waiting = await connection.scalar(
-                select(commands.id).where(commands.id == UUID(subject), commands.outcome == PENDING)
+                select(commands.id).where(
+                    commands.id == UUID(subject), commands.outcome == CommandOutcome.PENDING
+                )
             )
             if waiting is not None:
                 later = self.clock.now() + self.start_within
@@ -161,7 +162,7 @@ class RemoteControl:
                     commands.transaction_id.is_(None),
                     or_(
                         commands.status == "Accepted",
-                        and_(commands.outcome == UNKNOWN, commands.status.is_(None)),
+                        and_(commands.outcome == CommandOutcome.UNKNOWN, commands.status.is_(None)),
                     ),
                 )
                 .values(status=NOT_STARTED)

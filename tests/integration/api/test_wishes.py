@@ -16,6 +16,7 @@ from chargehub.stations.api import delivery_result
 from chargehub.stations.command_queue import Delivery
 from chargehub.stations.commands import (
     ChangeAvailability,
+    CommandOutcome,
     StationOffline,
     StationTimeout,
 )
@@ -203,5 +204,5 @@ async def test_a_wish_behind_a_station_that_thinks_is_told_of_as_any_queued_comm
 
 def test_what_has_left_and_was_not_answered_is_told_of_as_pending() -> None:
     command_id, response = uuid4(), Response()
-    result = delivery_result(Delivery(command_id, None, "pending"), response)
+    result = delivery_result(Delivery(command_id, None, CommandOutcome.PENDING), response)
     assert (response.status_code, result.outcome, result.command_id) == (202, "pending", command_id)

@@ -30,7 +30,7 @@ from chargehub.devices.rules import (
     split,
     station_outcome,
 )
-from chargehub.stations.commands import VariableName, VariableWrite
+from chargehub.stations.commands import CommandOutcome, VariableName, VariableWrite
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 NAME = VariableName("Own", "Setting")
@@ -263,6 +263,12 @@ def test_a_stations_outcome_is_its_worst(
     state: str, commands: list[tuple[str, str | None]], outcome: StationOutcome
 ) -> None:
     assert station_outcome(state, commands, refused=False) is outcome
+
+
+@pytest.mark.parametrize("outcome", CommandOutcome)
+def test_every_outcome_of_a_command_says_how_applying_went(outcome: CommandOutcome) -> None:
+    ended = station_outcome("released", [(outcome.value, "Accepted")], refused=False)
+    assert (ended is StationOutcome.ACCEPTED) is (outcome is CommandOutcome.ANSWERED)
 
 
 @pytest.mark.parametrize(
