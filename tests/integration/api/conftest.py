@@ -243,6 +243,12 @@ async def cs(hub: RunningApi) -> str:
     return identity
 
 
+@pytest_asyncio.fixture
+async def here(hub: RunningApi, cs: str) -> None:
+    """The test's own station is here, no longer away."""
+    hub.link.online.add(await hub.station_id(cs))
+
+
 def problem_of(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """Check that the answer is this problem document, and return it."""
     assert response.status_code == status, response.text

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import func, select
 
 from chargehub.stations.commands import ChangeCredential, StationTimeout
@@ -21,18 +19,10 @@ from tests.integration.api.conftest import (
     make_location,
     make_station,
     problem_of,
-    running,
 )
 
 CSV = {"Content-Type": "text/csv"}
 HEADER = "identity,location,name,max_power_kw,evses,gun_codes\n"
-
-
-@pytest_asyncio.fixture(scope="module")
-async def hub(module_database_url: str) -> AsyncIterator[RunningApi]:
-    async with running(module_database_url) as api:
-        await make_location(api, "north")
-        yield api
 
 
 async def opens(hub: RunningApi, identity: str, credential: str) -> bool:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-import pytest_asyncio
+import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import select
 
@@ -43,23 +42,10 @@ from tests.integration.api.configured import (
 from tests.integration.api.conftest import (
     MAX_WAITING,
     RunningApi,
-    make_location,
     problem_of,
-    running,
 )
 
-
-@pytest_asyncio.fixture(scope="module")
-async def hub(module_database_url: str) -> AsyncIterator[RunningApi]:
-    async with running(module_database_url) as api:
-        await make_location(api, "north")
-        yield api
-
-
-@pytest_asyncio.fixture
-async def cs(hub: RunningApi) -> str:
-    """A new station that is here."""
-    return await new_station(hub)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 async def test_a_template_wants_the_variable_that_a_key_stands_for(

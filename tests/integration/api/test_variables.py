@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from chargehub.devices.reports import WriteEffect
 from chargehub.stations.commands import (
@@ -28,23 +26,10 @@ from tests.integration.api.configured import (
 )
 from tests.integration.api.conftest import (
     RunningApi,
-    make_location,
     problem_of,
-    running,
 )
 
-
-@pytest_asyncio.fixture(scope="module")
-async def hub(module_database_url: str) -> AsyncIterator[RunningApi]:
-    async with running(module_database_url) as api:
-        await make_location(api, "north")
-        yield api
-
-
-@pytest_asyncio.fixture
-async def cs(hub: RunningApi) -> str:
-    """A new station that is here."""
-    return await new_station(hub)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def body(*items: tuple[VariableName, str]) -> dict[str, Any]:
