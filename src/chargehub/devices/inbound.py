@@ -26,6 +26,7 @@ from chargehub.devices.rules import (
 )
 from chargehub.kit import jobs
 from chargehub.kit.group_commit import BatchHandler, BatchStatement, Decision, Item, Row, Writes
+from chargehub.kit.report_handler import ReportHandler
 from chargehub.stations.commands import VariableName
 from chargehub.stations.reports import BootReported
 
@@ -253,19 +254,10 @@ class VariablesHandler:
             writes.add(jobs.SCHEDULE, (GIVE_UP, str(number), due_at, "{}"))
 
 
-class WritesHandler:
+class WritesHandler(ReportHandler[VariablesWritten, None]):
     """Changes what is stored of a variable when the station has confirmed it, not before."""
 
-    async def read(self, connection: Connection, items: Sequence[Item[VariablesWritten]]) -> None:
-        """Need nothing."""
-
-    def decide(
-        self,
-        item: Item[VariablesWritten],
-        facts: None,  # noqa: ARG002 - part of the handler's shape
-        writes: Writes,
-    ) -> Decision[None]:
-        report = item.report
+    def decide_report(self, report: VariablesWritten, writes: Writes) -> Decision[None]:
         writes.add(COMPARE, (STATION_TOLD, report.station_id, report.received_at))
         for told in {outcome.name.key: outcome for outcome in report.outcomes}.values():
             name = name_row(report.station_id, told.name)

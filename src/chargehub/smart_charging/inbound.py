@@ -18,6 +18,7 @@ from sqlalchemy import ARRAY, URL, BigInteger, DateTime, bindparam
 
 from chargehub.kit import jobs
 from chargehub.kit.group_commit import BatchHandler, BatchStatement, Decision, Item, Row, Writes
+from chargehub.kit.report_handler import ReportHandler
 from chargehub.smart_charging.capabilities import exceeds
 from chargehub.smart_charging.composite import (
     Bound,
@@ -78,19 +79,10 @@ INSERT_REPORTED = BatchStatement(
 )
 
 
-class ProfilesHandler:
+class ProfilesHandler(ReportHandler[ProfilesReported, None]):
     """Keeps a page of profiles; the last one has them taken over (K09.FR.01/02)."""
 
-    async def read(self, connection: Connection, items: Sequence[Item[ProfilesReported]]) -> None:
-        """Need nothing."""
-
-    def decide(
-        self,
-        item: Item[ProfilesReported],
-        facts: None,  # noqa: ARG002 - part of the handler's shape
-        writes: Writes,
-    ) -> Decision[None]:
-        report = item.report
+    def decide_report(self, report: ProfilesReported, writes: Writes) -> Decision[None]:
         if report.request_id is None:
             return Decision(None)
         for profile in report.profiles:
@@ -136,19 +128,10 @@ CLEAR_LIMIT = BatchStatement(
 )
 
 
-class LimitHandler:
+class LimitHandler(ReportHandler[LimitReported, None]):
     """Keeps the newest limit that each source has set (K11.FR.02, K12.FR.02)."""
 
-    async def read(self, connection: Connection, items: Sequence[Item[LimitReported]]) -> None:
-        """Need nothing."""
-
-    def decide(
-        self,
-        item: Item[LimitReported],
-        facts: None,  # noqa: ARG002 - part of the handler's shape
-        writes: Writes,
-    ) -> Decision[None]:
-        report = item.report
+    def decide_report(self, report: LimitReported, writes: Writes) -> Decision[None]:
         # A schedule that names no start stands from now on.
         schedules = [
             schedule_document(replace(one, starts_at=one.starts_at or report.received_at))
@@ -160,19 +143,10 @@ class LimitHandler:
         return Decision(None)
 
 
-class LimitClearedHandler:
+class LimitClearedHandler(ReportHandler[LimitCleared, None]):
     """Takes back what a source had limited (K13.FR.02)."""
 
-    async def read(self, connection: Connection, items: Sequence[Item[LimitCleared]]) -> None:
-        """Need nothing."""
-
-    def decide(
-        self,
-        item: Item[LimitCleared],
-        facts: None,  # noqa: ARG002 - part of the handler's shape
-        writes: Writes,
-    ) -> Decision[None]:
-        report = item.report
+    def decide_report(self, report: LimitCleared, writes: Writes) -> Decision[None]:
         writes.add(CLEAR_LIMIT, (report.station_id, report.evse_no, report.source))
         return Decision(None)
 
@@ -199,21 +173,12 @@ UPSERT_NEEDS = BatchStatement(
 
 
 @dataclass(slots=True, eq=False)
-class NeedsHandler:
+class NeedsHandler(ReportHandler[EvNeedsReported, NeedsStatus]):
     """Keeps what a car needs; Processing promises the profile that follows (K15.FR.05/07)."""
 
     book: Book
 
-    async def read(self, connection: Connection, items: Sequence[Item[EvNeedsReported]]) -> None:
-        """Need nothing."""
-
-    def decide(
-        self,
-        item: Item[EvNeedsReported],
-        facts: None,  # noqa: ARG002 - part of the handler's shape
-        writes: Writes,
-    ) -> Decision[NeedsStatus]:
-        report = item.report
+    def decide_report(self, report: EvNeedsReported, writes: Writes) -> Decision[NeedsStatus]:
         opened = self.book.at_evse(report.station_id, report.evse_no)
         # K15.FR.04: without a transaction there is nothing that a TxProfile could be for.
         answer = NeedsStatus.REJECTED if opened is None else NeedsStatus.PROCESSING

@@ -24,6 +24,7 @@ from chargehub.kit.group_commit import (
     Row,
     Writes,
 )
+from chargehub.kit.report_handler import ReportHandler
 from chargehub.kit.secrets import redacted
 from chargehub.stations.entry import SecurityProfile
 from chargehub.stations.events import BOOTED, ConnectorStatusChanged
@@ -346,23 +347,10 @@ INSERT_NOTICE = BatchStatement(
 )
 
 
-class NoticeHandler:
+class NoticeHandler(ReportHandler[NoticeReported, None]):
     """Keeps what is only to be kept; every security event, known or not (A04.FR.03)."""
 
-    async def read(
-        self,
-        connection: Connection,
-        items: Sequence[Item[NoticeReported]],
-    ) -> None:
-        """Need nothing."""
-
-    def decide(
-        self,
-        item: Item[NoticeReported],
-        facts: None,  # noqa: ARG002 - part of the handler's shape
-        writes: Writes,
-    ) -> Decision[None]:
-        report = item.report
+    def decide_report(self, report: NoticeReported, writes: Writes) -> Decision[None]:
         at = credible(report.at, report.received_at)
         text = _json(redacted(report.payload))
         writes.add(

@@ -20,6 +20,7 @@ from chargehub.authorization import (
 )
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import Decision, Item, Writes
+from chargehub.kit.report_handler import ReportHandler
 from chargehub.stations.inbound import INSERT_NOTICE
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import INSERT_SAMPLES
@@ -467,24 +468,13 @@ class TransactionHandler:
 
 
 @dataclass(slots=True, eq=False)
-class ReservationStatusHandler:
+class ReservationStatusHandler(ReportHandler[ReservationStatusReported, None]):
     """Acknowledges ReservationStatusUpdate, known id or not (H04.FR.01), and keeps it as a notice.
 
     There are no reservations yet that it could change.
     """
 
-    async def read(
-        self, connection: Connection, items: Sequence[Item[ReservationStatusReported]]
-    ) -> None:
-        """Need nothing."""
-
-    def decide(
-        self,
-        item: Item[ReservationStatusReported],
-        facts: None,  # noqa: ARG002 - part of the handler's shape
-        writes: Writes,
-    ) -> Decision[None]:
-        report = item.report
+    def decide_report(self, report: ReservationStatusReported, writes: Writes) -> Decision[None]:
         told = {"reservationId": report.reservation_id, "reservationUpdateStatus": report.status}
         kind, at = "ReservationStatusUpdate", report.received_at
         row = (report.station_id, kind, at, at, False, orjson.dumps(told).decode())
