@@ -89,11 +89,7 @@ class Inventory:
                     request_id=number, station_id=station_id, asked_at=now
                 )
             )
-            await connection.execute(
-                insert(jobs.due_actions).values(
-                    kind=GIVE_UP, subject=str(number), due_at=now + GIVE_UP_AFTER
-                )
-            )
+            await jobs.schedule_once(connection, GIVE_UP, [number], now + GIVE_UP_AFTER)
         try:
             _, answer = await self.desk.send(station_id, ReportInventory(number), requested_by)
         except ChargeHubError:

@@ -208,9 +208,7 @@ class Templates:
                 insert(template_application_stations),
                 [{"application_id": application_id, "station_id": row.id} for row in meant],
             )
-            await connection.execute(
-                insert(jobs.due_actions).values(kind=APPLY, subject=str(application_id), due_at=now)
-            )
+            await jobs.schedule_once(connection, APPLY, [application_id], now)
             await self._audit(
                 connection, actor, "template.applied", template.name, stations=len(meant)
             )

@@ -115,8 +115,17 @@ async def schedule_daily(
     connection: AsyncConnection, kinds: Iterable[str], due_at: datetime
 ) -> None:
     """Make sure that each kind has its one row; one that waits already keeps its time."""
-    rows = [{"kind": kind, "subject": DAILY, "due_at": due_at} for kind in kinds]
-    await connection.execute(insert(due_actions).values(rows).on_conflict_do_nothing())
+    for kind in kinds:
+        await schedule_once(connection, kind, [DAILY], due_at)
+
+
+async def schedule_once(
+    connection: AsyncConnection, kind: str, subjects: Iterable[object], due_at: datetime
+) -> None:
+    """Have the action due for each subject; one that waits already keeps its time."""
+    rows = [{"kind": kind, "subject": str(subject), "due_at": due_at} for subject in subjects]
+    if rows:
+        await connection.execute(insert(due_actions).values(rows).on_conflict_do_nothing())
 
 
 async def schedule(connection: AsyncConnection, kind: str, subject: str, due_at: datetime) -> None:

@@ -198,12 +198,8 @@ async def ask_soon(
     connection: AsyncConnection, station_ids: Collection[int], now: datetime
 ) -> None:
     """Have stations asked which profiles they hold; what waits already keeps its time."""
-    rows = [
-        {"kind": ASK_PROFILES, "subject": str(station_id), "due_at": now + ASK_AFTER}
-        for station_id in sorted(set(station_ids))
-    ]
-    if rows:
-        await connection.execute(upsert(jobs.due_actions).values(rows).on_conflict_do_nothing())
+    stations = sorted(set(station_ids))
+    await jobs.schedule_once(connection, ASK_PROFILES, stations, now + ASK_AFTER)
 
 
 async def renew_for_cars(connection: AsyncConnection, station_id: int, now: datetime) -> None:

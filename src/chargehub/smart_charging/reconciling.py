@@ -13,7 +13,6 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import Row, delete, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit import jobs
@@ -166,15 +165,14 @@ async def _set_again(lost: list[Row[Any]], connection: AsyncConnection, now: dat
 
     Whoever set what was never answered was told so.
     """
-    rows = [
-        {"kind": SET_AGAIN, "subject": str(one.id), "due_at": now}
+    again = [
+        one.id
         for one in lost
         if one.state == INSTALLED
         and one.set_by is not None
         and is_set_again(profile_of(one.document), now)
     ]
-    if rows:
-        await connection.execute(upsert(jobs.due_actions).values(rows).on_conflict_do_nothing())
+    await jobs.schedule_once(connection, SET_AGAIN, again, now)
 
 
 async def _insert_reported(

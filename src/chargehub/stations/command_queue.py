@@ -17,7 +17,6 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter
 from sqlalchemy import Row, delete, func, or_, select, true, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access.audit import audit
@@ -276,10 +275,7 @@ class CommandQueue:
             async with self.database.write() as connection:
                 # As in `presence.ConnectHandler`, whose row keeps its time.
                 due_at = self.clock.now() + SETTLE_AFTER
-                row = {"kind": DELIVER, "subject": str(station_id), "due_at": due_at}
-                await connection.execute(
-                    upsert(jobs.due_actions).values(row).on_conflict_do_nothing()
-                )
+                await jobs.schedule_once(connection, DELIVER, [station_id], due_at)
         except Exception:
             log.exception("delivery_not_scheduled", station=station_id)
             loop = asyncio.get_running_loop()

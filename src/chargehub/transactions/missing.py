@@ -12,7 +12,6 @@ from typing import Any
 
 import structlog
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit import jobs
@@ -37,11 +36,7 @@ async def schedule_ask_missing(
     connection: AsyncConnection, clock: HubClock, transaction_id: int
 ) -> None:
     """Ask soon, in the transaction that found the gap; what waits already keeps its time."""
-    await connection.execute(
-        insert(jobs.due_actions)
-        .values(kind=ASK_MISSING, subject=str(transaction_id), due_at=clock.now())
-        .on_conflict_do_nothing()
-    )
+    await jobs.schedule_once(connection, ASK_MISSING, [transaction_id], clock.now())
 
 
 @dataclass(slots=True)

@@ -15,7 +15,6 @@ from typing import Any
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 
 from chargehub.access.audit import AUDIT
 from chargehub.kit import jobs
@@ -203,14 +202,7 @@ class OrphanPolicy:
                 else:
                     silent.append(row.id)
         async with self.database.write() as connection:
-            if silent:
-                checks = [
-                    {"kind": ORPHAN_CHECK, "subject": str(number), "due_at": now}
-                    for number in silent
-                ]
-                await connection.execute(
-                    insert(jobs.due_actions).values(checks).on_conflict_do_nothing()
-                )
+            await jobs.schedule_once(connection, ORPHAN_CHECK, silent, now)
             await jobs.postpone(connection, SWEEP, subject, now + SWEEP_EVERY)
 
     async def station_retired(self, subject: str, _payload: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.authorization import decide, find_place, find_token_fact
@@ -133,11 +133,7 @@ class RemoteControl:
         """Watch the start before its answer is known: whoever dies in between forgets nothing."""
         now = self.clock.now()
         due_at = now + self.clock.hub_time(self.call_timeout_s) + self.start_within
-        await connection.execute(
-            insert(jobs.due_actions).values(
-                kind=START_TIMEOUT, subject=str(command_id), due_at=due_at
-            )
-        )
+        await jobs.schedule_once(connection, START_TIMEOUT, [command_id], due_at)
 
     async def give_up_start(self, subject: str, _payload: dict[str, Any]) -> None:
         """Close a start that no transaction followed although it was, or may have been, accepted.

@@ -362,6 +362,30 @@ async def test_daily_actions_have_one_row_each(database: Database) -> None:
     assert [(row.kind, row.due_at) for row in rows] == [("sweep", NOW), ("mop", NOW)]
 
 
+async def test_what_waits_already_keeps_its_time_or_moves(database: Database) -> None:
+    hour = timedelta(hours=1)
+    async with database.write() as connection:
+        await jobs.schedule_once(connection, "ask", [], NOW)
+        await jobs.schedule_once(connection, "ask", [1, 2], NOW)
+        await connection.execute(jobs.due_actions.update().values(attempts=3))
+        await jobs.schedule_once(connection, "ask", [2, 3], NOW + hour)
+        await jobs.schedule(connection, "ask", "1", NOW - hour)
+        await jobs.schedule(connection, "other", "1", NOW)
+    rows = sorted((row.kind, row.subject, row.due_at) for row in await due_rows(database))
+    assert rows == [
+        ("ask", "1", NOW - hour),
+        ("ask", "2", NOW),
+        ("ask", "3", NOW + hour),
+        ("other", "1", NOW),
+    ]
+    # What moves starts anew; what waits does not.
+    assert {row.subject: row.attempts for row in await due_rows(database) if row.kind == "ask"} == {
+        "1": 0,
+        "2": 3,
+        "3": 0,
+    }
+
+
 async def test_what_is_done_is_marked_while_others_wait_for_a_turn(database: Database) -> None:
     free = asyncio.Event()
 
