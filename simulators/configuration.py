@@ -20,6 +20,7 @@ class Setting:
     instance: str | None = None
     unit: str | None = None
     low: int | None = None
+    high: int | None = None
     needs_reboot: bool = False
     waiting: str | None = None
     """A value that is taken at the next boot."""
@@ -136,9 +137,18 @@ def _smart_charging() -> Iterator[Setting]:
     for key, variable, value in (
         ("ChargeProfileMaxStackLevel", "ProfileStackLevel", "8"),
         ("ChargingScheduleMaxPeriods", "PeriodsPerSchedule", "24"),
-        ("MaxChargingProfilesInstalled", "Entries", "12"),
     ):
         yield Setting(key, "SmartChargingCtrlr", variable, value, writable=False)
+    yield Setting(
+        "MaxChargingProfilesInstalled",
+        "SmartChargingCtrlr",
+        "Entries",
+        "12",
+        writable=False,
+        instance="ChargingProfiles",
+        high=12,
+        variable_value="0",  # The variable is a count, and the key its most.
+    )
     yield Setting(
         "ChargingScheduleAllowedChargingRateUnit",
         "SmartChargingCtrlr",

@@ -476,6 +476,8 @@ def _entry(
             characteristics["unit"] = setting.unit
         if setting.low is not None:
             characteristics["minLimit"] = setting.low
+        if setting.high is not None:
+            characteristics["maxLimit"] = setting.high
     return {
         "component": component,
         "variable": name,

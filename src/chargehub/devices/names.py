@@ -51,9 +51,6 @@ _KEYS = {
     "LocalAuthListEnabled": _Known("LocalAuthListCtrlr", "Enabled", "boolean"),
     "LocalAuthorizeOffline": _Known("AuthCtrlr", "LocalAuthorizeOffline", "boolean"),
     "LocalPreAuthorize": _Known("AuthCtrlr", "LocalPreAuthorize", "boolean"),
-    "MaxChargingProfilesInstalled": _Known(
-        "SmartChargingCtrlr", "Entries", "integer", "ChargingProfiles"
-    ),
     "MaxEnergyOnInvalidId": _Known("TxCtrlr", "MaxEnergyOnInvalidId", "integer"),
     "MeterValueSampleInterval": _Known("SampledDataCtrlr", "TxUpdatedInterval", "integer"),
     "MeterValuesAlignedData": _Known("AlignedDataCtrlr", "Measurands", "MemberList"),
@@ -80,8 +77,9 @@ _KEYS = {
     ),
     "WebSocketPingInterval": _Known("OCPPCommCtrlr", "WebSocketPingInterval", "integer"),
 }
-"""Keys of 16 9, the security whitepaper and E16J. ChargingScheduleAllowedChargingRateUnit is left
-out: it says Current and Power where 2.x says A and W."""
+"""Keys of 16 9, the security whitepaper and E16J. Left out are
+ChargingScheduleAllowedChargingRateUnit, which says Current and Power where 2.x says A and W, and
+MaxChargingProfilesInstalled: 2.x has a count (Entries) and the most of it as its maxLimit."""
 
 _BY_KEY: Mapping[str, _Known] = {key.lower(): known for key, known in _KEYS.items()}
 _BY_PATH: Mapping[str, VariableName] = {known.name.key: known.name for known in _KEYS.values()}

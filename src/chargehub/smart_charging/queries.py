@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,8 +23,10 @@ from chargehub.devices.store import station_variables
 from chargehub.smart_charging.capabilities import Observation
 from chargehub.smart_charging.composite import InForce
 from chargehub.smart_charging.rules import (
+    ENTRIES_PATH,
     LIMIT_PATHS,
     PERSISTENCE_PATH,
+    SWITCH_PATHS,
     UNIT_PATHS,
     Held,
     StationLimits,
@@ -154,15 +156,18 @@ def counting(held: Iterable[Held]) -> list[InForce]:
 
 async def read_limits_of(connection: AsyncConnection, station_id: int) -> StationLimits:
     """Return what the station reported that it takes."""
-    paths = (*LIMIT_PATHS.values(), *UNIT_PATHS, PERSISTENCE_PATH)
+    paths = (*LIMIT_PATHS.values(), *UNIT_PATHS, *SWITCH_PATHS, PERSISTENCE_PATH, ENTRIES_PATH)
     keys = [f"{path.lower()}#actual" for path in paths]
-    query = select(station_variables.c.key, station_variables.c.value).where(
-        station_variables.c.station_id == station_id, station_variables.c.key.in_(keys)
+    known = station_variables.c
+    query = select(known.key, known.value, known.max_limit).where(
+        known.station_id == station_id, known.key.in_(keys)
     )
-    variables: Mapping[str, str | None] = {
-        row.key.removesuffix("#actual"): row.value for row in await connection.execute(query)
-    }
-    return read_limits(variables)
+    found = {row.key.removesuffix("#actual"): row for row in await connection.execute(query)}
+    entries = found.get(ENTRIES_PATH.lower())
+    return read_limits(
+        {path: row.value for path, row in found.items()},
+        None if entries is None else entries.max_limit,
+    )
 
 
 async def read_observations(

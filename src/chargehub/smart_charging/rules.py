@@ -56,6 +56,8 @@ class StationLimits:
     """Ids up to this one are the station's own, for limits set by others."""
     keeps_tx_profiles: bool = False
     """TxProfiles survive a reset of the station (B13.FR.31)."""
+    none_taken: bool = False
+    """Smart charging is not there, or is switched off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,21 +304,39 @@ _UNITS = {
 LIMIT_PATHS = {
     "max_stack_level": "SmartChargingCtrlr.ProfileStackLevel",
     "max_periods": "SmartChargingCtrlr.PeriodsPerSchedule",
-    "max_profiles": "SmartChargingCtrlr.Entries/ChargingProfiles",
+    "max_profiles": "MaxChargingProfilesInstalled",
     "max_external_id": "SmartChargingCtrlr.MaxExternalConstraintsId",
 }
+ENTRIES_PATH = "SmartChargingCtrlr.Entries/ChargingProfiles"
+"""Its value is how many profiles are installed; what it can be at most is the station's limit."""
+SWITCH_PATHS = ("SmartChargingCtrlr.Available", "SmartChargingCtrlr.Enabled")
 PERSISTENCE_PATH = "SmartChargingCtrlr.ChargingProfilePersistence/TxProfile"
 UNIT_PATHS = ("ChargingScheduleAllowedChargingRateUnit", "SmartChargingCtrlr.RateUnit")
 """As `station_variables.path` names them; the first is a configuration key with its own words."""
 
 
-def read_limits(variables: Mapping[str, str | None]) -> StationLimits:
-    """Read a station's limits from its variables: Component.Variable in lower case to value."""
+def read_limits(
+    variables: Mapping[str, str | None], entries_max: float | None = None
+) -> StationLimits:
+    """Read a station's limits from its variables: Component.Variable in lower case to value.
+
+    `entries_max` is the most that its count of profiles can be.
+    """
     numbers = {name: _whole(variables.get(path.lower())) for name, path in LIMIT_PATHS.items()}
     words = ",".join(variables.get(path.lower()) or "" for path in UNIT_PATHS).split(",")
     units = {_UNITS[word.strip().upper()] for word in words if word.strip().upper() in _UNITS}
-    kept = (variables.get(PERSISTENCE_PATH.lower()) or "").strip().lower() == "true"
-    return StationLimits(units=frozenset(units), keeps_tx_profiles=kept, **numbers)
+    if entries_max is not None and numbers["max_profiles"] is None:
+        numbers["max_profiles"] = _whole(f"{entries_max:.0f}")
+    return StationLimits(
+        units=frozenset(units),
+        keeps_tx_profiles=_word(variables, PERSISTENCE_PATH) == "true",
+        none_taken=any(_word(variables, path) == "false" for path in SWITCH_PATHS),
+        **numbers,
+    )
+
+
+def _word(variables: Mapping[str, str | None], path: str) -> str:
+    return (variables.get(path.lower()) or "").strip().lower()
 
 
 def _whole(text: str | None) -> int | None:

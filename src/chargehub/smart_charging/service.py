@@ -85,6 +85,7 @@ STEADY_WITHIN = timedelta(minutes=1)
 
 
 REQUESTED_BY = "transaction resumed"
+NONE_TAKEN = "The station says that smart charging is not there or is switched off."
 
 
 class TransactionNotLive(Conflict):
@@ -333,7 +334,11 @@ class SmartCharging:
                 " ".join(rule.detail for rule in broken),
                 broken_rules=[{"rule": rule.rule, "detail": rule.detail} for rule in broken],
             )
+        if limits.none_taken and not wanted.force:
+            raise ProfileNotObeyed(NONE_TAKEN)
         warnings = await _expectations(connection, station, profile, force=wanted.force)
+        if limits.none_taken:
+            warnings = (NONE_TAKEN, *warnings)
         return _Plan(station, profile, warnings)
 
     async def _transaction(

@@ -211,17 +211,8 @@ async def test_limits_that_the_station_reported(hub: RunningApi, cs: str) -> Non
         VariableName("SmartChargingCtrlr", "ProfileStackLevel"): "2",
         VariableName("", "ChargingScheduleAllowedChargingRateUnit"): "Current",
     }
-    async with hub.database.write() as connection:
-        for name, value in reported.items():
-            await connection.execute(
-                insert(station_variables).values(
-                    station_id=station_id,
-                    key=name.key,
-                    path=name.path,
-                    value=value,
-                    **asdict(name),
-                )
-            )
+    for name, value in reported.items():
+        await report(hub, station_id, name, value)
     limits = (await hub.viewer.get(f"{cs}/charging-limits")).json()
     assert limits["takes"] == {
         "max_stack_level": 2,
@@ -234,6 +225,43 @@ async def test_limits_that_the_station_reported(hub: RunningApi, cs: str) -> Non
     document = problem_of(response, 422, "invalid-charging-profile")
     rules = [broken["rule"] for broken in document["broken_rules"]]
     assert rules == ["16 9.4.1", "K01.FR.26"]
+
+
+async def report(
+    hub: RunningApi, station_id: int, name: VariableName, value: str, **more: Any
+) -> None:
+    values = {"key": name.key, "path": name.path, "value": value, **asdict(name), **more}
+    async with hub.database.write() as connection:
+        await connection.execute(insert(station_variables).values(station_id=station_id, **values))
+
+
+async def test_the_count_of_profiles_is_told_with_the_most_it_may_be(
+    hub: RunningApi, cs: str
+) -> None:
+    """2.x: a station without profiles says 0, and takes as many as its maxLimit."""
+    station_id = await hub.station_id(cs.rpartition("/")[2])
+    name = VariableName("SmartChargingCtrlr", "Entries", variable_instance="ChargingProfiles")
+    await report(hub, station_id, name, "0", max_limit=1.0)
+    assert (await hub.viewer.get(f"{cs}/charging-limits")).json()["takes"]["max_profiles"] == 1
+    response = await hub.operator.post(f"{cs}/charging-profiles", json=body())
+    assert response.status_code == 200, response.text
+    response = await hub.operator.post(f"{cs}/charging-profiles", json=body(stack_level=1))
+    document = problem_of(response, 422, "invalid-charging-profile")
+    assert [broken["rule"] for broken in document["broken_rules"]] == ["16 9.4.5"]
+
+
+async def test_a_station_without_smart_charging_is_not_sent_profiles_unforced(
+    hub: RunningApi, cs: str
+) -> None:
+    station_id = await hub.station_id(cs.rpartition("/")[2])
+    await report(hub, station_id, VariableName("SmartChargingCtrlr", "Enabled"), "false")
+    sent = len(hub.link.sent)
+    response = await hub.operator.post(f"{cs}/charging-profiles", json=body())
+    problem_of(response, 409, "charging-profile-not-obeyed")
+    assert len(hub.link.sent) == sent
+    forced = await hub.operator.post(f"{cs}/charging-profiles", json=body(force=True))
+    assert forced.status_code == 200, forced.text
+    assert "switched off" in forced.json()["warnings"][0]
 
 
 async def test_a_report_is_asked_for(hub: RunningApi, cs: str) -> None:

@@ -291,7 +291,7 @@ def test_statement_82_both_families_name_the_same_limits() -> None:
     keys = {
         "smartchargingctrlr.profilestacklevel": "8",
         "smartchargingctrlr.periodsperschedule": " 24 ",
-        "smartchargingctrlr.entries/chargingprofiles": "10",
+        "maxchargingprofilesinstalled": "10",
         "chargingscheduleallowedchargingrateunit": "Current,Power",
     }
     both = frozenset(RateUnit)
@@ -303,6 +303,22 @@ def test_statement_82_both_families_name_the_same_limits() -> None:
         "smartchargingctrlr.maxexternalconstraintsid": "99",
     }
     assert read_limits(variables) == StationLimits(8, 24, None, both, 99)
+    assert read_limits(variables, 10.0) == StationLimits(8, 24, 10, both, 99)
+
+
+def test_how_many_profiles_are_installed_is_no_limit_of_them() -> None:
+    """The count that 2.x stations tell; one that has none said 0, and would take none."""
+    assert read_limits({"smartchargingctrlr.entries/chargingprofiles": "0"}) == StationLimits()
+
+
+@pytest.mark.parametrize("name", ["available", "enabled"])
+@pytest.mark.parametrize(
+    ("value", "none_taken"), [("False ", True), ("true", False), (None, False), ("no", False)]
+)
+def test_what_a_station_says_of_smart_charging_itself(
+    name: str, value: str | None, *, none_taken: bool
+) -> None:
+    assert read_limits({f"smartchargingctrlr.{name}": value}).none_taken is none_taken
 
 
 @pytest.mark.parametrize(
