@@ -26,12 +26,11 @@ from chargehub.stations.entry import (
     SecurityProfile,
     decide_entry,
 )
-from chargehub.stations.rules import is_identity
+from chargehub.stations.new_stations import insert_stations
+from chargehub.stations.rules import NewEvse, NewStation, is_identity
 from chargehub.stations.store import (
     charging_stations,
-    connectors,
     credential_changes,
-    evses,
     locations,
     station_connections,
 )
@@ -150,31 +149,19 @@ class Admission:
                 .values(id="demo", name="Demo", latitude=0, longitude=0)
                 .on_conflict_do_nothing()
             )
-        station_id = await connection.scalar(
-            insert(charging_stations)
-            .values(
-                identity=identity,
-                location_id=location_id,
-                name=identity,
-                max_power_w=SELF_REGISTERED_POWER_W,
-                credential_hash=hash_credential(self.key, password) if password else None,
-                security_profile=SecurityProfile.BASIC if password else SecurityProfile.OPEN,
-                commissioned_at=self.clock.now(),
-            )
-            .returning(charging_stations.c.id)
+        station = NewStation(
+            identity,
+            location_id,
+            SELF_REGISTERED_POWER_W,
+            tuple(
+                NewEvse(number, SELF_REGISTERED_POWER_W, f"{identity}-{number}")
+                for number in range(1, SELF_REGISTERED_EVSES + 1)
+            ),
+            name=identity,
+            security_profile=SecurityProfile.BASIC if password else SecurityProfile.OPEN,
         )
-        for evse_no in range(1, SELF_REGISTERED_EVSES + 1):
-            await connection.execute(
-                insert(evses).values(
-                    station_id=station_id,
-                    evse_no=evse_no,
-                    gun_code=f"{identity}-{evse_no}",
-                    max_power_w=SELF_REGISTERED_POWER_W,
-                )
-            )
-            await connection.execute(
-                insert(connectors).values(station_id=station_id, evse_no=evse_no, connector_no=1)
-            )
+        hashed = hash_credential(self.key, password) if password else None
+        await insert_stations(connection, self.clock.now(), [(station, hashed)])
 
 
 async def close_left_open_connections(connection: AsyncConnection, at: datetime) -> None:

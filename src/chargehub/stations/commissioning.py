@@ -28,6 +28,7 @@ from chargehub.stations.credentials import generate_credential, hash_credential
 from chargehub.stations.entry import SecurityProfile, check_profile
 from chargehub.stations.events import RETIRED, HubLayoutChanged, StationWentOffline
 from chargehub.stations.fence import PARTING, ends_connection, lock_fence, shut_out
+from chargehub.stations.new_stations import insert_stations
 from chargehub.stations.obstacles import UnknownLocation, find_obstacles, name_taken
 from chargehub.stations.queries import find_station_in_service
 from chargehub.stations.rules import ImportLine, LineError, NewEvse, NewStation
@@ -70,10 +71,10 @@ async def commission_stations(
 ) -> list[Commissioned]:
     """Insert stations with their EVSEs and connectors in the caller's transaction."""
     ready = [item if item.credential else _with_credential(item) for item in stations]
+    hashed = [(item, hash_credential(key, (item.credential or "").encode())) for item in ready]
     try:
         async with connection.begin_nested():
-            ids = await _insert_stations(connection, at, key, ready)
-            await _insert_evses(connection, ids, ready)
+            ids = await insert_stations(connection, at, hashed)
     except IntegrityError as error:
         raise name_taken(error) from error
     done: list[Commissioned] = []
@@ -95,49 +96,6 @@ async def commission_stations(
 
 def _with_credential(station: NewStation) -> NewStation:
     return replace(station, credential=generate_credential())
-
-
-async def _insert_stations(
-    connection: AsyncConnection, at: datetime, key: bytes, stations: Sequence[NewStation]
-) -> dict[str, int]:
-    rows = [
-        {
-            "identity": item.identity,
-            "location_id": item.location_id,
-            "name": item.name,
-            "max_power_w": item.max_power_w,
-            "registration": item.registration,
-            "security_profile": item.security_profile,
-            "bound_serial_number": item.bound_serial_number,
-            "credential_hash": hash_credential(key, (item.credential or "").encode()),
-            "credential_rotated_at": at,
-            "commissioned_at": at,
-        }
-        for item in stations
-    ]
-    query = insert(charging_stations).returning(
-        charging_stations.c.id, charging_stations.c.identity
-    )
-    return {row.identity.lower(): row.id for row in await connection.execute(query, rows)}
-
-
-async def _insert_evses(
-    connection: AsyncConnection, ids: dict[str, int], stations: Sequence[NewStation]
-) -> None:
-    evse_rows: list[dict[str, Any]] = []
-    connector_rows: list[dict[str, Any]] = []
-    for item in stations:
-        station_id = ids[item.identity.lower()]
-        for evse in item.evses:
-            key = {"station_id": station_id, "evse_no": evse.evse_no}
-            evse_rows.append({**key, "gun_code": evse.gun_code, "max_power_w": evse.max_power_w})
-            connector_rows.extend(
-                {**key, "connector_no": number, "standard": standard}
-                for number, standard in enumerate(evse.standards, start=1)
-            )
-    for table, rows in ((evses, evse_rows), (connectors, connector_rows)):
-        if rows:
-            await connection.execute(insert(table), rows)
 
 
 class Commissioning:

@@ -325,7 +325,19 @@ async def test_in_a_demo_an_unknown_station_registers_itself_with_its_password(
             *(own.connect(path, path=path, user="NEWCOMER") for path in ("NEWCOMER", "newcomer"))
         )
         assert await own.value("SELECT count(*) FROM charging_stations") == 1
-        assert await own.value("SELECT count(*) FROM connectors") == 2
+        # With all that a station has which an operator commissions.
+        (row,) = await own.rows(
+            "SELECT commissioned_at, credential_rotated_at, registration, security_profile"
+            " FROM charging_stations"
+        )
+        assert row.commissioned_at == row.credential_rotated_at
+        assert (row.registration, row.security_profile) == ("Accepted", 1)
+        guns = await own.rows(
+            "SELECT e.gun_code, c.connector_no, c.standard FROM evses e"
+            " JOIN connectors c USING (station_id, evse_no) ORDER BY e.evse_no"
+        )
+        wanted = [(f"NEWCOMER-{number}", 1, "GBT_DC") for number in (1, 2)]
+        assert [(gun[0].upper(), *gun[1:]) for gun in guns] == wanted
         for station in sockets:
             await station.leave()
         assert await status_of(own, "NEWCOMER", password="not-the-one-it-came-with") == 401
