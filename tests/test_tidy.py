@@ -161,6 +161,43 @@ def nobody_asks_the_machine_for_the_time(name: str, text: str) -> Iterator[str]:
             yield f"line {number}: {line.strip()}"
 
 
+TICKED = re.compile(r"`([^`]+)`")
+FOLDERS = ("src/", "tests/", "simulators/", "migrations/", "docs/")
+
+
+def files_that_a_recipe_touches_are_there(name: str, text: str) -> Iterator[str]:
+    """In a table of files touched: each file exists, and so does in it what its row names."""
+    rows = re.findall(r"^\| (`.*?) \| (.*) \|$", text, re.MULTILINE)
+    for first, what in rows if name.startswith("docs/how-to/") else ():
+        paths = _paths(TICKED.findall(first))
+        yield from (f"there is no {path}" for path in paths if not (ROOT / path).exists())
+        texts = [(ROOT / path).read_text() for path in paths if (ROOT / path).is_file()]
+        for word in TICKED.findall(what) if texts else ():
+            if re.fullmatch(r"[A-Za-z_][\w.]*(?<!\.py)", word):
+                own = re.compile(rf"\b{word.rpartition('.')[2]}\b")
+                if not any(own.search(told) for told in texts):
+                    yield f"{first} has no {word}"
+
+
+def _paths(ticked: list[str]) -> list[str]:
+    """Return the files of a table's cell; what follows the first may leave its folder out."""
+    if not ticked[0].startswith(FOLDERS):
+        return []
+    folder = ticked[0].rpartition("/")[0]
+    return [path if path.startswith(FOLDERS) else f"{folder}/{path}" for path in ticked]
+
+
+def modules_that_the_map_names_are_there(name: str, text: str) -> Iterator[str]:
+    if name != "ARCHITECTURE.md":
+        return
+    for path in TICKED.findall(text):
+        if not re.fullmatch(r"[\w*/]+(\.py|/)", path) or "/" not in path.rstrip("/"):
+            continue
+        roots = (ROOT, ROOT / "src" / "chargehub")
+        if not any(next(root.glob(path), None) for root in roots):
+            yield f"there is no {path}"
+
+
 RULES: list[tuple[Rule, str, str]] = [
     (every_file_is_short_enough, "src/a.py", "x = 1\n" * (FILE_LINES + 1)),
     (every_function_is_short_enough, "a.py", "def f():\n" + "    x = 1\n" * FUNCTION_LINES),
@@ -180,6 +217,13 @@ RULES: list[tuple[Rule, str, str]] = [
     (names_use_the_words_of_the_domain, "a.py", "class SessionManager: ...\n"),
     (names_use_the_words_of_the_domain, "src/string_utils.py", "x = 1\n"),
     (nobody_asks_the_machine_for_the_time, "src/chargehub/live/a.py", "x = time.time()\n"),
+    (files_that_a_recipe_touches_are_there, "docs/how-to/a.md", "| `src/gone.py` | a row |\n"),
+    (
+        files_that_a_recipe_touches_are_there,
+        "docs/how-to/a.md",
+        "| `src/chargehub/app.py` | it goes into `Hub._nowhere` |\n",
+    ),
+    (modules_that_the_map_names_are_there, "ARCHITECTURE.md", "open `kit/gone.py`\n"),
 ]
 
 
