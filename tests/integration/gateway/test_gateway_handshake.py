@@ -337,7 +337,8 @@ async def test_in_a_demo_an_unknown_station_registers_itself_with_its_password(
             " JOIN connectors c USING (station_id, evse_no) ORDER BY e.evse_no"
         )
         wanted = [(f"NEWCOMER-{number}", 1, "GBT_DC") for number in (1, 2)]
-        assert [(gun[0].upper(), *gun[1:]) for gun in guns] == wanted
+        told = [(gun.gun_code.upper(), gun.connector_no, gun.standard) for gun in guns]
+        assert told == wanted
         for station in sockets:
             await station.leave()
         assert await status_of(own, "NEWCOMER", password="not-the-one-it-came-with") == 401
