@@ -58,8 +58,8 @@ from chargehub.ocpp.frames import (
 from chargehub.ocpp.schemas import schemas_for
 from chargehub.ocpp.versions import DIALECTS, OcppVersion
 
-RECENT_CALLS_MAX = 8
-"""So many of the station's CALLs are remembered to recognise a retry."""
+RECENT_CALLS = 8
+"""So many of the station's CALLs at least are remembered to recognise a retry, at most twice."""
 
 
 _DETAIL_MAX = 50
@@ -139,6 +139,7 @@ class OcppSession:
         "_dialect",
         "_in_flight",
         "_new_id",
+        "_older",
         "_outgoing",
         "_queue",
         "_queued_max",
@@ -187,7 +188,10 @@ class OcppSession:
         self._closed = False
         self._outgoing: list[OutboundFrame] = []
         self._unanswered: list[_Inbound] = []
+        # The last calls, and those before them: one goes when the other is full. Dropping them one
+        # by one costs as much as reading the message.
         self._recent: dict[str, _Inbound] = {}
+        self._older: dict[str, _Inbound] = {}
         self._in_flight: _Outbound | None = None
         self._queue: deque[_Outbound] = deque()
 
@@ -214,7 +218,7 @@ class OcppSession:
         return event
 
     def _receive_call(self, call: Call, text: str) -> Event:
-        known = self._recent.get(call.message_id)
+        known = self._known(call.message_id)
         if known is not None and known.content == hash(text):
             return self._repeat(call, known)
         signed = self._dialect.signed_actions and call.action.endswith(_SIGNED)
@@ -252,11 +256,17 @@ class OcppSession:
     def _remember(self, message_id: str, action: str, text: str) -> None:
         inbound = _Inbound(message_id, action, text)
         self._unanswered.append(inbound)
-        recent = self._recent
-        recent.pop(message_id, None)
-        recent[message_id] = inbound
-        if len(recent) > RECENT_CALLS_MAX:
-            del recent[next(iter(recent))]
+        if len(self._recent) >= RECENT_CALLS:
+            self._older, self._recent = self._recent, {}
+        self._recent[message_id] = inbound
+
+    def _known(self, message_id: str) -> _Inbound | None:
+        return self._recent.get(message_id) or self._older.get(message_id)
+
+    def _forget(self, inbound: _Inbound) -> None:
+        for calls in (self._recent, self._older):
+            if calls.get(inbound.message_id) is inbound:
+                del calls[inbound.message_id]
 
     def _refuse(self, call: Call, violation: Violation) -> CallRefused:
         # Refusals are not remembered: what was refused before acceptance may pass after it.
@@ -293,11 +303,11 @@ class OcppSession:
         return SendReceived(message_id, action, payload, violation)
 
     def _receive_result_error(self, error: CallResultError) -> ResultRefused | Ignored:
-        known = self._recent.get(error.message_id)
+        known = self._known(error.message_id)
         if known is None or known.answer is None:
             return Ignored(IgnoredReason.UNMATCHED_ANSWER, message_id=error.message_id)
         # A retry is worked on anew: the remembered answer has failed already.
-        del self._recent[error.message_id]
+        self._forget(known)
         code = read_error_code(error.code)
         return ResultRefused(error.message_id, known.action, code, error.description, error.details)
 
@@ -347,8 +357,8 @@ class OcppSession:
         frame = OutboundFrame(text, message_type, message_id, inbound.action)
         if message_type == CALL_RESULT:
             inbound.answer = frame
-        elif self._recent.get(message_id) is inbound:
-            del self._recent[message_id]
+        else:
+            self._forget(inbound)
         self._outgoing.append(frame)
 
     def _send_error(self, message_id: str, action: str, violation: Violation) -> None:
@@ -460,6 +470,7 @@ class OcppSession:
         self._outgoing.clear()
         self._unanswered.clear()
         self._recent.clear()
+        self._older.clear()
         return failed
 
     @property

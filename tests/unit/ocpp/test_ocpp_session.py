@@ -26,7 +26,7 @@ from chargehub.ocpp import (
     OcppVersion,
     SessionClosed,
 )
-from chargehub.ocpp.session import RECENT_CALLS_MAX
+from chargehub.ocpp.session import RECENT_CALLS
 
 V16 = OcppVersion.V16
 EVERY = list(OcppVersion)
@@ -235,12 +235,12 @@ def test_statement_22_memory_of_retries_is_bounded(session: OpenSession) -> None
             ocpp.reply(message_id, {"status": "Accepted"})
         return event
 
-    for number in range(RECENT_CALLS_MAX):
-        run(str(number))
-    assert isinstance(run("0"), CallRepeated)
-    run("one more")
-    assert isinstance(run("1"), CallRepeated)
-    assert isinstance(run("0"), CallReceived)
+    for number in range(10 * RECENT_CALLS):
+        run(f"{number}")
+        oldest = max(0, number - RECENT_CALLS + 1)
+        assert isinstance(run(f"{oldest}"), CallRepeated), "the last ones are known"
+    for number in range(8 * RECENT_CALLS):
+        assert isinstance(run(f"{number}"), CallReceived), "those long before are not"
 
 
 def test_statement_22_of_two_calls_with_one_id_the_older_is_answered_first(
