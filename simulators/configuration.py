@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 
 from simulators.misbehaviour import Misbehaviour, Quirks
@@ -26,9 +26,13 @@ class Setting:
     """A value that is taken at the next boot."""
     variable_value: str | None = None
     """What the variable says where its words are not those of the key."""
+    counted: Sized | None = None
+    """What the variable counts where the key is the most of it."""
 
     @property
     def as_variable(self) -> str:
+        if self.counted is not None:
+            return str(len(self.counted))
         return self.value if self.variable_value is None else self.variable_value
 
     def accepts(self, value: str) -> bool:
@@ -147,7 +151,6 @@ def _smart_charging() -> Iterator[Setting]:
         writable=False,
         instance="ChargingProfiles",
         high=12,
-        variable_value="0",  # The variable is a count, and the key its most.
     )
     yield Setting(
         "ChargingScheduleAllowedChargingRateUnit",
@@ -165,6 +168,10 @@ class Configuration:
         self._quirks = quirks
         self._settings = {setting.key: setting for setting in _settings()}
         self._settings["MeterValueSampleInterval"].value = str(sample_interval_s)
+
+    def count_profiles(self, held: Sized) -> None:
+        """Let the variable tell how many charging profiles there are; its key is the most."""
+        self._settings["MaxChargingProfilesInstalled"].counted = held
 
     def __iter__(self) -> Iterator[Setting]:
         return iter(self._settings.values())

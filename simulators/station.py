@@ -86,6 +86,7 @@ class SimulatedStation:
             seed=seed,
             register_wh=options.register_wh,
         )
+        self.configuration.count_profiles(self.charging.profiles.held)
         self.requests = Requests(self)
         self.uplink.statuses = self.charging.statuses
         self.charging.idle = self.requests.notice_idle

@@ -15,6 +15,7 @@ from chargehub.stations.commands import (
     InvalidCommand,
     StationTimeout,
     UnsupportedByStation,
+    VariableName,
 )
 from chargehub.stations.profiles import (
     ProfileKind,
@@ -151,6 +152,29 @@ async def test_statement_82_the_limits_are_those_that_the_station_reported(
     with pytest.raises(InvalidChargingProfile) as refused:
         await set_profile(stage, station, 1, profile)
     assert [broken["rule"] for broken in refused.value.facts["broken_rules"]] == ["16 9.4.3"]
+
+
+async def test_statement_82_as_many_profiles_are_set_as_the_station_takes(
+    stage: Stage, version: str
+) -> None:
+    """16 9.4.5; in 2.x the variable counts them and its maximum is the limit (2.9.10)."""
+    station = await stage.simulated(version)
+    await stage.work()
+    await station.settled()
+    most = station.configuration.integer("MaxChargingProfilesInstalled")
+    for number in range(most):
+        purpose, level = (DEFAULT, number) if number <= 8 else (MAX, number - 9)
+        await set_profile(stage, station, 0, a_profile(stage, purpose, 60_000, level=level))
+    if version != V16:
+        entries = VariableName(
+            "SmartChargingCtrlr", "Entries", variable_instance="ChargingProfiles"
+        )
+        told, _ = await stage.hub.devices.variables.read(station.identity, [entries], ACTOR)
+        assert [variable.value for variable in told] == [str(most)]
+    with pytest.raises(InvalidChargingProfile) as refused:
+        await set_profile(stage, station, 0, a_profile(stage, MAX, 60_000, level=8))
+    assert [broken["rule"] for broken in refused.value.facts["broken_rules"]] == ["16 9.4.5"]
+    assert len(station.charging.profiles.held) == most
 
 
 @pytest.mark.parametrize("evse_no", [0, 1])
