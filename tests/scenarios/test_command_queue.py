@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from chargehub.gateway.intake import Intake
-from chargehub.stations.commands import RawCommand
+from chargehub.stations.commands import RawCommand, VariableName, VariableWrite
 from chargehub.stations.reports import Connected, ConnectionGranted
 from simulators.misbehaviour import NO_QUIRKS, Misbehaviour
 from tests.scenarios.speech import V16
@@ -323,3 +323,24 @@ async def test_a_wish_from_its_absence_is_told_on_return(
     await station.boot()
     await stage.work()
     assert actions(station) == ["ChangeAvailability"] * 3
+
+
+@pytest.mark.parametrize("worded", ["as it is", "by its variable"])
+async def test_a_write_at_once_does_not_overtake_what_waits(
+    stage: Stage, version: str, worded: str
+) -> None:
+    """Else the older value would follow when the station has settled, and be the last word."""
+    station = await ready(stage, version)
+    await station.wire.close(abruptly=True)
+    older, newer = set_interval(version, 60), set_interval(version, 999)
+    await add(stage, station, older)
+    await back(stage, station)
+    if worded == "as it is":
+        await stage.hub.orders.control.send(station.identity, newer, actor="an operator")
+    else:
+        name = VariableName("", "Interval") if version == V16 else VariableName("Own", "Interval")
+        writes = [VariableWrite(name, "999")]
+        await stage.hub.devices.variables.write(station.identity, writes, "an operator")
+    stage.pass_time(SETTLED_S)
+    await stage.work()
+    assert station.asked == [(command.action, command.payload) for command in (older, newer)]

@@ -31,6 +31,7 @@ from chargehub.devices.store import station_variables
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError, InvalidInput
 from chargehub.kit.secrets import hide_in_text
+from chargehub.stations.at_once import send_at_once
 from chargehub.stations.command_queue import CommandQueue
 from chargehub.stations.commands import (
     CommandAnswer,
@@ -138,7 +139,7 @@ class Variables:
             expires_at = self.queue.expiry(wait)
             sent = await self.queue.send(station_id, command, actor, expires_at=expires_at)
             return sent.command_id, sent.answer
-        return await self.queue.desk.send(station_id, command, actor)
+        return await send_at_once(self.queue, station_id, command, actor)
 
     async def read(
         self, identity: str, names: Sequence[VariableName], actor: str

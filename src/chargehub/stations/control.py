@@ -20,6 +20,7 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError
 from chargehub.kit.events import EventBus
+from chargehub.stations.at_once import send_at_once
 from chargehub.stations.command_queue import CommandQueue, Delivery, waits_already
 from chargehub.stations.commands import (
     ChangeAvailability,
@@ -54,7 +55,7 @@ class StationControl:
 
     async def send(self, identity: str, command: Command, *, actor: str) -> Sent:
         station_id = await self._station_id(identity)
-        return await self._desk.send(station_id, command, actor)
+        return await send_at_once(self._queue, station_id, command, actor)
 
     async def send_durably(
         self, identity: str, command: Command, *, wait: timedelta | None, actor: str

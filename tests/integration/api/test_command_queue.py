@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -271,3 +273,47 @@ async def test_nothing_waits_for_a_station_that_is_gone_for_good(hub: RunningApi
     gone = await hub.admin.post(f"/charging-stations/{cs}/decommission")
     assert gone.status_code < 300, gone.text
     assert await outcomes(hub, cs) == [("1", "cancelled", None)]
+
+
+async def write_now(hub: RunningApi, cs: str, value: str) -> httpx.Response:
+    body = {"key": "A", "value": value}
+    path = f"/charging-stations/{cs}/commands/ChangeConfiguration"
+    return await hub.operator.post(path, json=body)
+
+
+async def test_a_write_at_once_waits_for_no_older_one_that_does_not_leave(
+    hub: RunningApi, cs: str
+) -> None:
+    """It is refused: sent now, it would be undone when the older one leaves."""
+    await ask(hub, cs, "1")
+    station_id = await hub.station_id(cs)
+    problem_of(await write_now(hub, cs, "2"), 409, "station-offline")  # Which undoes nothing.
+    hub.link.online.add(station_id)
+    hub.link.script(station_id, StationNotAccepted())
+    problem_of(await write_now(hub, cs, "2"), 503, "station-busy")
+    cleared = await hub.operator.post(f"/charging-stations/{cs}/commands/ClearCache", json={})
+    assert cleared.status_code == 200  # It overtakes nothing that it could undo.
+    await age(hub, cs, "1")
+    assert (await write_now(hub, cs, "2")).status_code == 200
+    assert [(value, word) for value, word, _ in await outcomes(hub, cs)] == [
+        ("1", "queued"),
+        ("2", "offline"),
+        (None, "answered"),
+        ("2", "answered"),
+    ]
+
+
+async def test_a_write_at_once_waits_its_time_for_an_older_one(hub: RunningApi, cs: str) -> None:
+    await ask(hub, cs, "1")
+    station_id, silence = await hub.station_id(cs), asyncio.Event()
+    hub.link.online.add(station_id)
+    hub.link.script(station_id, silence)
+    usual, hub.queue.limits = hub.queue.limits, replace(hub.queue.limits, answer_within_s=0.05)
+    try:
+        problem_of(await write_now(hub, cs, "2"), 503, "station-busy")
+        assert [word for _, word, _ in await outcomes(hub, cs)] == ["pending"]
+    finally:
+        hub.queue.limits = usual
+        silence.set()
+    assert (await write_now(hub, cs, "2")).status_code == 200
+    assert [value for value, *_ in await outcomes(hub, cs)] == ["1", "2"]
