@@ -29,12 +29,22 @@ _LOCATIONS = text(
     GROUP BY l.id ORDER BY count(s.id) DESC, l.id
     """
 )
+# A station that was put in another's place stands there, whatever it is called.
 _STATIONS = text(
     """
+    WITH RECURSIVE places (station_id, place) AS (
+        SELECT s.id, s.identity FROM charging_stations s
+        WHERE NOT EXISTS (SELECT FROM charging_stations p WHERE p.replaced_by_id = s.id)
+        UNION ALL
+        SELECT p.replaced_by_id, places.place
+        FROM places JOIN charging_stations p ON p.id = places.station_id
+        WHERE p.replaced_by_id IS NOT NULL
+    )
     SELECT s.id, s.identity, s.name, s.location_id, s.max_power_w, s.status, s.status_at,
            s.error_code, c.connected_at, c.disconnected_at
-    FROM charging_stations s LEFT JOIN station_connections c ON c.station_id = s.id
-    WHERE s.decommissioned_at IS NULL ORDER BY s.identity
+    FROM charging_stations s JOIN places ON places.station_id = s.id
+    LEFT JOIN station_connections c ON c.station_id = s.id
+    WHERE s.decommissioned_at IS NULL ORDER BY places.place, s.identity
     """
 )
 _EVSES = text(

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import func, select
 
+from chargehub.live.store import load_hub
 from chargehub.stations.commands import ChangeCredential, StationTimeout
 from chargehub.stations.credentials import verify
 from chargehub.stations.events import HubLayoutChanged
@@ -168,6 +169,23 @@ async def test_replacement_takes_over_place_and_gun_codes(hub: RunningApi) -> No
     assert await opens(hub, "new", new["credential"])
     problem_of(await hub.operator.post("/charging-stations/old/reset", json={}), 404, "not-found")
     assert await audited(hub, "old") == ["station.replaced", "station.commissioned"]
+
+
+async def test_on_the_board_a_replacement_stands_in_the_place_of_what_it_replaced(
+    hub: RunningApi,
+) -> None:
+    for number in range(1, 4):
+        await make_station(hub, f"row-{number}", "north")
+    for old, new in (("row-2", "z-new"), ("z-new", "a-newer"), ("row-3", "row-3")):
+        body = {"identity": new}
+        replaced = await hub.admin.post(f"/charging-stations/{old}/replace", json=body)
+        assert replaced.status_code == 201, replaced.text
+    async with hub.database.read() as connection:
+        stations = (await load_hub(connection, hub.clock.now())).stations
+    shown = [station.identity for station in stations]
+    assert len(set(shown)) == len(shown)
+    begin = shown.index("row-1")
+    assert shown[begin : begin + 3] == ["row-1", "a-newer", "row-3"]
 
 
 async def test_replacement_under_the_same_identity(hub: RunningApi) -> None:
