@@ -82,8 +82,8 @@ from chargehub.transactions import api as transactions_api
 from chargehub.transactions.book import Book
 from chargehub.transactions.missing import ASK_MISSING, MissingMessages
 from chargehub.transactions.orphans import (
+    DARK_CHECK,
     ORPHAN_CHECK,
-    SWEEP,
     CloseHandler,
     OrphanPolicy,
 )
@@ -260,7 +260,7 @@ class Hub:
             await close_unanswered(connection, now)
             await ensure_partitions(connection, now)
             await DAYS.ensure(connection, now, DAYS_AHEAD)
-            await jobs.schedule_daily(connection, (*DAILY_ACTIONS, SWEEP), now)
+            await jobs.schedule_daily(connection, (*DAILY_ACTIONS, DARK_CHECK), now)
             book = await load_book(connection)
         if unknown:
             log.warning("commands_outcome_unknown", count=len(unknown))
@@ -328,7 +328,7 @@ class Hub:
         due: dict[str, DueAction] = {
             SETTLE: Settlement(self.database, clock).settle,
             ORPHAN_CHECK: orphans.check,
-            SWEEP: orphans.sweep,
+            DARK_CHECK: orphans.check_dark,
             START_TIMEOUT: remote.give_up_start,
             **orders.due(),
             **self.devices.due(),

@@ -46,7 +46,7 @@ from chargehub.stations.store import (
 )
 from chargehub.telemetry.readings import Flag
 from chargehub.transactions.book import Book
-from chargehub.transactions.orphans import ORPHAN_CHECK, SWEEP, CloseHandler, OrphanPolicy
+from chargehub.transactions.orphans import DARK_CHECK, ORPHAN_CHECK, CloseHandler, OrphanPolicy
 from chargehub.transactions.rows import SETTLE
 from chargehub.transactions.settlement import Settlement
 from chargehub.transactions.store import transactions
@@ -104,7 +104,7 @@ async def scratch_database(live_url: str) -> AsyncIterator[str]:
     url = make_url(live_url).set(drivername="postgresql")
     plain = url.render_as_string(hide_password=False)
     async with await psycopg.AsyncConnection.connect(plain, autocommit=True) as admin:
-        prefix = await _sweep(admin)
+        prefix = await _drop_left_behind(admin)
         name = prefix + uuid4().hex
         await admin.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (name,))
         try:
@@ -117,7 +117,7 @@ async def scratch_database(live_url: str) -> AsyncIterator[str]:
             await admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-async def _sweep(admin: psycopg.AsyncConnection[Any]) -> str:
+async def _drop_left_behind(admin: psycopg.AsyncConnection[Any]) -> str:
     """Drop our scratch databases whose runs are no more; return what the names begin with.
 
     A run holds the lock of its database's name in the live database as long as it is connected. The
@@ -281,10 +281,10 @@ async def _worker(
     due = {
         SETTLE: Settlement(scratch, clock).settle,
         ORPHAN_CHECK: orphans.check,
-        SWEEP: orphans.sweep,
+        DARK_CHECK: orphans.check_dark,
     }
     async with scratch.write() as connection:
-        await jobs.schedule_daily(connection, (SWEEP,), clock.now())
+        await jobs.schedule_daily(connection, (DARK_CHECK,), clock.now())
     return Worker(scratch, clock, due, {})
 
 

@@ -202,8 +202,8 @@ async def test_a_closed_transaction_that_goes_on_is_counted_on(
     assert (row.energy_wh, row.stopped_reason) == (3_500, "Local")
 
 
-async def swept(stage: Stage) -> None:
-    """Let an hour pass, so that the sweep is due, and do what it asks for."""
+async def an_hour_later(stage: Stage) -> None:
+    """Let an hour pass, so that the check for dark stations is due, and do what it asks for."""
     stage.pass_time(3600)
     await stage.work()
 
@@ -216,11 +216,11 @@ async def test_a_card_is_free_again_when_its_station_went_dark(stage: Stage, ver
     await station.sample(session, 5_900)
     last_heard = station.now
     for _ in range(5):
-        await swept(stage)
+        await an_hour_later(stage)
     assert (await stage.the_transaction(station.identity)).state == "Active"
     assert (await elsewhere.authorize(session.token)).status == "ConcurrentTx"
     for _ in range(2):
-        await swept(stage)
+        await an_hour_later(stage)
     row = await stage.the_transaction(station.identity)
     assert (row.state, row.energy_wh, row.ended_at) == ("Ended", 900, moment(last_heard))
     assert flags_of(row) == CLOSED
@@ -236,7 +236,7 @@ async def test_a_decommissioned_station_keeps_no_card(stage: Stage, version: str
             .where(charging_stations.c.id == station.station_id)
             .values(decommissioned_at=stage.clock.date())
         )
-    await swept(stage)
+    await an_hour_later(stage)
     row = await stage.the_transaction(station.identity)
     assert (row.state, flags_of(row)) == ("Ended", CLOSED)
     assert (await elsewhere.authorize(session.token)).status == "Accepted"
@@ -258,7 +258,7 @@ async def test_events_alone_show_a_transaction_alive_after_our_restart(
     await stage.restart()
     (found,) = stage.hub.book.all_at_station(station.station_id)
     assert found.heard_at == heard_at
-    await swept(stage)
+    await an_hour_later(stage)
     assert (await stage.the_transaction(station.identity)).state == "Active"
 
 

@@ -37,12 +37,12 @@ from chargehub.transactions.store import transactions
 log = structlog.get_logger(__name__)
 
 ORPHAN_CHECK = "transaction.orphan_check"
-SWEEP = "transaction.sweep"
+DARK_CHECK = "transaction.dark_check"
 
 ORPHAN_DELAY = timedelta(minutes=15)
 SILENCE = timedelta(minutes=10)
 """An orphan that still sends samples is alive; one that has been silent so long is closed."""
-SWEEP_EVERY = timedelta(hours=1)
+DARK_CHECK_EVERY = timedelta(hours=1)
 DARK = timedelta(hours=6)
 """A station that has said nothing of its transaction for so long has gone dark."""
 
@@ -175,8 +175,8 @@ class OrphanPolicy:
         async with self.database.write() as connection:
             await jobs.postpone(connection, ORPHAN_CHECK, subject, now + ORPHAN_DELAY)
 
-    async def sweep(self, subject: str, _payload: dict[str, Any]) -> None:
-        """Look at every open transaction: no sign will ever come from a station that is gone."""
+    async def check_dark(self, subject: str, _payload: dict[str, Any]) -> None:
+        """Look at every open transaction: its station may be gone, and no sign will ever come."""
         now = self.clock.now()
         async with self.database.read() as connection:
             rows = await connection.execute(
@@ -203,7 +203,7 @@ class OrphanPolicy:
                     silent.append(row.id)
         async with self.database.write() as connection:
             await jobs.schedule_once(connection, ORPHAN_CHECK, silent, now)
-            await jobs.postpone(connection, SWEEP, subject, now + SWEEP_EVERY)
+            await jobs.postpone(connection, DARK_CHECK, subject, now + DARK_CHECK_EVERY)
 
     async def station_retired(self, subject: str, _payload: dict[str, Any]) -> None:
         """Close what is open at a station that was decommissioned or replaced. Repeatable."""
