@@ -269,7 +269,8 @@ class CredentialChangeResult(BaseModel):
     status: str | None = Field(description="The station's own status word.", examples=["Accepted"])
     valid_credentials: ValidCredentials = Field(
         description="Which password the hub takes now. `both`: until the station uses one of them, "
-        "or, when it said RebootRequired, uses the new one or boots with the old one."
+        "or, when it said RebootRequired, uses the new one or boots with the old one. `another`: "
+        "neither, because it was rotated by hand meanwhile."
     )
 
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -53,6 +53,8 @@ class ValidCredentials(StrEnum):
     NEW = "new"
     OLD = "old"
     BOTH = "both"
+    ANOTHER = "another"
+    """A rotation by hand, or a station put in this one's place, came in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +139,11 @@ class CredentialChange:
             )
         except ChargeHubError as error:
             if changes:
-                valid = judge_failure(error)
-                await self._settle(changes[0], valid, actor, None)
+                valid = await self._settle(changes[0], judge_failure(error), actor, None)
                 error.facts["valid_credentials"] = valid.value
             raise
         word = answer.told or answer.status
-        valid = judge_answer(word)
-        await self._settle(changes[0], valid, actor, word)
+        valid = await self._settle(changes[0], judge_answer(word), actor, word)
         return CredentialChanged(command_id, word, valid)
 
     async def _begin(
@@ -175,14 +175,15 @@ class CredentialChange:
         return _Change(station_id, row.identity, command_id, row.credential_hash, new_hash)
 
     async def _settle(
-        self, change: _Change, valid: ValidCredentials, actor: str, status: str | None
-    ) -> None:
+        self, change: _Change, judged: ValidCredentials, actor: str, status: str | None
+    ) -> ValidCredentials:
+        """Keep what the answer means; return what opens the door now, whatever came in between."""
         now = self._clock.now()
         was_online = False
         async with self._database.write() as connection:
             await lock_fence(connection)
             mine = credential_changes.c.command_id == change.command_id
-            if valid is ValidCredentials.BOTH:
+            if judged is ValidCredentials.BOTH:
                 if status == REBOOT_REQUIRED:
                     # A socket that comes after the one that is open now may be a reboot's.
                     after = select(station_connections.c.epoch).where(
@@ -199,8 +200,9 @@ class CredentialChange:
                     .returning(credential_changes.c.station_id)
                 )
                 still_open = ended.one_or_none() is not None
-                if valid is ValidCredentials.NEW:
+                if judged is ValidCredentials.NEW:
                     was_online = await self._promote(connection, change, now, still_open)
+            valid = await _read_valid(connection, change)
             await audit(
                 connection,
                 now,
@@ -213,6 +215,7 @@ class CredentialChange:
         if was_online:
             self._bus.publish(StationWentOffline(change.station_id, change.identity, now))
             await self._desk.disconnect(change.station_id)
+        return valid
 
     async def _promote(
         self, connection: AsyncConnection, change: _Change, now: datetime, still_open: bool
@@ -236,6 +239,23 @@ class CredentialChange:
             # The socket that brought the answer stays.
             return False
         return await shut_out(connection, change.station_id, now)
+
+
+async def _read_valid(connection: AsyncConnection, change: _Change) -> ValidCredentials:
+    undecided = exists().where(credential_changes.c.command_id == change.command_id)
+    row = (
+        await connection.execute(
+            select(charging_stations.c.credential_hash, undecided.label("undecided")).where(
+                charging_stations.c.id == change.station_id
+            )
+        )
+    ).one()
+    if row.undecided:
+        return ValidCredentials.BOTH
+    if row.credential_hash == change.new_hash:
+        return ValidCredentials.NEW
+    same = row.credential_hash == change.old_hash
+    return ValidCredentials.OLD if same else ValidCredentials.ANOTHER
 
 
 async def forget_change(connection: AsyncConnection, station_id: int) -> None:

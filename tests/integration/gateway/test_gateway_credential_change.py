@@ -37,7 +37,7 @@ from tests.hub_fixtures import (
     with_2_1,
 )
 
-NEW, OLD, BOTH = ValidCredentials.NEW, ValidCredentials.OLD, ValidCredentials.BOTH
+NEW, OLD, BOTH, ANOTHER = ValidCredentials
 POLICY_VIOLATION = 1008
 
 
@@ -289,6 +289,33 @@ async def test_one_change_at_a_time_and_a_rotation_is_the_last_word(hub: Running
         assert not await opens(hub, station, fresh)
         assert not await opens(hub, station, PASSWORD)
         assert await opens(hub, station, rotated)
+
+
+@pytest.mark.parametrize("meanwhile", ["rotated", "used the new one", "used the old one"])
+async def test_the_answer_says_what_opens_the_door_whatever_came_in_between(
+    hub: RunningHub, meanwhile: str
+) -> None:
+    async with hub.station() as station:
+        changing, _, fresh = await begin(hub, station)
+        if meanwhile == "rotated":
+            clock = HubClock(ClockPair(0, 0, 1))
+            desk = Commissioning(
+                hub.database, clock, station_key(hub.settings), EventBus(), hub.hub.connections
+            )
+            await desk.rotate_credential(station.identity, actor="test")
+            valid = ANOTHER
+        else:
+            new = meanwhile == "used the new one"
+            assert await opens(hub, station, fresh if new else PASSWORD)
+            valid = NEW if new else OLD
+        with pytest.raises(ChargeHubError) as caught:
+            await changing
+        assert caught.value.facts["valid_credentials"] == valid
+        query = (
+            "SELECT facts->>'valid' FROM audit_entries"
+            " WHERE action = 'station.credential_changed' AND subject = :identity"
+        )
+        await hub.until(query, valid, identity=station.identity)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
