@@ -124,6 +124,7 @@ def _payload(template: Row[Any], items: Sequence[Compared]) -> dict[str, Any]:
                 "variable": item.name.path,
                 "wanted": item.wanted,
                 "actual": None if item.known is None else item.known.value,
+                "pending_value": None if item.known is None else item.known.pending_value,
             }
             for item in items[:NAMED_MAX]
         ],

@@ -351,8 +351,9 @@ def drift_state(wanted: str, known: Variable | None, *, inventoried: bool) -> Dr
         return DriftState.UNSUPPORTED if inventoried else DriftState.UNKNOWN
     if not known.supported:
         return DriftState.UNSUPPORTED
-    if known.pending_value is not None and same_value(known.data_type, known.pending_value, wanted):
-        return DriftState.PENDING_REBOOT
+    if known.pending_value is not None:  # That it will be, whatever it is until the boot.
+        coming = same_value(known.data_type, known.pending_value, wanted)
+        return DriftState.PENDING_REBOOT if coming else DriftState.DRIFT
     if known.mutability == "WriteOnly" or known.read_at is None:
         return DriftState.UNKNOWN
     if known.value is not None and same_value(known.data_type, known.value, wanted):

@@ -62,7 +62,13 @@ async def counted(hub: RunningApi, template_id: int) -> int:
     return number
 
 
-BEGAN = (True, [{"variable": SECOND.path, "wanted": "2", "actual": "0"}])
+DIFFERS: dict[str, Any] = {
+    "variable": SECOND.path,
+    "wanted": "2",
+    "actual": "0",
+    "pending_value": None,
+}
+BEGAN = (True, [DIFFERS])
 ENDED: tuple[bool, list[Any]] = (False, [])
 
 
@@ -88,6 +94,14 @@ async def test_what_waits_for_a_boot_or_is_not_known_is_no_drift(hub: RunningApi
     await known(hub, cs, FIRST, supported=False)
     await told(hub, cs)
     assert await notices(hub, cs) == []
+
+
+async def test_what_will_differ_after_the_boot_differs(hub: RunningApi, cs: str) -> None:
+    await make_template(hub, cs)
+    await known(hub, cs, SECOND, value="2", pending_value="3")
+    await told(hub, cs)
+    found = DIFFERS | {"actual": "2", "pending_value": "3"}
+    assert await notices(hub, cs) == [(True, [found])]
 
 
 async def test_other_templates_say_nothing_of_a_station(hub: RunningApi, cs: str) -> None:

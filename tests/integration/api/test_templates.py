@@ -320,6 +320,16 @@ async def test_a_value_that_waits_for_a_boot_is_not_in_sync(hub: RunningApi, cs:
     assert application["counts"] == {"reboot_required": 1}
 
 
+async def test_what_another_value_waits_for_a_boot_at_is_written(hub: RunningApi, cs: str) -> None:
+    await known(hub, cs, FIRST, value="1", pending_value="9", pending_at=NOW)
+    await known(hub, cs, SECOND, value="2")
+    template_id = await make_template(hub, cs)
+    assert await drift(hub, template_id) == {cs: {"First": "drift", "Second": "in_sync"}}
+    application = await carry_on(hub, await apply(hub, template_id))
+    assert application["counts"] == {"accepted": 1}
+    assert hub.link.sent[-1][1] == SetVariables((VariableWrite(FIRST, "1"),))
+
+
 async def test_one_value_refused_and_one_taken_is_no_acceptance(hub: RunningApi, cs: str) -> None:
     await known(hub, cs, SECOND, value="0", mutability="ReadOnly")
     application = await carry_on(hub, await apply(hub, await make_template(hub, cs)))

@@ -214,8 +214,9 @@ def test_b07_fr_02_13_an_answer_that_no_pages_follow_ends_the_report() -> None:
         (known(supported=False), False, DriftState.UNSUPPORTED),
         (known(value=None, read_at=NOW, mutability="WriteOnly"), True, DriftState.UNKNOWN),
         (known(value="1", read_at=NOW, pending_value="60"), True, DriftState.PENDING_REBOOT),
-        (known(value="60", read_at=NOW, pending_value="1"), True, DriftState.IN_SYNC),
-        (known(pending_value="1"), True, DriftState.UNKNOWN),
+        (known(value="60", read_at=NOW, pending_value="1"), True, DriftState.DRIFT),
+        (known(pending_value="1"), True, DriftState.DRIFT),
+        (known(pending_value="1", mutability="WriteOnly"), True, DriftState.DRIFT),
     ],
 )
 def test_drift(variable: Variable | None, inventoried: bool, state: DriftState) -> None:
