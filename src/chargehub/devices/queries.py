@@ -22,7 +22,8 @@ from chargehub.devices.store import (
     variable_reports,
 )
 from chargehub.kit.errors import NotFound
-from chargehub.stations.commands import VariableName
+from chargehub.stations.commands import Command, CommandOutcome, VariableName
+from chargehub.stations.durable import WRITES, restore
 from chargehub.stations.store import charging_stations, station_commands
 
 Rows = Sequence[Row[Any]]
@@ -127,6 +128,22 @@ async def read_inventoried(
         newest.c.state == ReportState.COMPLETE.value, newest.c.last_page.is_not(None)
     )
     return frozenset((await connection.execute(query)).scalars())
+
+
+async def read_open_writes(
+    connection: AsyncConnection, station_ids: Collection[int]
+) -> dict[int, list[Command | None]]:
+    """Return the writes that wait or are under way, by station; None where one is not readable."""
+    commands = station_commands.c
+    found: dict[int, list[Command | None]] = defaultdict(list)
+    query = select(commands.station_id, commands.action, commands.payload, commands.raw).where(
+        commands.station_id.in_(station_ids),
+        commands.outcome.in_((CommandOutcome.QUEUED, CommandOutcome.PENDING)),
+        commands.action.in_(WRITES),
+    )
+    for row in await connection.execute(query):
+        found[row.station_id].append(restore(row.action, row.payload, raw=row.raw))
+    return found
 
 
 async def read_newest_report(connection: AsyncConnection, station_id: int) -> Row[Any] | None:

@@ -15,7 +15,13 @@ from enum import StrEnum
 from typing import TypeVar
 
 from chargehub.kit.secrets import REDACTED, hide_in_text, is_secret_name
-from chargehub.stations.commands import CommandOutcome, VariableName, VariableWrite
+from chargehub.stations.commands import (
+    Command,
+    CommandOutcome,
+    SetVariables,
+    VariableName,
+    VariableWrite,
+)
 
 MAX_INT31 = 2**31 - 1
 HEARTBEAT_MIN_S = 10
@@ -359,6 +365,15 @@ def drift_state(wanted: str, known: Variable | None, *, inventoried: bool) -> Dr
     if known.value is not None and same_value(known.data_type, known.value, wanted):
         return DriftState.IN_SYNC
     return DriftState.DRIFT
+
+
+def may_change(name: VariableName, writes: Iterable[Command | None]) -> bool:
+    """Say whether these writes may set a variable; what is worded by hand may set any."""
+    return any(
+        not isinstance(command, SetVariables)
+        or any(write.name.key == name.key for write in command.writes)
+        for command in writes
+    )
 
 
 def same_value(data_type: str | None, one: str, other: str) -> bool:

@@ -29,12 +29,14 @@ from chargehub.devices.queries import (
     read_inventoried,
     read_known,
     read_meant,
+    read_open_writes,
 )
 from chargehub.devices.rules import (
     DriftState,
     Variable,
     drift_state,
     duplicates,
+    may_change,
     refused_write,
     request_limit,
     split,
@@ -51,6 +53,7 @@ from chargehub.kit.errors import Conflict, Forbidden, InvalidInput, NotFound
 from chargehub.kit.metrics import limit_counter
 from chargehub.stations.command_queue import CommandQueue
 from chargehub.stations.commands import (
+    Command,
     CommandOutcome,
     CommandQueueFull,
     SetVariables,
@@ -238,8 +241,11 @@ class Templates:
             ids = list(waiting.scalars())
             wanted = wanted_of(application)
             compared = await compare(connection, ids, wanted)
+            writes = await read_open_writes(connection, ids)
             for station_id in ids:
-                await self._order(connection, application, station_id, compared[station_id])
+                await self._order(
+                    connection, application, station_id, compared[station_id], writes[station_id]
+                )
         return ids
 
     async def _order(
@@ -248,6 +254,7 @@ class Templates:
         application: Row[Any],
         station_id: int,
         compared: Sequence[Compared],
+        open_writes: Sequence[Command | None],
     ) -> None:
         refused: list[dict[str, str]] = []
         writes: list[VariableWrite] = []
@@ -255,7 +262,8 @@ class Templates:
         for item in compared:
             write = VariableWrite(item.name, item.wanted)
             problem = refused_write(write, item.known)
-            if application.only_drift and item.state is DriftState.IN_SYNC:
+            stays = item.state is DriftState.IN_SYNC and not may_change(item.name, open_writes)
+            if application.only_drift and stays:
                 continue
             if application.only_drift and item.state is DriftState.UNSUPPORTED:
                 problem = "is not there, says the station"

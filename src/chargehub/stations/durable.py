@@ -45,6 +45,8 @@ _RAW_ACTIONS = frozenset(
         "SetVariables",
     )
 )
+WRITES = frozenset(("ChangeConfiguration", "SetVariables"))
+"""Actions that set variables, in our words or a station's."""
 _ADAPTERS: Mapping[str, TypeAdapter[Any]] = {
     name: TypeAdapter(kind) for name, kind in _KINDS.items()
 }

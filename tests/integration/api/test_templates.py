@@ -330,6 +330,66 @@ async def test_what_another_value_waits_for_a_boot_at_is_written(hub: RunningApi
     assert hub.link.sent[-1][1] == SetVariables((VariableWrite(FIRST, "1"),))
 
 
+async def test_a_value_that_an_earlier_write_will_change_is_written(
+    hub: RunningApi,
+) -> None:
+    """One operator wants 2, then another 1, which is what the stations told last."""
+    away, asked, by_hand, told_other = [await new_station(hub, online=False) for _ in range(4)]
+    all_of_them = (away, asked, by_hand, told_other)
+    for identity in all_of_them:
+        await known(hub, identity, FIRST, value="1")
+    two = await make_template(hub, away, wanted=[item(FIRST, "2")])
+    await carry_on(hub, await apply(hub, two))
+    patch = {"writes": [item(FIRST, "2")]}
+    waits = {"durable": "true"}
+    sent = await hub.operator.patch(
+        f"/charging-stations/{asked}/variables", params=waits, json=patch
+    )
+    assert sent.status_code == 202
+    for identity, key in ((by_hand, "First"), (told_other, "Other")):
+        sent = await hub.operator.post(
+            f"/charging-stations/{identity}/commands/ChangeConfiguration",
+            params=waits,
+            json={"key": key, "value": "2"},
+        )
+        assert sent.status_code == 202
+    other = {"writes": [item(SECOND, "2")]}
+    unrelated = await new_station(hub, online=False)
+    await known(hub, unrelated, FIRST, value="1")
+    await hub.operator.patch(f"/charging-stations/{unrelated}/variables", params=waits, json=other)
+    one = await make_template(hub, *all_of_them, unrelated, wanted=[item(FIRST, "1")])
+    application = await carry_on(hub, await apply(hub, one))
+    table = await stations_of(hub, application)
+    found = {identity: row["outcome"] for identity, row in table.items()}
+    assert found == dict.fromkeys(all_of_them, "under_way") | {unrelated: "in_sync"}
+    for identity in (away, asked):
+        sent_to = await hub.station_id(identity)
+        hub.link.online.add(sent_to)
+        await hub.queue.deliver(sent_to)
+        writes = [command for number, command in hub.link.sent if number == sent_to]
+        assert writes == [SetVariables((VariableWrite(FIRST, "1"),))]
+
+
+async def test_a_value_that_a_write_under_way_will_change_is_written(
+    hub: RunningApi, cs: str
+) -> None:
+    silence, station_id = asyncio.Event(), await hub.station_id(cs)
+    await known(hub, cs, FIRST, value="1")
+    hub.link.script(station_id, silence)
+    patch = hub.operator.patch(
+        f"/charging-stations/{cs}/variables", json={"writes": [item(FIRST, "2")]}
+    )
+    writing = asyncio.create_task(patch)
+    async with asyncio.timeout(10):
+        while station_id not in [number for number, _ in hub.link.sent]:  # noqa: ASYNC110  It has no event.
+            await asyncio.sleep(0.01)
+    application = await apply(hub, await make_template(hub, cs, wanted=[item(FIRST, "1")]))
+    await hub.devices.templates.release(UUID(application["id"]))
+    silence.set()
+    await writing
+    assert (await stations_of(hub, application))[cs]["outcome"] == "under_way"
+
+
 async def test_one_value_refused_and_one_taken_is_no_acceptance(hub: RunningApi, cs: str) -> None:
     await known(hub, cs, SECOND, value="0", mutability="ReadOnly")
     application = await carry_on(hub, await apply(hub, await make_template(hub, cs)))
