@@ -81,11 +81,12 @@ class Housekeeping:
         kept_days = {
             connector_status_events.c.received_at: kept.history_days,
             station_notices.c.received_at: kept.history_days,
-            station_commands.c.requested_at: kept.history_days,
+            # What has not ended is no history: a wish waits for its station for ever.
+            station_commands.c.completed_at: kept.history_days,
             charging_profiles.c.closed_at: kept.history_days,
             profile_requests.c.asked_at: kept.history_days,
             variable_reports.c.asked_at: kept.history_days,
-            template_applications.c.requested_at: kept.history_days,
+            template_applications.c.expires_at: kept.history_days,
             audit_entries.c.at: kept.audit_days,
         }
         for column, days in kept_days.items():

@@ -21,6 +21,8 @@ from chargehub.stations.store import (
 from tests.hub_fixtures import RunningHub, running_hub
 
 AGES_DAYS = (0, 399, 401, 1_094, 1_096)
+LIVED = timedelta(days=30)
+"""Between the begin and the end of what is kept for its time after its end."""
 
 
 async def grow_old(hub: RunningHub, station_id: int) -> None:
@@ -50,8 +52,9 @@ async def grow_old(hub: RunningHub, station_id: int) -> None:
                     action="ClearCache",
                     payload={},
                     requested_by="a test",
-                    requested_at=at,
+                    requested_at=at - LIVED,
                     outcome="answered",
+                    completed_at=at,
                 )
             )
             await connection.execute(
@@ -74,7 +77,7 @@ async def apply_templates(hub: RunningHub, station_id: int) -> None:
                     wanted=[],
                     only_drift=True,
                     requested_by="a test",
-                    requested_at=at,
+                    requested_at=at - LIVED,
                     expires_at=at,
                 )
             )

@@ -344,3 +344,19 @@ async def test_a_write_at_once_does_not_overtake_what_waits(
     stage.pass_time(SETTLED_S)
     await stage.work()
     assert station.asked == [(command.action, command.payload) for command in (older, newer)]
+
+
+async def test_a_wish_waits_longer_than_history_is_kept(stage: Stage, version: str) -> None:
+    station = await ready(stage, version)
+    wish, evse_no = stage.hub.orders.control.change_availability, 1
+    await wish(station.identity, operative=False, evse_no=evse_no, actor="a scenario")
+    await station.wire.close(abruptly=True)
+    kept = await wish(station.identity, operative=True, evse_no=evse_no, actor="a scenario")
+    assert kept.outcome == "queued"
+    stage.pass_time(86_400 * (stage.settings.limits.history_days + 1))
+    await stage.work()
+    await back(stage, station)
+    stage.pass_time(SETTLED_S)
+    await stage.work()
+    assert actions(station) == ["ChangeAvailability"] * 2
+    assert await outcomes(stage, station) == ["answered"]  # The first is history.
