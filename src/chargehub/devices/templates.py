@@ -61,7 +61,7 @@ from chargehub.stations.commands import (
     VariableWrite,
 )
 from chargehub.stations.rights import writes_need_admin
-from chargehub.stations.store import station_commands
+from chargehub.stations.store import charging_stations, station_commands
 
 log = structlog.get_logger(__name__)
 
@@ -231,6 +231,7 @@ class Templates:
         """Release the next wave in one transaction with its commands; return its stations."""
         async with self.database.write() as connection:
             application = await find_application(connection, application_id)
+            await _pass_over_retired(connection, application_id)
             waiting = await connection.execute(
                 select(_stations.station_id)
                 .where(_stations.application_id == application_id, _stations.state == "waiting")
@@ -320,6 +321,22 @@ class Templates:
                 await self._audit(
                     connection, actor, "template.application_cancelled", row.template_name
                 )
+
+
+async def _pass_over_retired(connection: AsyncConnection, application_id: UUID) -> None:
+    """End what no wave has come to at stations that never come back."""
+    retired = select(charging_stations.c.id).where(
+        charging_stations.c.decommissioned_at.is_not(None)
+    )
+    await connection.execute(
+        update(template_application_stations)
+        .where(
+            _stations.application_id == application_id,
+            _stations.state == "waiting",
+            _stations.station_id.in_(retired),
+        )
+        .values(state="cancelled")
+    )
 
 
 def wanted_of(row: Row[Any]) -> list[VariableWrite]:

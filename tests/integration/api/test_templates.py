@@ -24,6 +24,7 @@ from chargehub.stations.commands import (
     VariableName,
     VariableWrite,
 )
+from chargehub.stations.store import charging_stations, station_commands
 from tests.integration.api.configured import (
     BEAT,
     DOOR,
@@ -44,6 +45,7 @@ from tests.integration.api.conftest import (
     RunningApi,
     problem_of,
 )
+from tests.integration.api.waiting_commands import somebody_waits_for_a_lock
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -249,6 +251,46 @@ async def test_a_cancelled_application_sends_no_more(hub: RunningApi) -> None:
     hub.link.online.add(await hub.station_id(away))
     await hub.queue.deliver(await hub.station_id(away))
     assert len(hub.link.sent) == sent
+
+
+async def test_what_is_decommissioned_before_its_wave_is_cancelled(hub: RunningApi) -> None:
+    """As what was queued for it is; the others' wave goes on."""
+    gone, there = await new_station(hub), await new_station(hub)
+    application = await apply(hub, await make_template(hub, gone, there))
+    retired = await hub.admin.post(f"/charging-stations/{gone}/decommission")
+    assert retired.status_code < 300, retired.text
+    assert (await carry_on(hub, application))["counts"] == {"cancelled": 1, "accepted": 1}
+    assert await commands_of(hub, application) == {there: 2}
+
+
+async def commands_of(hub: RunningApi, application: dict[str, Any]) -> dict[str, int]:
+    """Return how many commands each station was given."""
+    query = (
+        select(charging_stations.c.identity)
+        .join(station_commands, station_commands.c.station_id == charging_stations.c.id)
+        .where(station_commands.c.order_id == UUID(application["id"]))
+    )
+    async with hub.database.read() as connection:
+        return dict(Counter(await connection.scalars(query)))
+
+
+async def test_a_wave_is_released_once(hub: RunningApi, cs: str) -> None:
+    """Whoever else is at it waits, and finds nothing left to do."""
+    application = await apply(hub, await make_template(hub, cs))
+    number = UUID(application["id"])
+    async with hub.database.write() as connection:
+        # As `release` does, before its COMMIT.
+        await connection.exec_driver_sql(
+            "UPDATE template_application_stations SET state = 'released' WHERE application_id = %s",
+            (number,),
+        )
+        releasing = asyncio.create_task(hub.devices.templates.release(number))
+        async with asyncio.timeout(10):
+            while not await somebody_waits_for_a_lock(hub):
+                assert not releasing.done()
+                await asyncio.sleep(0.01)
+    assert await releasing == []
+    assert await commands_of(hub, application) == {}
 
 
 async def test_an_application_is_for_the_templates_own_stations(hub: RunningApi, cs: str) -> None:
