@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from chargehub.devices.queries import find_template, read_application_stations, read_order
 from chargehub.devices.rules import station_outcome
 from chargehub.devices.templates import NewTemplate, compare, wanted_of
@@ -132,9 +134,8 @@ async def test_a_station_that_always_wants_a_reboot_is_told_once_and_not_reboote
 ) -> None:
     """Else it would be told, or rebooted, whenever it comes back. An operator reboots it."""
     station = await stage.raw(version)
-    ping = {"component": {"name": PING.component}, "variable": {"name": PING.variable}}
-    again = {"attributeStatus": "RebootRequired", **ping}
-    unchanged = {"attributeStatus": "Accepted", "attributeValue": "30", **ping}
+    again = item(PING, attributeStatus="RebootRequired")
+    unchanged = item(PING, attributeStatus="Accepted", attributeValue="30")
     station.answers.update(
         {
             "ChangeConfiguration": {"status": "RebootRequired"},
@@ -169,6 +170,47 @@ async def test_a_station_that_always_wants_a_reboot_is_told_once_and_not_reboote
     assert asked["Reset"] == 0
     # Read anew after the first boot: what it says then is the truth.
     assert asked["GetConfiguration"] + asked["GetVariables"] == (2 if version == V16 else 1)
+
+
+@pytest.mark.parametrize("told", [[NONE], [BEAT], []])
+async def test_what_an_answer_leaves_out_is_not_accepted(
+    stage: Stage, version: str, told: list[VariableName]
+) -> None:
+    """A station that takes two values at once, and speaks of another, of one, or of none."""
+    station = await stage.raw(version)
+    items = VariableName("DeviceDataCtrlr", "ItemsPerMessage", variable_instance="SetVariables")
+    limit = item(items, attributeStatus="Accepted", attributeValue="2")
+    station.answers.update(
+        {
+            "ChangeConfiguration": {},
+            "GetConfiguration": {"configurationKey": [], "unknownKey": []},
+            "GetVariables": {"getVariableResult": [limit]},
+            "SetVariables": {
+                "setVariableResult": [item(name, attributeStatus="Accepted") for name in told]
+            },
+        }
+    )
+    if version != V16:
+        await stage.hub.devices.variables.read(station.identity, [items], "a scenario")
+    new = NewTemplate(
+        name=f"half {station.identity}",
+        wanted=(VariableWrite(BEAT, "240"), VariableWrite(TIMEOUT, "90")),
+        identities=(station.identity,),
+    )
+    templates = stage.hub.devices.templates
+    template = await templates.create(new, "a scenario")
+    application_id = await templates.apply(
+        template.id, "a scenario", identities=None, only_drift=False, wait=None
+    )
+    await stage.work()
+    assert await outcomes(stage, application_id) == ["unknown"]
+
+
+def item(name: VariableName, **more: str) -> dict[str, Any]:
+    variable = {"name": name.variable}
+    if name.variable_instance:
+        variable["instance"] = name.variable_instance
+    return {"component": {"name": name.component}, "variable": variable, **more}
 
 
 async def test_drift_is_noticed_when_a_station_tells_of_it(stage: Stage, version: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from chargehub.gateway.device_model import written_status
+from chargehub.gateway.translation import Payload
 from chargehub.ocpp import CallFailed, ErrorCode, FailureReason
 from chargehub.stations.commands import (
     CommandAnswer,
@@ -17,6 +19,18 @@ from chargehub.stations.commands import (
 def resolve(done: asyncio.Future[CommandAnswer] | None, answer: CommandAnswer) -> None:
     if done is not None and not done.done():
         done.set_result(answer)
+
+
+def answer_status(payload: Payload, asked: Payload | None) -> str | None:
+    """Return the status word of a station's answer to `asked`, whatever the version.
+
+    Of an answer with a word for each variable it is all the words there are for those that were
+    asked for; None where one has none, because nobody knows what became of it.
+    """
+    if "setVariableResult" in payload:
+        return written_status(payload, asked)
+    status = payload.get("status")
+    return status if isinstance(status, str) else None
 
 
 def failure_of(failed: CallFailed) -> Exception:

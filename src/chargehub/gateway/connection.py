@@ -20,7 +20,7 @@ from prometheus_client import Counter
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
-from chargehub.gateway.answers import failure_of, resolve
+from chargehub.gateway.answers import answer_status, failure_of, resolve
 from chargehub.gateway.frame_recorder import FrameRecorder
 from chargehub.gateway.intake import Intake
 from chargehub.gateway.messages import refused_answer
@@ -34,7 +34,6 @@ from chargehub.gateway.translation import (
     Request,
     Translator,
     Untranslatable,
-    answer_status,
 )
 from chargehub.kit.clock import HubClock
 from chargehub.kit.group_commit import CommitOutcomeUnknown, CommitQueueFull, StaleConnection
@@ -441,11 +440,11 @@ class StationConnection:
         reader = self.translator.results.get(answered.action)
         self._arm()
         request, done = self._calls.pop(answered.message_id, (None, None))
-        answer = CommandAnswer(answer_status(answered.payload), answered.payload)
+        asked = None if request is None else request.payload
+        answer = CommandAnswer(answer_status(answered.payload, asked), answered.payload)
         if reader is None:
             resolve(done, answer)
             return
-        asked = None if request is None else request.payload
         context = Context(self.station_id, self.clock.now(), answered.valid, asked)
         self.spawn(self._keep(reader, context, answer, done))
 

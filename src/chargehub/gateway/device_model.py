@@ -5,7 +5,7 @@ The words are the house's own, so little is translated; what is missing or odd i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from chargehub.devices.reports import (
@@ -125,19 +125,32 @@ def read_variable_results(payload: Payload, context: Context) -> Sequence[Report
 
 def read_write_results(payload: Payload, context: Context) -> Sequence[Report]:
     """Read the answer to SetVariables; the values are those of our request."""
-    asked = Fields(context.asked or {}).children("setVariableData")
-    values = {
+    outcomes = tuple(_written(payload, _values(context.asked)))
+    return (VariablesWritten(context.station_id, context.received_at, outcomes),)
+
+
+def written_status(payload: Payload, asked: Payload | None) -> str | None:
+    """Return all words of an answer to SetVariables; None unless every variable has one."""
+    values = _values(asked)
+    words = {outcome.name.key: outcome.status for outcome in _written(payload, values)}
+    complete = words.keys() == values.keys()
+    return ", ".join(sorted(set(words.values()))) or None if complete else None
+
+
+def _values(asked: Payload | None) -> dict[str, str]:
+    return {
         name.key: item.text("attributeValue", VALUE_LENGTH) or ""
-        for item in asked
+        for item in Fields(asked or {}).children("setVariableData")
         if (name := read_name(item)) is not None
     }
-    outcomes = []
+
+
+def _written(payload: Payload, values: Mapping[str, str]) -> Iterator[VariableWritten]:
     for item in Fields(payload).children("setVariableResult"):
         name, status = read_name(item), item.filled("attributeStatus", 50)
         if name is not None and status is not None and name.key in values:
             effect = _EFFECTS.get(status, WriteEffect.REFUSED)
-            outcomes.append(VariableWritten(name, values[name.key], status, effect))
-    return (VariablesWritten(context.station_id, context.received_at, tuple(outcomes)),)
+            yield VariableWritten(name, values[name.key], status, effect)
 
 
 def encode_set_variables(command: SetVariables) -> Request:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from chargehub.authorization.decision import Authorization, AuthorizationStatus
+from chargehub.gateway.answers import answer_status
 from chargehub.gateway.configuration_keys import (
     encode_change,
     encode_read,
@@ -46,7 +47,6 @@ from chargehub.gateway.translation import (
     Request,
     Translator,
     Untranslatable,
-    answer_status,
 )
 from chargehub.kit.clean import clean_json, content_hash
 from chargehub.kit.datetimes import format_datetime
@@ -423,5 +423,5 @@ TRANSLATOR = Translator(
         "ChangeConfiguration": read_change,
         "GetConfiguration": read_configuration,
     },
-    told={**TOLD, ChangeCredential: lambda payload, _context: answer_status(payload)},
+    told={**TOLD, ChangeCredential: lambda payload, _context: answer_status(payload, None)},
 )

@@ -141,16 +141,3 @@ class Translator:
             inbound={**self.inbound, **(inbound or {})},
             encoders={**self.encoders, **(encoders or {})},
         )
-
-
-def answer_status(payload: Payload) -> str | None:
-    """Return the status word of a station's answer, whatever the version.
-
-    Of an answer with a word for each item it is all the words there are.
-    """
-    items = payload.get("setVariableResult")
-    if isinstance(items, list):
-        found = (item.get("attributeStatus") for item in items if isinstance(item, dict))
-        return ", ".join(sorted({word for word in found if isinstance(word, str)})) or None
-    status = payload.get("status")
-    return status if isinstance(status, str) else None

@@ -14,7 +14,8 @@ from chargehub.devices.reports import (
     WriteEffect,
 )
 from chargehub.gateway import translate_v16, translate_v201
-from chargehub.gateway.translation import Context, Translator, answer_status
+from chargehub.gateway.answers import answer_status
+from chargehub.gateway.translation import Context, Payload, Translator
 from chargehub.ocpp import OcppVersion, schemas_for
 from chargehub.stations.commands import (
     Command,
@@ -129,13 +130,24 @@ def test_each_result_of_a_write_is_tied_to_its_value(status: str, effect: WriteE
         (POWER, "5", status, effect),
         (BEAT, "60", "Accepted", WriteEffect.APPLIED),
     ]
-    assert answer_status(answer) == ", ".join(sorted({status, "Accepted"}))
+    assert answer_status(answer, asked) == ", ".join(sorted({status, "Accepted"}))
 
 
 def test_a_result_of_what_was_not_asked_is_left_out() -> None:
     answer = {"setVariableResult": [{**BEAT_ITEM, "attributeStatus": "Accepted"}]}
     report = read(V201, "SetVariables", {"setVariableData": []}, answer)
     assert report.outcomes == ()
+
+
+@pytest.mark.parametrize(
+    "told", [[POWER_ITEM], [BEAT_ITEM], [POWER_ITEM, POWER_ITEM], [{**POWER_ITEM, "variable": {}}]]
+)
+def test_an_answer_that_leaves_a_value_out_has_no_status(told: list[Payload]) -> None:
+    items = [{**BEAT_ITEM, "attributeValue": "60"}, {**POWER_ITEM, "attributeValue": "5"}]
+    answer = {"setVariableResult": [{**item, "attributeStatus": "Accepted"} for item in told]}
+    assert answer_status(answer, {"setVariableData": items}) is None
+    both = {"setVariableResult": [{**item, "attributeStatus": "Accepted"} for item in items]}
+    assert answer_status(both, {"setVariableData": items}) == "Accepted"
 
 
 def test_b06_fr_09_what_is_refused_is_neither_told_nor_unsupported() -> None:
