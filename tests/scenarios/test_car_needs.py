@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from itertools import product
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
+from chargehub.smart_charging import ev_schedules
+from chargehub.smart_charging.ev_schedules import is_within
 from chargehub.stations.commands import VariableName
 from chargehub.stations.profiles import ProfilePurpose
 from tests.scenarios.profile_setting import (
@@ -20,6 +25,7 @@ from tests.scenarios.profile_setting import (
 from tests.scenarios.speech import V21, Message
 from tests.scenarios.stage import RawStation, Stage
 
+CUT = "chargehub_charging_limits_cut_total"
 NEEDS = Message(
     "NotifyEVChargingNeeds", {"evseId": 1, "chargingNeeds": {"requestedEnergyTransfer": "DC"}}
 )
@@ -210,20 +216,84 @@ async def test_statement_86_a_cars_schedule_keeps_to_limits_of_others_too(
     assert await means_to_charge(stage, station, 30_000) == "Rejected"
 
 
+async def test_statement_86_no_cars_schedule_holds_up_the_loop(
+    stage: Stage, version_2x: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """K15.FR.11/12, whatever others have told of their limits: away from the loop, and not long."""
+    station = await a_station(stage, version_2x)
+    await station.begin(await stage.new_token())
+    many = [{"startPeriod": 10 * number, "limit": 15_000 + number} for number in range(1_000)]
+    cut = REGISTRY.get_sample_value(CUT) or 0
+    for source in ("EMS", "SO", "Other", "EMS"):
+        assert await limit(station, 1, source, *[many] * 3) == {}
+    assert REGISTRY.get_sample_value(CUT) == cut + 4
+    rows = await stage.rows(
+        "SELECT schedules FROM external_limits WHERE station_id = :station",
+        station=station.station_id,
+    )
+    assert [[len(one["periods"]) for one in row.schedules] for row in rows] == [[100]] * 3
+    threads = []
+
+    def compare(*given: Any) -> bool | None:
+        threads.append(threading.current_thread())
+        return is_within(*given)
+
+    monkeypatch.setattr(ev_schedules, "is_within", compare)
+    assert await means_to_charge(stage, station, 14_000) == "Accepted"
+    assert await means_to_charge(stage, station, 16_000) == "Rejected"
+    assert len(threads) == 2
+    assert threading.current_thread() not in threads
+
+
+async def test_statement_86_a_schedule_that_is_too_much_to_compare_is_not_refused(
+    stage: Stage, version_2x: str
+) -> None:
+    """K15.FR.09: the station has compared it too. Whether it is within is not known."""
+    station = await a_station(stage, version_2x)
+    await station.begin(await stage.new_token())
+    await needs(stage, station)
+    assert await within_limits(stage, station, 60_000) == ("Accepted", True)
+    many = [{"startPeriod": 10 * number, "limit": 15_000} for number in range(100)]
+    for evse_no, source in product(range(3), ("CSO", "EMS", "SO", "Other")):
+        assert await limit(station, evse_no, source, many) == {}
+    assert await within_limits(stage, station, 60_000) == ("Accepted", None)
+    assert await served(stage, station) == []
+
+
+async def within_limits(
+    stage: Stage, station: RawStation, power_w: float
+) -> tuple[str, bool | None]:
+    """Return the answer to a car's schedule, and what is kept of it."""
+    answer = await means_to_charge(stage, station, power_w)
+    (row,) = await stage.rows(
+        "SELECT within_limits FROM ev_needs WHERE station_id = :station AND schedule IS NOT NULL",
+        station=station.station_id,
+    )
+    return answer, row.within_limits
+
+
 # --- Limits of others -----------------------------------------------------------------------------
 
 
-async def limit(station: RawStation, evse_no: int, source: str, power_w: int) -> dict[str, Any]:
-    schedule = {
-        "id": 1,
-        "chargingRateUnit": "W",
-        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": power_w}],
-    }
+async def limit(
+    station: RawStation, evse_no: int, source: str, *limits: int | list[dict[str, int]]
+) -> dict[str, Any]:
+    """Let the station tell of a limit: a schedule for each power, or list of periods."""
+    schedules = [
+        {
+            "id": number,
+            "chargingRateUnit": "W",
+            "chargingSchedulePeriod": (
+                [{"startPeriod": 0, "limit": its}] if isinstance(its, int) else its
+            ),
+        }
+        for number, its in enumerate(limits, start=1)
+    ]
     told = {"chargingLimitSource": source, "isGridCritical": False}
     return await station.say(
         Message(
             "NotifyChargingLimit",
-            {"evseId": evse_no, "chargingLimit": told, "chargingSchedule": [schedule]},
+            {"evseId": evse_no, "chargingLimit": told, "chargingSchedule": schedules},
         )
     )
 

@@ -1,39 +1,25 @@
 """What stations report about profiles and limits, decided and stored in the group commit's batches.
 
 Pages of a report are only kept here; the last one posts the event on which `reconciling` takes all
-of them over at once. A car's needs are answered here and served by `comparison`.
+of them over at once. A car's needs are answered here and served by `comparison`; how it then means
+to charge is in `ev_schedules`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+from prometheus_client import Counter
 from psycopg import AsyncConnection
-from psycopg.rows import namedtuple_row
-from sqlalchemy import ARRAY, URL, BigInteger, DateTime, bindparam
 
 from chargehub.kit import jobs
-from chargehub.kit.group_commit import BatchHandler, BatchStatement, Decision, Item, Row, Writes
+from chargehub.kit.group_commit import BatchHandler, BatchStatement, Decision, Row, Writes
 from chargehub.kit.report_handler import ReportHandler
-from chargehub.smart_charging.capabilities import exceeds
-from chargehub.smart_charging.composite import (
-    Bound,
-    InForce,
-    Question,
-    Supply,
-    composite_of_evse,
-)
-from chargehub.smart_charging.ledger import ASK_AFTER, ASK_PROFILES, NEEDS_TOLD
-from chargehub.smart_charging.queries import (
-    all_held,
-    counting,
-    external_profiles,
-    held_of,
-)
+from chargehub.smart_charging.composite import Supply
+from chargehub.smart_charging.ev_schedules import EvScheduleHandler, post_needs
+from chargehub.smart_charging.ledger import ASK_AFTER, ASK_PROFILES
 from chargehub.smart_charging.reports import (
     EvNeedsReported,
     EvScheduleReported,
@@ -43,25 +29,18 @@ from chargehub.smart_charging.reports import (
     ProfilesReported,
 )
 from chargehub.smart_charging.store import profile_document, schedule_document
-from chargehub.stations.profiles import (
-    ChargingProfile,
-    ChargingSchedule,
-    ProfileKind,
-    ProfilePurpose,
-    RateUnit,
-)
+from chargehub.stations.profiles import ChargingSchedule
 from chargehub.stations.reports import BootReported
 from chargehub.transactions.book import Book
 
 Connection = AsyncConnection[Row]
 
 PROFILES_REPORTED = "charging_profiles.reported"
-EV_SCHEDULE_SPAN = timedelta(days=1)
-"""How much of a car's schedule is compared with our limits."""
-RENEW_EVERY = timedelta(minutes=5)
-"""A car whose schedule stays above our limits is sent another profile no more often."""
 SOURCES_MAX = 8
 """Who may limit one EVSE beside us; what further sources say is answered and not kept."""
+SCHEDULES_MAX, PERIODS_MAX = 3, 100
+"""Of one limit: a day by the quarter of an hour. What goes beyond is not kept."""
+LIMITS_CUT = Counter("chargehub_charging_limits_cut_total", "Limits of others not kept whole")
 
 # Only what answers a request that is still open is kept.
 INSERT_REPORTED = BatchStatement(
@@ -132,15 +111,34 @@ class LimitHandler(ReportHandler[LimitReported, None]):
     """Keeps the newest limit that each source has set (K11.FR.02, K12.FR.02)."""
 
     def decide_report(self, report: LimitReported, writes: Writes) -> Decision[None]:
-        # A schedule that names no start stands from now on.
-        schedules = [
-            schedule_document(replace(one, starts_at=one.starts_at or report.received_at))
-            for one in report.schedules
-        ]
+        kept = kept_schedules(report)
+        told_periods = sum(len(one.periods) for one in report.schedules)
+        if sum(len(one.periods) for one in kept) < told_periods:
+            LIMITS_CUT.inc()
+        schedules = [schedule_document(one) for one in kept]
         key = (report.station_id, report.evse_no, report.source)
         told = (report.grid_critical, orjson.dumps(schedules).decode(), report.received_at)
         writes.add(UPSERT_LIMIT, (*key, *told, SOURCES_MAX))
         return Decision(None)
+
+
+def kept_schedules(report: LimitReported) -> list[ChargingSchedule]:
+    """Return what is kept of a limit; what is cut ends where its first lost period begins.
+
+    A schedule that names no start stands from now on.
+    """
+    kept: list[ChargingSchedule] = []
+    room = PERIODS_MAX
+    for told in report.schedules[:SCHEDULES_MAX]:
+        one = replace(told, starts_at=told.starts_at or report.received_at)
+        if len(one.periods) > room:
+            end_s = one.periods[room].start_s
+            end_s = end_s if one.duration_s is None else min(end_s, one.duration_s)
+            one = replace(one, periods=one.periods[:room], duration_s=end_s)
+        if one.periods:
+            kept.append(one)
+        room -= len(one.periods)
+    return kept
 
 
 class LimitClearedHandler(ReportHandler[LimitCleared, None]):
@@ -196,123 +194,8 @@ class NeedsHandler(ReportHandler[EvNeedsReported, NeedsStatus]):
             ),
         )
         if opened is not None:
-            _post_needs(writes, report)
+            post_needs(writes, report.station_id, report.evse_no, report.received_at)
         return Decision(answer)
-
-
-def _post_needs(writes: Writes, report: EvNeedsReported | EvScheduleReported) -> None:
-    subject = f"{report.station_id}:{report.evse_no}"
-    writes.add(jobs.SCHEDULE, (NEEDS_TOLD, subject, report.received_at, "{}"))
-
-
-UPDATE_EV_SCHEDULE = BatchStatement(
-    "ev_needs.schedule",
-    """
-    UPDATE ev_needs n SET schedule = u.schedule::jsonb, schedule_told_at = u.at,
-        within_limits = u.within_limits, renewed_at = coalesce(u.renewed_at, n.renewed_at)
-    FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::timestamptz[], %s::boolean[],
-                %s::timestamptz[])
-         AS u(station_id, evse_no, schedule, at, within_limits, renewed_at)
-    WHERE (n.station_id, n.evse_no) = (u.station_id, u.evse_no)
-    """,
-)
-
-# Written out for the batch's bare connection, so that what is in force is said in one place.
-_HELD = all_held(
-    bindparam("now", type_=DateTime(timezone=True)),
-    bindparam("station_ids", type_=ARRAY(BigInteger)),
-).compile(dialect=URL.create("postgresql+psycopg").get_dialect()())
-HELD, HELD_VALUES = str(_HELD).encode(), _HELD.params
-LIMITS_OF_OTHERS = "SELECT * FROM external_limits WHERE station_id = ANY(%(station_ids)s)"
-RENEWED = """
-    SELECT station_id, evse_no, renewed_at FROM ev_needs
-    WHERE station_id = ANY(%(station_ids)s) AND renewed_at IS NOT NULL
-"""
-
-
-@dataclass(slots=True)
-class ScheduleFacts:
-    """What a car's schedule is held against."""
-
-    limits: dict[int, list[InForce]]
-    """By station."""
-    renewed_at: dict[tuple[int, int], datetime]
-    """By station and EVSE."""
-
-
-@dataclass(slots=True, eq=False)
-class EvScheduleHandler:
-    """Says whether a car's schedule is within our limits; if not, a new profile follows (K16)."""
-
-    book: Book
-    supply: Supply
-
-    async def read(
-        self, connection: Connection, items: Sequence[Item[EvScheduleReported]]
-    ) -> ScheduleFacts:
-        values = {
-            "station_ids": [item.report.station_id for item in items],
-            "now": max(item.report.received_at for item in items),
-        }
-        limits: dict[int, list[InForce]] = {}
-        async with connection.cursor(row_factory=namedtuple_row) as cursor:
-            await cursor.execute(HELD, HELD_VALUES | values)
-            held: list[Any] = await cursor.fetchall()
-            await cursor.execute(LIMITS_OF_OTHERS, values)
-            others: list[Any] = await cursor.fetchall()
-            await cursor.execute(RENEWED, values)
-            renewed: list[Any] = await cursor.fetchall()
-        for row in held:
-            limits.setdefault(row.station_id, []).extend(counting([held_of(row)]))
-        for row in others:
-            limits.setdefault(row.station_id, []).extend(external_profiles([row]))
-        renewed_at = {(row.station_id, row.evse_no): row.renewed_at for row in renewed}
-        return ScheduleFacts(limits, renewed_at)
-
-    def decide(
-        self,
-        item: Item[EvScheduleReported],
-        facts: ScheduleFacts,
-        writes: Writes,
-    ) -> Decision[bool]:
-        report = item.report
-        key = (report.station_id, report.evse_no)
-        opened = self.book.at_evse(*key)
-        began_at = {} if opened is None else {report.evse_no: opened.started_at}
-        within = self._within(report, facts.limits.get(report.station_id, []), began_at)
-        before = facts.renewed_at.get(key)
-        renewed = (
-            not within
-            and opened is not None
-            and (before is None or report.received_at - before >= RENEW_EVERY)
-        )
-        document = _json(schedule_document(report.schedule))
-        renewed_at = report.received_at if renewed else None
-        told = (document, report.received_at, within, renewed_at)
-        writes.add(UPDATE_EV_SCHEDULE, (*key, *told))
-        if renewed:
-            _post_needs(writes, report)  # K15.FR.13
-        return Decision(within)
-
-    def _within(
-        self, report: EvScheduleReported, held: list[InForce], began_at: dict[int, Any]
-    ) -> bool:
-        """K15.FR.11/12: compare where either changes; what we do not limit is within."""
-        duration_s = int(EV_SCHEDULE_SPAN.total_seconds())
-        begin = report.schedule.starts_at or report.time_base
-        question = Question(begin, duration_s, RateUnit.W, self.supply, began_at, Bound.LEAST)
-        ours = composite_of_evse(held, report.evse_no, question)
-        cars = composite_of_evse(
-            [InForce(report.evse_no, _as_profile(replace(report.schedule, starts_at=begin)))],
-            report.evse_no,
-            question,
-        )
-        turns = {period.start_s for composite in (ours, cars) for period in composite.periods}
-        for turn in turns:
-            limit, wanted = ours.limit_at(turn), cars.limit_at(turn)
-            if limit is not None and wanted is not None and exceeds(wanted, limit):
-                return False
-        return True
 
 
 ASK_AFTER_BOOT = BatchStatement(
@@ -336,10 +219,6 @@ def station_booted(report: BootReported, writes: Writes) -> None:
     """Have a station asked, some time after its boot, which profiles it has kept."""
     due_at = report.received_at + ASK_AFTER
     writes.add(ASK_AFTER_BOOT, (ASK_PROFILES, report.station_id, due_at, _json({"booted": True})))
-
-
-def _as_profile(schedule: ChargingSchedule) -> ChargingProfile:
-    return ChargingProfile(0, 0, ProfilePurpose.TX, ProfileKind.ABSOLUTE, (schedule,))
 
 
 def handlers(book: Book, supply: Supply) -> dict[type, BatchHandler[Any, Any, Any]]:
