@@ -698,6 +698,9 @@ def upgrade() -> None:
         sa.Column("last_seq_no", sa.BigInteger(), nullable=True),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("messages_pending", sa.Boolean(), nullable=True),
+        sa.CheckConstraint(
+            "ended_at >= started_at", name=op.f("ck_transactions_ended_after_begin")
+        ),
         sa.ForeignKeyConstraint(
             ["station_id"],
             ["charging_stations.id"],

@@ -6,6 +6,7 @@ Each case is one session of 120 s at a gun of 120 kW, told by both versions; qui
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from chargehub.telemetry.readings import Flag
 from simulators.car import Car
 from simulators.misbehaviour import Misbehaviour
-from tests.scenarios.speech import V16, VERSIONS, Payload, Session, Speech
+from tests.scenarios.speech import V16, VERSIONS, Payload, Session, Speech, moment
 from tests.scenarios.stage import RawStation, Stage, flags_of
 
 Said = float | tuple[float | str, dict[str, Any]]
@@ -343,14 +344,38 @@ async def test_a_clock_set_back_while_charging_bills_what_the_meter_shows(
             value = said.value(5_000 + minute * 1_000)
             await station.say(said.sampled(session, station.now + skew, [value]))
     stage.pass_time(60)
+    over = moment(station.now)
     await station.end(session, 65_000)
+    live = await stage.the_transaction(station.identity)
     await stage.settle()
     row = await stage.the_transaction(station.identity)
     assert (row.energy_wh, flags_of(row)) == (60_000, Flag.CLOCK_SKEW)
+    assert flags_of(live) & Flag.CLOCK_SKEW
+    # It took the hour that we saw it take; what the clock said is in the event.
+    for seen in (live, row):
+        took = seen.ended_at - seen.started_at
+        assert abs(took - timedelta(hours=1)) < timedelta(seconds=1)
+    (ended,) = [event for event in await stage.events_of(row.id) if event.kind == "Ended"]
+    assert ended.at == over < row.started_at
     periodic = [s for s in await stage.samples_of(row.id) if s.context == "Sample.Periodic"]
     assert sorted(s.energy_wh for s in periodic) == [
         minute * 1_000 for minute in range(1, 60) if sampled
     ]
+
+
+async def test_an_end_before_the_begin_is_flagged_though_no_register_tells(
+    stage: Stage, version: str
+) -> None:
+    station = await stage.raw(version)
+    session = await station.begin(await stage.new_token(), 5_000)
+    stage.pass_time(90)
+    ended = station.speech.ended(session, station.now - 3_600, None)
+    await station.say(ended)
+    for _ in range(2):
+        await stage.settle()
+        row = await stage.the_transaction(station.identity)
+        assert flags_of(row) & Flag.CLOCK_SKEW
+        assert timedelta(seconds=89) < row.ended_at - row.started_at < timedelta(seconds=91)
 
 
 async def test_signed_data_is_kept_as_it_came(stage: Stage, version: str) -> None:

@@ -370,7 +370,8 @@ class TransactionHandler:
         writes.add(END_TRANSACTION, ending(report, ended.id, register, energy, int(flags)))
         write_bound(writes, report, ended.id, ended.evse_no, energy)
         schedule_settlement(writes, ended.id, report.received_at)
-        return TransactionEnded(ended.id, ended.station_id, ended.evse_no, report.at, energy)
+        ended_at = max(report.at, ended.started_at)
+        return TransactionEnded(ended.id, ended.station_id, ended.evse_no, ended_at, energy)
 
     def _answer(
         self, report: TransactionReported, found: OpenTransaction | None, facts: EventFacts

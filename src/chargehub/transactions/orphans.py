@@ -100,7 +100,8 @@ CLOSE_BY_POLICY = BatchStatement(
     "transactions.close_by_policy",
     # end_received_at stays empty: the station's own late word on the end will replace this one.
     """
-    UPDATE transactions t SET state = 'Ended', charging_state = NULL, ended_at = u.ended_at,
+    UPDATE transactions t SET state = 'Ended', charging_state = NULL,
+        ended_at = greatest(u.ended_at, t.started_at),
         energy_wh = coalesce(u.energy_wh, t.energy_wh), stopped_reason = 'Other',
         flags = t.flags | u.flags, settled_at = NULL
     FROM unnest(%s::bigint[], %s::timestamptz[], %s::bigint[], %s::integer[])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import structlog
@@ -22,6 +23,7 @@ from chargehub.telemetry.store import samples
 from chargehub.transactions.meter import MeterTruth, begin_track
 from chargehub.transactions.missing import schedule_ask_missing
 from chargehub.transactions.recall import MANY_READINGS, reading_of
+from chargehub.transactions.reports import EventKind
 from chargehub.transactions.rows import BEGIN, END
 from chargehub.transactions.skew import Received, find_truth_by_either_clock
 from chargehub.transactions.store import transaction_events, transactions
@@ -80,19 +82,23 @@ class Settlement:
                 return
             await _place_samples(connection, row)
             readings = await read_readings(connection, row)
+            told = await _told(connection, row)
             if len(readings) > MANY_READINGS:
-                truth = await asyncio.to_thread(_truth_of, row, readings)
+                truth = await asyncio.to_thread(_truth_of, row, told, readings)
             else:
-                truth = _truth_of(row, readings)
+                truth = _truth_of(row, told, readings)
             await _store_sample_energies(connection, row, readings, truth)
-            told = await _told(connection, row.id)
             flags = (row.flags & ~int(RECOMPUTED)) | int(truth.flags) | told.flags
+            if told.ended_at < row.started_at:
+                flags |= int(Flag.CLOCK_SKEW)
             await connection.execute(
                 update(transactions)
                 .where(transactions.c.id == row.id)
                 .values(
                     energy_wh=truth.energy_wh if truth.energy_wh is not None else 0,
                     flags=flags,
+                    # The begin may have been told since, and be earlier than what we took for it.
+                    ended_at=row.ended_at if told.ended_at < row.started_at else told.ended_at,
                     first_seq_no=told.first,
                     last_seq_no=told.last,
                     settled_at=self.clock.now(),
@@ -102,14 +108,16 @@ class Settlement:
                 await schedule_ask_missing(connection, self.clock, row.id)
 
 
-def _truth_of(row: Any, readings: Sequence[tuple[Any, Reading]]) -> MeterTruth:
+def _truth_of(row: Any, told: Told, readings: Sequence[tuple[Any, Reading]]) -> MeterTruth:
     track = begin_track(
         row.begin_register_wh, row.started_at, row.max_power_w, row.previous_register_wh
     )
     end = None
     if row.end_received_at is not None:
-        end = Reading(row.ended_at, END, register_wh=row.end_register_wh)
-    counted = [(sample, reading) for sample, reading in readings if not _is_bound(row, reading)]
+        end = Reading(told.ended_at, END, register_wh=row.end_register_wh)
+    begin = Reading(row.started_at, BEGIN, register_wh=row.begin_register_wh)
+    own = {_shown(one) for one in (begin, end) if one is not None}
+    counted = [(sample, reading) for sample, reading in readings if _shown(reading) not in own]
     truth = find_truth_by_either_clock(
         track,
         [reading for _, reading in counted],
@@ -125,21 +133,18 @@ def _truth_of(row: Any, readings: Sequence[tuple[Any, Reading]]) -> MeterTruth:
     total = truth.energy_wh
     bounds = {BEGIN: None if total is None else 0, END: total}
     energy_wh = tuple(
-        bounds[reading.context] if _is_bound(row, reading) else next(energies)
+        bounds[reading.context] if _shown(reading) in own else next(energies)
         for _, reading in readings
     )
     return replace(truth, reading_energy_wh=energy_wh)
 
 
-def _is_bound(row: Any, reading: Reading) -> bool:
-    """Tell whether a sample is the begin or the end itself, seen once more in the series.
+def _shown(reading: Reading) -> tuple[str, datetime, int | None]:
+    """Return by what a sample is known as the begin or the end itself, seen in the series too.
 
     Folded beside it, a register that was wrong once would confirm itself.
     """
-    told = (reading.context, reading.sampled_at, reading.register_wh)
-    began = (BEGIN, row.started_at, row.begin_register_wh)
-    ended = (END, row.ended_at, row.end_register_wh)
-    return reading.register_wh is not None and told in {began, ended}
+    return reading.context, reading.sampled_at, reading.register_wh
 
 
 async def _place_samples(connection: SqlConnection, transaction: Any) -> None:
@@ -199,28 +204,34 @@ async def _store_sample_energies(
 
 
 class Told(NamedTuple):
+    """What the events say."""
+
     first: int | None
     last: int | None
     flags: int
+    ended_at: datetime
+    """By the station's clock, which may say that it was before the begin."""
 
 
-async def _told(connection: SqlConnection, transaction_id: int) -> Told:
+async def _told(connection: SqlConnection, transaction: Any) -> Told:
     """Return the first and last seqNo, and the events' flags with GAP where numbers are missing.
 
     Some stations send 0 in every event; then nothing can be said.
     """
-    seq = transaction_events.c.seq_no
+    events = transaction_events.c
+    the_end = (events.kind == EventKind.ENDED) & (events.received_at == transaction.end_received_at)
     row = (
         await connection.execute(
             select(
-                func.min(seq),
-                func.max(seq),
-                func.count(seq.distinct()),
-                func.coalesce(func.bit_or(transaction_events.c.flags), 0),
-            ).where(transaction_events.c.transaction_id == transaction_id)
+                func.min(events.seq_no),
+                func.max(events.seq_no),
+                func.count(events.seq_no.distinct()),
+                func.coalesce(func.bit_or(events.flags), 0),
+                func.max(events.at).filter(the_end),
+            ).where(events.transaction_id == transaction.id)
         )
     ).one()
-    first, last, count, flags = row
+    first, last, count, flags, ended_at = row
     if first is not None and first != last and last - first + 1 > count:
         flags |= int(Flag.GAP)
-    return Told(first, last, flags & int(RECOMPUTED))
+    return Told(first, last, flags & int(RECOMPUTED), ended_at or transaction.ended_at)

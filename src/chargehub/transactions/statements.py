@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chargehub.kit.group_commit import BatchStatement
+from chargehub.telemetry.readings import Flag
 
 RELEASE_BEGIN = BatchStatement(
     "transactions.release_begin",
@@ -85,18 +86,24 @@ AMEND_TRANSACTION = BatchStatement(
 END_TRANSACTION = BatchStatement(
     "transactions.end",
     # The station's first word on the end holds; it replaces an end that was only our policy's.
-    """
+    # An end before the begin is a clock that was set back: then it took as long as we saw it take.
+    # What the clock said stays in the event.
+    f"""
     UPDATE transactions t SET
-        state = 'Ended', charging_state = NULL, ended_at = u.ended_at,
+        state = 'Ended', charging_state = NULL,
+        ended_at = CASE WHEN u.ended_at >= t.started_at THEN u.ended_at
+            ELSE t.started_at + greatest(u.end_received_at - t.received_at, interval '0') END,
         end_received_at = u.end_received_at, end_register_wh = u.end_register_wh,
         energy_wh = coalesce(u.energy_wh, t.energy_wh), stopped_reason = u.stopped_reason,
-        stop_id_token = u.stop_id_token, flags = t.flags | u.flags, settled_at = NULL
+        stop_id_token = u.stop_id_token, settled_at = NULL,
+        flags = t.flags | u.flags
+            | CASE WHEN u.ended_at < t.started_at THEN {int(Flag.CLOCK_SKEW)} ELSE 0 END
     FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::bigint[],
                 %s::text[], %s::text[], %s::integer[])
          AS u(id, ended_at, end_received_at, end_register_wh, energy_wh, stopped_reason,
               stop_id_token, flags)
     WHERE t.id = u.id AND (t.state = 'Active' OR t.end_received_at IS NULL)
-    """,
+    """,  # noqa: S608  The flag is ours.
     order=30,
 )
 

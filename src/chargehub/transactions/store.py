@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     DateTime,
     ForeignKey,
@@ -44,6 +45,7 @@ transactions = Table(
     Column("state", Text, nullable=False),  # Active, Ended
     Column("charging_state", Text),
     Column("started_at", DateTime(timezone=True), nullable=False),
+    # Where the station's clock says that it ended before it began: as long after as we saw.
     Column("ended_at", DateTime(timezone=True)),
     Column("received_at", DateTime(timezone=True), nullable=False),
     Column("end_received_at", DateTime(timezone=True)),
@@ -66,6 +68,7 @@ transactions = Table(
     Column("messages_pending", Boolean),
     UniqueConstraint("station_id", "ref"),
     UniqueConstraint("station_id", "begin_key"),
+    CheckConstraint("ended_at >= started_at", name="ended_after_begin"),
     Index("ix_transactions_station_id_evse_no_started_at", "station_id", "evse_no", "started_at"),
     Index(
         "ix_transactions_active",

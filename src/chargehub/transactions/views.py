@@ -41,7 +41,10 @@ class TransactionView(BaseModel):
     state: Literal["Active", "Ended"]
     charging_state: str | None = Field(examples=["Charging"])
     started_at: datetime
-    ended_at: datetime | None
+    ended_at: datetime | None = Field(
+        description="Never before `started_at`: where the station's clock says so, as long after it"
+        " as the hub saw it take, with the flag CLOCK_SKEW. What the clock said is in the events."
+    )
     begin_register_wh: int | None = Field(description="As reported.", examples=[10469900])
     end_register_wh: int | None = Field(description="As reported.", examples=[None])
     energy_wh: int | None = Field(
