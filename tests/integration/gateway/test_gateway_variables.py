@@ -6,13 +6,11 @@ The station is in the test's hand: it sees every request and answers as it likes
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from chargehub.devices.rules import STATION_VARIABLES_MAX
-from chargehub.devices.service import Devices
 from chargehub.devices.variables import WriteResult
 from chargehub.stations.commands import (
     InvalidCommand,
@@ -25,52 +23,26 @@ from tests.hub_fixtures import (
     V16,
     V201,
     VERSIONS,
-    Payload,
     RunningHub,
     Station,
     at,
 )
+from tests.integration.gateway.variables import (
+    A,
+    B,
+    C,
+    answer_to_write,
+    begin_report,
+    devices,
+    item,
+    page,
+    report,
+    row_of,
+    values,
+    write,
+)
 
 ACCEPTED = {"status": "Accepted"}
-A, B, C = (VariableName("Own", name) for name in "ABC")
-
-
-def devices(hub: RunningHub) -> Devices:
-    return hub.hub.devices
-
-
-def item(name: VariableName, **more: Any) -> Payload:
-    variable: Payload = {"name": name.variable}
-    if name.variable_instance:
-        variable["instance"] = name.variable_instance
-    return {"component": {"name": name.component}, "variable": variable, **more}
-
-
-def page(request_id: int, seq_no: int, *names: VariableName, tbc: bool | None = None) -> Payload:
-    payload: Payload = {"requestId": request_id, "generatedAt": at(), "seqNo": seq_no}
-    if tbc is not None:
-        payload["tbc"] = tbc
-    if names:
-        payload["reportData"] = [
-            item(name, variableAttribute=[{"value": f"page {seq_no}"}]) for name in names
-        ]
-    return payload
-
-
-async def values(hub: RunningHub, station: Station) -> dict[str, str | None]:
-    rows = await hub.rows(
-        "SELECT path, value FROM station_variables WHERE station_id = :station AND supported"
-        " AND component <> 'DeviceDataCtrlr'",
-        station=hub.station_ids[station.identity],
-    )
-    return {row.path.removesuffix("#Actual"): row.value for row in rows}
-
-
-async def report(hub: RunningHub, number: int) -> tuple[str, int | None]:
-    (row,) = await hub.rows(
-        "SELECT state, last_page FROM variable_reports WHERE request_id = :number", number=number
-    )
-    return row.state, row.last_page
 
 
 async def limited(hub: RunningHub, station: Station, kind: str, items: int) -> None:
@@ -85,11 +57,6 @@ async def limited(hub: RunningHub, station: Station, kind: str, items: int) -> N
         told = item(name, variableAttribute=[{"value": str(items), "mutability": "ReadOnly"}])
         payload = {"requestId": 4_711, "generatedAt": at(), "seqNo": 0, "reportData": [told]}
         await station.call("NotifyReport", payload)
-
-
-def write(hub: RunningHub, station: Station, *writes: VariableWrite) -> Any:
-    variables = devices(hub).variables
-    return asyncio.create_task(variables.write(station.identity, writes, "a test"))
 
 
 def effects(results: list[WriteResult]) -> list[tuple[str, str | None]]:
@@ -167,16 +134,6 @@ async def test_statement_96_b05_fr_13_no_variable_twice_in_a_request_as_it_is(
 
 
 # --- 97: pages ------------------------------------------------------------------------------------
-
-
-async def begin_report(hub: RunningHub, station: Station, status: str = "Accepted") -> int:
-    asking = asyncio.create_task(devices(hub).variables.read_everything(station.identity, "a test"))
-    asked = await station.asked()
-    assert asked[3]["reportBase"] == "FullInventory"
-    await station.reply(asked, {"status": status})
-    number: int = await asking
-    assert number == asked[3]["requestId"]
-    return number
 
 
 async def test_statement_97_b07_fr_04_10_swapped_and_repeated_pages_make_one_report(
@@ -323,12 +280,6 @@ async def test_statement_98_b07_fr_03_attributes_without_value_are_kept_as_such(
         }
 
 
-def answer_to_write(version: str, word: str, name: VariableName) -> Payload:
-    if version == V16:
-        return {"status": word}
-    return {"setVariableResult": [item(name, attributeStatus=word)]}
-
-
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     ("word", "effect", "stored", "pending"),
@@ -396,36 +347,6 @@ async def test_a_station_that_makes_names_up_fills_nothing(hub: RunningHub) -> N
         ]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-async def test_statement_98_what_waits_for_a_boot_is_read_after_it(
-    hub: RunningHub, version: str
-) -> None:
-    name = VariableName("", "Own") if version == V16 else A
-    async with hub.station(version) as station:
-        sent = write(hub, station, VariableWrite(name, "60"))
-        answer = answer_to_write(version, "RebootRequired", name)
-        await station.reply(await station.asked(), answer)
-        await sent
-        assert (await row_of(hub, station, name)).pending_value == "60"
-        await station.boot()
-        asked = await station.asked()
-        if version == V16:
-            assert asked[2:] == ["GetConfiguration", {"key": ["Own"]}]
-            key = {"key": "Own", "readonly": False, "value": "60"}
-            await station.reply(asked, {"configurationKey": [key]})
-        else:
-            assert asked[2:] == ["GetVariables", {"getVariableData": [item(A)]}]
-            told = item(A, attributeStatus="Accepted", attributeValue="60")
-            await station.reply(asked, {"getVariableResult": [told]})
-        await hub.until(
-            "SELECT value FROM station_variables WHERE station_id = :station AND key = :key",
-            "60",
-            station=hub.station_ids[station.identity],
-            key=name.key,
-        )
-        assert (await row_of(hub, station, name)).pending_value is None
-
-
 async def tell(hub: RunningHub, station: Station, name: VariableName, value: str) -> None:
     if station.version == V16:
         sent = hub.send(station.identity, RawCommand("GetConfiguration", {}))
@@ -436,15 +357,6 @@ async def tell(hub: RunningHub, station: Station, name: VariableName, value: str
     told = item(name, variableAttribute=[{"value": value}])
     payload = {"requestId": 1, "generatedAt": at(), "seqNo": 0, "reportData": [told]}
     await station.call("NotifyReport", payload)
-
-
-async def row_of(hub: RunningHub, station: Station, name: VariableName) -> Any:
-    (row,) = await hub.rows(
-        "SELECT * FROM station_variables WHERE station_id = :station AND key = :key",
-        station=hub.station_ids[station.identity],
-        key=name.key,
-    )
-    return row
 
 
 @pytest.mark.parametrize("version", VERSIONS)

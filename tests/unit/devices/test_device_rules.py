@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
@@ -146,6 +148,33 @@ def test_what_is_cut_is_whole_in_order_and_within_the_limit(
     if size is not None:
         # More than one item only where the worst case of the wire fits.
         assert all(len(chunk) == 1 or sum(map(wire_size, chunk)) <= size for chunk in chunks)
+
+
+@pytest.mark.parametrize("room", [1_000, 1_700, 2_400])
+def test_b05_fr_11_no_request_has_more_bytes_than_the_station_takes(room: int) -> None:
+    """Values that JSON escapes are the longest there are."""
+    known = limit_known("BytesPerMessage", "SetVariables", str(room))
+    known |= limit_known("ItemsPerMessage", "SetVariables", "10")
+    names = [VariableName("C" * 50, f"{number:050}") for number in range(12)]
+    writes = [VariableWrite(name, "\x01" * 70) for name in names]
+    chunks = list(split(writes, request_limit(known, "SetVariables")))
+    sizes = [len(json.dumps(on_the_wire(chunk), separators=(",", ":"))) for chunk in chunks]
+    assert max(sizes) <= room
+    assert len(chunks) < len(writes) or room < 2 * min(sizes)
+
+
+def on_the_wire(writes: Sequence[VariableWrite]) -> list[Any]:
+    """Return the call as 2.x words it, with the longest message id."""
+    items = [
+        {
+            "attributeType": "Actual",
+            "attributeValue": write.value,
+            "component": {"name": write.name.component},
+            "variable": {"name": write.name.variable},
+        }
+        for write in writes
+    ]
+    return [2, "0" * 36, "SetVariables", {"setVariableData": items}]
 
 
 def wire_size(write: VariableWrite) -> int:
