@@ -155,6 +155,44 @@ async def test_what_could_not_be_put_back_into_the_queue_is_unknown(
     await refusing.close()
 
 
+class LossyDatabase(Database):
+    """Loses the answer to so many COMMITs, each of which took place."""
+
+    losses = 0
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        async with super().write() as connection:
+            yield connection
+        if self.losses:
+            self.losses -= 1
+            raise OSError("the answer to COMMIT got lost")
+
+
+async def test_what_did_not_leave_for_its_record_got_lost_is_closed(
+    hub: RunningApi, cs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record is there, and would tell of a command under way until the next start."""
+    monkeypatch.setattr(dispatch, "STORE_AGAIN_S", 0.01)
+    station_id = await hub.station_id(cs)
+    hub.link.online.add(station_id)
+    lossy = LossyDatabase(hub.database.url.render_as_string(hide_password=False))
+    desk = dispatch.CommandDesk(lossy, hub.link, hub.clock)
+    command, sent = (
+        RawCommand("ChangeConfiguration", {"key": "A", "value": "1"}),
+        len(hub.link.sent),
+    )
+    lossy.losses = 1
+    with pytest.raises(OSError, match="got lost"):
+        await desk.send(station_id, command, "test")
+    assert len(hub.link.sent) == sent
+    async with asyncio.timeout(10):
+        while await outcomes(hub, cs) != [("1", "failed", None)]:  # noqa: ASYNC110  Its row.
+            await asyncio.sleep(0.01)
+    await desk.stop()
+    await lossy.close()
+
+
 async def test_what_is_queued_while_others_expire_has_its_row(hub: RunningApi, cs: str) -> None:
     """The row that was acted on goes; the one of the newer command must not go with it."""
     await ask(hub, cs, "1", key="first")

@@ -91,15 +91,35 @@ async def test_a_boot_that_calls_for_nothing_is_two_statements(hub: RunningApi, 
     assert len(said) == 2, said
 
 
-async def lose_wish(hub: RunningApi, cs: str, *, operative: bool) -> str:
+async def lose_wish(hub: RunningApi, cs: str, *, operative: bool, evse_no: int | None = 2) -> str:
     """Tell a wish to a station whose connection ends before the answer; return the command."""
     station_id = await hub.station_id(cs)
     hub.link.online.add(station_id)
     hub.link.script(station_id, StationOffline(sent=True))
     path = f"/charging-stations/{cs}/availability"
-    lost = await hub.operator.post(path, json={"operative": operative, "evse_no": 2})
+    lost = await hub.operator.post(path, json={"operative": operative, "evse_no": evse_no})
     command_id: str = problem_of(lost, 409, "station-offline")["command_id"]
     return command_id
+
+
+async def test_a_wish_that_gets_lost_again_is_not_asked_about_until_a_boot(
+    hub: RunningApi, cs: str
+) -> None:
+    """A station that breaks down over it would be told for ever."""
+    station_id = await hub.station_id(cs)
+    lost = await lose_wish(hub, cs, operative=False)
+    hub.link.script(station_id, StationOffline(sent=True))
+    await hub.control.command_unknown(lost, {})
+    await hub.queue.idle()
+    history = (await hub.viewer.get(f"/charging-stations/{cs}/commands")).json()["items"]
+    assert (history[0]["requested_by"], history[0]["outcome"]) == ("reconciliation", "unknown")
+    sent = len(hub.link.sent)
+    await hub.control.command_unknown(history[0]["command_id"], {})
+    await hub.queue.idle()
+    assert len(hub.link.sent) == sent
+    await hub.control.station_booted(str(station_id))
+    await hub.queue.idle()
+    assert hub.link.sent[sent:] == [(station_id, ChangeAvailability(operative=False, evse_no=2))]
 
 
 async def test_an_operators_own_wish_is_not_replaced_by_ours(hub: RunningApi, cs: str) -> None:
@@ -115,19 +135,24 @@ async def test_an_operators_own_wish_is_not_replaced_by_ours(hub: RunningApi, cs
     assert await waiting(hub, cs) == [own]
 
 
+@pytest.mark.parametrize(
+    ("evse_no", "wanting"),
+    [
+        (2, "UPDATE evses SET wanted_operative = true WHERE station_id = %s AND evse_no = 2"),
+        (None, "UPDATE charging_stations SET wanted_operative = true WHERE id = %s"),
+    ],
+    ids=["one EVSE", "the whole station"],
+)
 async def test_a_wish_that_changes_meanwhile_is_the_one_that_is_told(
-    hub: RunningApi, cs: str
+    hub: RunningApi, cs: str, evse_no: int | None, wanting: str
 ) -> None:
     """Asking what is wanted now waits for whoever is about to want something else."""
     station_id = await hub.station_id(cs)
-    lost = await lose_wish(hub, cs, operative=False)
+    lost = await lose_wish(hub, cs, operative=False, evse_no=evse_no)
     hub.link.online.discard(station_id)
     async with hub.database.write() as connection:
         # As `change_availability` does, before its COMMIT.
-        await connection.exec_driver_sql(
-            "UPDATE evses SET wanted_operative = true WHERE station_id = %s AND evse_no = 2",
-            (station_id,),
-        )
+        await connection.exec_driver_sql(wanting, (station_id,))
         telling = asyncio.create_task(hub.control.command_unknown(lost, {}))
         async with asyncio.timeout(10):
             while not await somebody_waits_for_a_lock(hub):
