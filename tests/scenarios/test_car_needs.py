@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from chargehub.smart_charging import ev_schedules
 from chargehub.smart_charging.ev_schedules import is_within
 from chargehub.stations.commands import VariableName
-from chargehub.stations.profiles import ProfilePurpose
+from chargehub.stations.profiles import ProfilePurpose, RateUnit
 from tests.scenarios.profile_setting import (
     DEFAULT,
     MAX,
@@ -24,6 +24,7 @@ from tests.scenarios.profile_setting import (
 )
 from tests.scenarios.speech import V21, Message
 from tests.scenarios.stage import RawStation, Stage
+from tests.scenarios.test_profile_questions import ask, page
 
 CUT = "chargehub_charging_limits_cut_total"
 NEEDS = Message(
@@ -330,6 +331,66 @@ async def test_limits_are_kept_of_so_many_sources_and_no_more(stage: Stage) -> N
     assert await station.say(Message("ClearedChargingLimit", cleared)) == {}
     assert await limit(station, 1, "source-11", 20_000) == {}
     assert (1, "source-11") in await limits_kept(stage, station)
+
+
+async def reported(stage: Stage, station: RawStation, *limits: tuple[int, str]) -> None:
+    """Let the station tell, asked for its profiles, of limits of 10 kW: EVSE and source of each."""
+    number = await ask(stage, station)
+    for count, (evse_no, source) in enumerate(limits, start=1):
+        external = a_profile(stage, ProfilePurpose.EXTERNAL, 10_000, id=-count)
+        told = page(number, evse_no, external, more=count < len(limits))
+        source_told = {"chargingLimitSource": source}
+        assert await station.say(Message(told.action, told.payload | source_told)) == {}
+    await stage.work()
+
+
+async def our_limits(stage: Stage, station: RawStation) -> list[float | None]:
+    """Return what EVSE 1 may draw, and EVSE 2."""
+    comparison = stage.hub.smart.comparison
+    found = [
+        await comparison.our_schedule(station.identity, evse_no, 60, RateUnit.W)
+        for evse_no in (1, 2)
+    ]
+    return [composite.periods[0].limit for composite in found]
+
+
+async def test_a_limit_that_a_report_told_of_ends_when_it_is_cleared(
+    stage: Stage, version_2x: str
+) -> None:
+    """K13.FR.02: however we know of it (K11.FR.06)."""
+    station = await a_station(stage, version_2x)
+    station.answers["GetChargingProfiles"] = {"status": "Accepted"}
+    await set_profile(stage, station, 1, a_profile(stage, DEFAULT, 60_000))
+    await reported(stage, station, (1, "EMS"), (1, "SO"), (2, "EMS"))
+    assert await our_limits(stage, station) == [10_000, 10_000]
+    for source, evse_no, left in (("EMS", 1, 10_000), ("SO", 1, 60_000)):
+        cleared = {"chargingLimitSource": source, "evseId": evse_no}
+        assert await station.say(Message("ClearedChargingLimit", cleared)) == {}
+        assert await our_limits(stage, station) == [left, 10_000]
+    assert await ended(stage, station) == [(-2, "cleared"), (-1, "cleared")]
+
+
+async def ended(stage: Stage, station: RawStation) -> list[tuple[int, str]]:
+    rows = await stage.rows(
+        "SELECT profile_id, state FROM charging_profiles WHERE station_id = :station"
+        " AND closed_at IS NOT NULL ORDER BY profile_id",
+        station=station.station_id,
+    )
+    return [(row.profile_id, row.state) for row in rows]
+
+
+async def test_a_newer_limit_stands_in_place_of_the_one_that_a_report_told_of(
+    stage: Stage, version_2x: str
+) -> None:
+    """K11.FR.02: it tells of each change of its source's limit."""
+    station = await a_station(stage, version_2x)
+    station.answers["GetChargingProfiles"] = {"status": "Accepted"}
+    await reported(stage, station, (1, "EMS"), (2, "EMS"))
+    assert await limit(station, 1, "EMS", 40_000) == {}
+    assert await our_limits(stage, station) == [40_000, 10_000]
+    assert await limit(station, 2, "SO", 40_000) == {}
+    assert await our_limits(stage, station) == [40_000, 10_000]
+    assert await ended(stage, station) == [(-1, "replaced")]
 
 
 @pytest.mark.parametrize("evse_no", [3, 30_000])

@@ -19,7 +19,7 @@ from chargehub.kit.group_commit import BatchHandler, BatchStatement, Decision, R
 from chargehub.kit.report_handler import ReportHandler
 from chargehub.smart_charging.composite import Supply
 from chargehub.smart_charging.ev_schedules import EvScheduleHandler, post_needs
-from chargehub.smart_charging.ledger import ASK_AFTER, ASK_PROFILES
+from chargehub.smart_charging.ledger import ASK_AFTER, ASK_PROFILES, CLEARED, REPLACED
 from chargehub.smart_charging.reports import (
     EvNeedsReported,
     EvScheduleReported,
@@ -106,6 +106,18 @@ CLEAR_LIMIT = BatchStatement(
     """,
 )
 
+# Such a limit may also have been told in a report of the station's profiles (K11.FR.06).
+CLOSE_REPORTED_LIMIT = BatchStatement(
+    "charging_profiles.limit_over",
+    """
+    UPDATE charging_profiles p SET state = u.state, settled_at = u.at, closed_at = u.at
+    FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::timestamptz[])
+         AS u(station_id, evse_no, source, state, at)
+    WHERE (p.station_id, p.evse_no, p.source) = (u.station_id, u.evse_no, u.source)
+        AND p.purpose = 'ChargingStationExternalConstraints' AND p.closed_at IS NULL
+    """,
+)
+
 
 class LimitHandler(ReportHandler[LimitReported, None]):
     """Keeps the newest limit that each source has set (K11.FR.02, K12.FR.02)."""
@@ -119,6 +131,7 @@ class LimitHandler(ReportHandler[LimitReported, None]):
         key = (report.station_id, report.evse_no, report.source)
         told = (report.grid_critical, orjson.dumps(schedules).decode(), report.received_at)
         writes.add(UPSERT_LIMIT, (*key, *told, SOURCES_MAX))
+        writes.add(CLOSE_REPORTED_LIMIT, (*key, REPLACED, report.received_at))
         return Decision(None)
 
 
@@ -145,7 +158,9 @@ class LimitClearedHandler(ReportHandler[LimitCleared, None]):
     """Takes back what a source had limited (K13.FR.02)."""
 
     def decide_report(self, report: LimitCleared, writes: Writes) -> Decision[None]:
-        writes.add(CLEAR_LIMIT, (report.station_id, report.evse_no, report.source))
+        key = (report.station_id, report.evse_no, report.source)
+        writes.add(CLEAR_LIMIT, key)
+        writes.add(CLOSE_REPORTED_LIMIT, (*key, CLEARED, report.received_at))
         return Decision(None)
 
 
