@@ -34,7 +34,6 @@ OPERATOR_PASSWORD = f"{MARK} operator pass phrase"
 URL = f"ftp://user:{MARK}@127.0.0.1/file"
 COMPONENT = {"name": "SecurityCtrlr"}
 VARIABLE = {"component": COMPONENT, "variable": {"name": "BasicAuthPassword"}}
-OTHER = {"component": {"name": "WebCtrlr"}, "variable": {"name": "Password"}}
 PROFILE: dict[str, Any] = {
     "ocppVersion": "OCPP20",
     "ocppTransport": "JSON",
@@ -184,7 +183,7 @@ async def speaking_16(world: World) -> list[str]:
     # The inventory, asked for at the first boot.
     await station.reply(await station.asked(), {"configurationKey": keys})
     accepted = {"status": "Accepted"}
-    change = {"key": "WebPassword", "value": MARK}
+    change = {"key": "AuthorizationKey", "value": MARK}
     when = {"location": URL, "retrieveDate": at()}
     said = [
         await world.command(station, "ChangeConfiguration", change, accepted),
@@ -263,8 +262,8 @@ async def speaking_201(world: World) -> list[str]:
         **VARIABLE,
     }
     await station.call("NotifyEvent", {"generatedAt": at(), "seqNo": 0, "eventData": [event]})
-    data = {"setVariableData": [{**OTHER, "attributeValue": MARK}]}
-    was_set = {"setVariableResult": [{**OTHER, "attributeStatus": "Accepted"}]}
+    data = {"setVariableData": [{**VARIABLE, "attributeValue": MARK}]}
+    was_set = {"setVariableResult": [{**VARIABLE, "attributeStatus": "Accepted"}]}
     got = [{**VARIABLE, "attributeStatus": "Accepted", "attributeValue": MARK}]
     firmware = {"requestId": 1, "firmware": {"location": URL, "retrieveDateTime": at()}}
     log = {"requestId": 2, "logType": "DiagnosticsLog", "log": {"remoteLocation": URL}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from chargehub.stations.profiles import (
 )
 from simulators.car import Car
 from simulators.station import SimulatedStation
+from tests.scenarios.speech import Message, Payload
 from tests.scenarios.stage import RawStation, Stage
 
 MAX, DEFAULT, TX = ProfilePurpose.STATION_MAX, ProfilePurpose.TX_DEFAULT, ProfilePurpose.TX
@@ -88,3 +90,66 @@ async def metered_w(stage: Stage, station: SimulatedStation, transaction_id: int
     newest = (await stage.samples_of(transaction_id))[-1]
     power_w: int = newest.power_w
     return power_w
+
+
+async def a_station(stage: Stage, version: str) -> RawStation:
+    """Return a station that takes every profile, and says that it will report."""
+    station = await stage.raw(version)
+    station.answers["SetChargingProfile"] = {"status": "Accepted"}
+    station.answers["GetChargingProfiles"] = {"status": "Accepted"}
+    await settled(stage)
+    return station
+
+
+async def settled(stage: Stage, *seconds: float) -> None:
+    """Let what follows a boot or a lost answer be done."""
+    for wait in seconds or (11,):
+        stage.pass_time(wait)
+        await stage.work()
+
+
+async def known_to_be(stage: Stage, station: RawStation, *, here: bool) -> None:
+    """Return when the hub knows that the station is here, or away."""
+    async with asyncio.timeout(10):
+        online_ids = stage.hub.connections.online_ids
+        while (station.station_id in online_ids()) is not here:  # noqa: ASYNC110 - no event.
+            await asyncio.sleep(0.01)
+
+
+def told(station: RawStation, action: str) -> list[Payload]:
+    return [payload for name, payload in station.asked if name == action]
+
+
+async def ask(stage: Stage, station: RawStation, evse_no: int | None = None) -> int:
+    _, _, number = await stage.hub.smart.reconciling.ask(station.identity, evse_no, actor=ACTOR)
+    return number
+
+
+def page(number: int, evse_no: int, *profiles: ChargingProfile, more: bool = False) -> Message:
+    told: list[dict[str, Any]] = [
+        {
+            "id": profile.id,
+            "stackLevel": profile.stack_level,
+            "chargingProfilePurpose": profile.purpose.value,
+            "chargingProfileKind": "Absolute",
+            "chargingSchedule": [
+                {
+                    "id": 1,
+                    "chargingRateUnit": "W",
+                    "startSchedule": "2026-11-23T00:00:00Z",
+                    "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10_000}],
+                }
+            ],
+        }
+        for profile in profiles
+    ]
+    return Message(
+        "ReportChargingProfiles",
+        {
+            "requestId": number,
+            "chargingLimitSource": "CSO",
+            "evseId": evse_no,
+            "chargingProfile": told,
+            "tbc": more,
+        },
+    )

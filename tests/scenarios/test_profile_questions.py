@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 import pytest
 
 from chargehub.smart_charging.ledger import ASK_PROFILES
-from chargehub.stations.profiles import ChargingProfile, ProfilePurpose
+from chargehub.stations.profiles import ProfilePurpose
 from simulators.station import SimulatedStation
 from tests.scenarios.profile_setting import (
     ACTOR,
@@ -16,63 +13,18 @@ from tests.scenarios.profile_setting import (
     MAX,
     TX,
     a_profile,
+    a_station,
+    ask,
     clear,
+    known_to_be,
+    page,
     set_profile,
+    settled,
     states,
+    told,
 )
-from tests.scenarios.speech import V16, Message, Payload
-from tests.scenarios.stage import RawStation, Stage
-
-
-async def a_station(stage: Stage, version: str) -> RawStation:
-    """Return a station that takes every profile, and says that it will report."""
-    station = await stage.raw(version)
-    station.answers["SetChargingProfile"] = {"status": "Accepted"}
-    station.answers["GetChargingProfiles"] = {"status": "Accepted"}
-    await settled(stage)
-    return station
-
-
-async def settled(stage: Stage, *seconds: float) -> None:
-    """Let what follows a boot or a lost answer be done."""
-    for wait in seconds or (11,):
-        stage.pass_time(wait)
-        await stage.work()
-
-
-async def ask(stage: Stage, station: RawStation, evse_no: int | None = None) -> int:
-    _, _, number = await stage.hub.smart.reconciling.ask(station.identity, evse_no, actor=ACTOR)
-    return number
-
-
-def page(number: int, evse_no: int, *profiles: ChargingProfile, more: bool = False) -> Message:
-    told: list[dict[str, Any]] = [
-        {
-            "id": profile.id,
-            "stackLevel": profile.stack_level,
-            "chargingProfilePurpose": profile.purpose.value,
-            "chargingProfileKind": "Absolute",
-            "chargingSchedule": [
-                {
-                    "id": 1,
-                    "chargingRateUnit": "W",
-                    "startSchedule": "2026-11-23T00:00:00Z",
-                    "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10_000}],
-                }
-            ],
-        }
-        for profile in profiles
-    ]
-    return Message(
-        "ReportChargingProfiles",
-        {
-            "requestId": number,
-            "chargingLimitSource": "CSO",
-            "evseId": evse_no,
-            "chargingProfile": told,
-            "tbc": more,
-        },
-    )
+from tests.scenarios.speech import V16, Message
+from tests.scenarios.stage import Stage
 
 
 async def test_statement_85_what_was_set_after_the_question_is_not_lost(
@@ -137,22 +89,10 @@ async def test_statement_85_pages_that_nobody_waits_for_are_not_kept(
 # --- After a boot, and where no answer came -------------------------------------------------------
 
 
-def told(station: RawStation, action: str) -> list[Payload]:
-    return [payload for name, payload in station.asked if name == action]
-
-
 async def reboot(station: SimulatedStation) -> None:
     await station.power_cut()
     await station.come_back()
     await station.settled()
-
-
-async def known_to_be(stage: Stage, station: RawStation, *, here: bool) -> None:
-    """Return when the hub knows that the station is here, or away."""
-    async with asyncio.timeout(10):
-        online_ids = stage.hub.connections.online_ids
-        while (station.station_id in online_ids()) is not here:  # noqa: ASYNC110 - no event.
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("purpose", [MAX, DEFAULT])

@@ -33,6 +33,7 @@ from chargehub.stations.commands import (
     StationOffline,
     StationTimeout,
 )
+from chargehub.stations.dispatch import End
 from chargehub.stations.profiles import ChargingProfile, LimitSource, ProfilePurpose
 from chargehub.stations.store import charging_stations
 
@@ -81,7 +82,16 @@ class Outcome:
     seen: Seen | None = None
 
 
-def outcome_of_answer(answer: CommandAnswer) -> Outcome:
+def outcome_of(end: End) -> Outcome:
+    """Return what a command's end says of its profile; only the station's word is certain."""
+    if isinstance(end, CommandAnswer):
+        return _outcome_of_answer(end)
+    if isinstance(end, ChargeHubError):
+        return _outcome_of_error(end)
+    return Outcome(UNKNOWN, None)
+
+
+def _outcome_of_answer(answer: CommandAnswer) -> Outcome:
     match answer.status:
         case "Accepted":
             return Outcome(INSTALLED, answer.status, Seen.ACCEPTED)
@@ -93,7 +103,7 @@ def outcome_of_answer(answer: CommandAnswer) -> Outcome:
             return Outcome(UNKNOWN, answer.status)
 
 
-def outcome_of_error(error: ChargeHubError) -> Outcome:
+def _outcome_of_error(error: ChargeHubError) -> Outcome:
     """Return what is left of an attempt that got no answer it could count on."""
     if error.facts.get("station_error") in NOT_SUPPORTED_WORDS:
         return Outcome(REJECTED, error.code, Seen.NOT_SUPPORTED)
@@ -146,8 +156,11 @@ async def write_attempt(
 
 async def close_attempt(
     connection: AsyncConnection, row_id: int, outcome: Outcome, now: datetime
-) -> None:
-    """Record what became of an attempt; an installed one replaces those of the same id."""
+) -> bool:
+    """Record what became of an attempt; an installed one replaces those of the same id.
+
+    False: it is settled already.
+    """
     profiles = charging_profiles.c
     closed = await connection.execute(
         update(charging_profiles)
@@ -162,7 +175,7 @@ async def close_attempt(
     )
     row = closed.one_or_none()
     if row is None:
-        return
+        return False
     if outcome.state == UNKNOWN:
         await ask_soon(connection, [row.station_id], now)
     if outcome.state in IN_FORCE and row.purpose != ProfilePurpose.TX.value:
@@ -178,6 +191,7 @@ async def close_attempt(
             )
             .values(state=REPLACED, closed_at=now)
         )
+    return True
 
 
 async def settle_rows(

@@ -7,7 +7,6 @@ Every profile is checked before it leaves (`rules`, `capabilities`) and every an
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -36,8 +35,7 @@ from chargehub.smart_charging.ledger import (
     give_up_lost,
     lock_station,
     observe,
-    outcome_of_answer,
-    outcome_of_error,
+    outcome_of,
     renew_for_cars,
     settle_rows,
     write_attempt,
@@ -63,7 +61,7 @@ from chargehub.smart_charging.rules import (
 )
 from chargehub.smart_charging.store import charging_profile_ids
 from chargehub.stations.commands import ClearChargingProfile, CommandAnswer, SetChargingProfile
-from chargehub.stations.dispatch import CommandDesk
+from chargehub.stations.dispatch import CommandDesk, End, WithEnd
 from chargehub.stations.profiles import ChargingProfile, ProfilePurpose
 from chargehub.stations.queries import find_evse, find_station_in_service
 from chargehub.stations.store import charging_stations
@@ -153,31 +151,26 @@ class SmartCharging:
         )
         rows: list[int] = []
 
-        async def with_pending(connection: AsyncConnection, command_id: UUID) -> None:
+        async def with_pending(connection: AsyncConnection, command_id: UUID) -> WithEnd:
             # Decided again with nobody beside us: another request may have come in between.
             await lock_station(connection, plan.station.id)
             held = await read_held(connection, plan.station.id, now)
             _refuse_clash(clashes(plan.profile, wanted.evse_no, wanted.transaction_id, held))
             rows.append(await write_attempt(connection, attempt, command_id, now))
+            return with_end
 
-        command = SetChargingProfile(wanted.evse_no, plan.profile)
-        try:
-            command_id, answer = await self.desk.send(
-                plan.station.id,
-                command,
-                actor,
-                transaction_id=wanted.transaction_id,
-                evse_no=wanted.evse_no,
-                with_pending=with_pending,
-            )
-        except ChargeHubError as error:
-            await self._close(plan, rows, outcome_of_error(error))
-            raise
-        except asyncio.CancelledError:
-            await asyncio.shield(self._close(plan, rows, Outcome(UNKNOWN, None)))
-            raise
-        outcome = outcome_of_answer(answer)
-        await self._close(plan, rows, outcome)
+        async def with_end(end: End, connection: AsyncConnection) -> None:
+            await self._close(connection, plan, rows[0], outcome_of(end))
+
+        command_id, answer = await self.desk.send(
+            plan.station.id,
+            SetChargingProfile(wanted.evse_no, plan.profile),
+            actor,
+            transaction_id=wanted.transaction_id,
+            evse_no=wanted.evse_no,
+            with_pending=with_pending,
+        )
+        outcome = outcome_of(answer)
         return ProfileSet(command_id, rows[0], plan.profile, outcome, answer, plan.warnings)
 
     async def start_under_profile(
@@ -201,27 +194,26 @@ class SmartCharging:
 
         async def record(
             connection: AsyncConnection, command_id: UUID, _remote_start_id: int
-        ) -> None:
+        ) -> WithEnd:
             rows.append(await write_attempt(connection, attempt, command_id, now))
+            return with_end
 
-        try:
-            asked = await self.remote.request_start(
-                plan.station.id,
-                wanted.evse_no or None,
-                id_token,
-                actor,
-                under=StartProfile(plan.profile, record),
-            )
-        except ChargeHubError as error:
-            await self._close(plan, rows, replace(outcome_of_error(error), seen=None))
-            raise
-        except asyncio.CancelledError:
-            await asyncio.shield(self._close(plan, rows, Outcome(UNKNOWN, None)))
-            raise
-        # A start is refused for many reasons, and one is accepted also by stations that ignore the
-        # profile (K05.FR.04): nothing is learned from either.
-        outcome = replace(outcome_of_answer(asked.answer), seen=None)
-        await self._close(plan, rows, outcome)
+        def outcome_of_start(end: End) -> Outcome:
+            # A start is refused for many reasons, and one is accepted also by stations that ignore
+            # the profile (K05.FR.04): nothing is learned from either.
+            return replace(outcome_of(end), seen=None)
+
+        async def with_end(end: End, connection: AsyncConnection) -> None:
+            await self._close(connection, plan, rows[0], outcome_of_start(end))
+
+        asked = await self.remote.request_start(
+            plan.station.id,
+            wanted.evse_no or None,
+            id_token,
+            actor,
+            under=StartProfile(plan.profile, record),
+        )
+        outcome = outcome_of_start(asked.answer)
         set_ = ProfileSet(
             asked.command_id, rows[0], plan.profile, outcome, asked.answer, plan.warnings
         )
@@ -235,30 +227,31 @@ class SmartCharging:
         Raises NotFound and what CommandDesk.send raises; InvalidCommand where the station needs a
         criterion and none was given (K10.FR.02).
         """
-        now = self.clock.now()
         async with self.database.read() as connection:
             station = await find_station_in_service(connection, identity)
-            held = await read_held(connection, station.id, now)
-        rows = [one.row_id for one in held if is_cleared_by(command, one)]
-        try:
-            command_id, answer = await self.desk.send(
-                station.id, command, actor, evse_no=command.evse_no
-            )
-        except ChargeHubError as error:
-            if outcome_of_error(error).state == UNKNOWN:
-                await self._doubt(station.id, rows)
-            raise
-        except asyncio.CancelledError:
-            await asyncio.shield(self._doubt(station.id, rows))
-            raise
-        # K10.FR.01: Unknown is that the station has none such; then we need not believe in them.
-        if answer.status in {"Accepted", "Unknown"}:
-            async with self.database.write() as connection:
-                await settle_rows(connection, rows, CLEARED, self.clock.now())
-                await give_up_lost(connection, station.id, command, self.clock.now())
-                await renew_for_cars(connection, station.id, self.clock.now())
-            return command_id, answer, len(rows)
-        return command_id, answer, 0
+        rows: list[int] = []
+
+        async def with_pending(connection: AsyncConnection, _command_id: UUID) -> WithEnd:
+            # With nobody beside us: what is set from now on reaches the station after the clear.
+            await lock_station(connection, station.id)
+            held = await read_held(connection, station.id, self.clock.now())
+            rows.extend(one.row_id for one in held if is_cleared_by(command, one))
+            return with_end
+
+        async def with_end(end: End, connection: AsyncConnection) -> None:
+            now = self.clock.now()
+            if _is_gone(end):
+                await settle_rows(connection, rows, CLEARED, now)
+                await give_up_lost(connection, station.id, command, now)
+                await renew_for_cars(connection, station.id, now)
+            elif rows and outcome_of(end).state == UNKNOWN:
+                await settle_rows(connection, rows, UNKNOWN, now)
+                await ask_soon(connection, [station.id], now)
+
+        command_id, answer = await self.desk.send(
+            station.id, command, actor, evse_no=command.evse_no, with_pending=with_pending
+        )
+        return command_id, answer, len(rows) if _is_gone(answer) else 0
 
     async def set_anew(self, _subject: str, payload: dict[str, Any]) -> None:
         """Set a transaction's profiles again after its station was reset (B13.FR.31). Repeatable.
@@ -365,14 +358,14 @@ class SmartCharging:
             raise TransactionNotLive
         return found
 
-    async def _close(self, plan: _Plan, rows: list[int], outcome: Outcome) -> None:
-        if not rows:
-            return
+    async def _close(
+        self, connection: AsyncConnection, plan: _Plan, row_id: int, outcome: Outcome
+    ) -> None:
         now = self.clock.now()
-        async with self.database.write() as connection:
-            await close_attempt(connection, rows[0], outcome, now)
-            if outcome.seen is not None:
-                await observe(connection, plan.station, plan.profile, outcome.seen, now)
+        if not await close_attempt(connection, row_id, outcome, now):
+            return
+        if outcome.seen is not None:
+            await observe(connection, plan.station, plan.profile, outcome.seen, now)
         log.info(
             "charging_profile_settled",
             station_id=plan.station.identity,
@@ -382,11 +375,10 @@ class SmartCharging:
             status=outcome.status,
         )
 
-    async def _doubt(self, station_id: int, row_ids: list[int]) -> None:
-        now = self.clock.now()
-        async with self.database.write() as connection:
-            await settle_rows(connection, row_ids, UNKNOWN, now)
-            await ask_soon(connection, [station_id] if row_ids else [], now)
+
+def _is_gone(end: End) -> bool:
+    # K10.FR.01: Unknown is that the station has none such; then we need not believe in them.
+    return isinstance(end, CommandAnswer) and end.status in {"Accepted", "Unknown"}
 
 
 async def _free_id(connection: AsyncConnection, limits: StationLimits, held: Sequence[Held]) -> int:

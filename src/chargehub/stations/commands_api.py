@@ -37,22 +37,12 @@ from chargehub.stations.commands import (
     RawCommand,
 )
 from chargehub.stations.queries import find_station, read_commands
-from chargehub.stations.rights import (
-    WITH_PASSWORD,
-    WITH_PROFILE,
-    endpoint_with_books,
-    needs_admin,
-)
+from chargehub.stations.rights import endpoint_with_books, needs_admin
 
 router = APIRouter(prefix=f"{API_PREFIX}/charging-stations/{{identity}}", tags=["Commands"])
 
 Queue = Annotated[CommandQueue, Depends(provided(CommandQueue))]
 MAX_WAIT_S = 31_536_000
-_NOT_ALL_OF = {
-    WITH_PROFILE: "{} with a charging profile",
-    WITH_PASSWORD: "{} of the station's password",
-}
-"""What of an action another endpoint sends, where it is not all."""
 
 
 class CommandQuery(PageQuery):
@@ -133,15 +123,15 @@ async def send_command(
     where it has left and is not answered yet) and ends with an outcome: see the station's commands.
     Only what sets a lasting state may wait.
 
-    ChangeAvailability, ClearChargingProfile and SetChargingProfile are refused, and so are a remote
-    start with a charging profile and whatever sets the station's password (AuthorizationKey,
-    BasicAuthPassword): `endpoint` in the answer names who sends them and records what they change.
+    ChangeAvailability, ClearChargingProfile and SetChargingProfile are refused, and so is a remote
+    start with a charging profile: `endpoint` in the answer names who sends them and records what
+    they change.
     """
     endpoint = endpoint_with_books(action, payload)
     if endpoint is not None:
         method, _, part = endpoint.partition(" ")
         own = f"{method} {API_PREFIX}/charging-stations/{identity}/{part}"
-        what = _NOT_ALL_OF.get(endpoint, action).format(action)
+        what = f"{action} with a charging profile" if "Start" in action else action
         raise CommandKeptInBooks(f"{what} is sent by {own}.", endpoint=own)
     if needs_admin(action, payload):
         demand(principal, Role.ADMIN)

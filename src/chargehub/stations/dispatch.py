@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -58,8 +59,14 @@ TOLD_ENDS = {
 }
 """Ends that somebody may act on."""
 
-WithPending = Callable[[AsyncConnection, UUID], Awaitable[None]]
+End = CommandAnswer | BaseException
+"""A command's answer, or what was raised instead of one."""
+WithEnd = Callable[[End, AsyncConnection], Awaitable[None]]
+"""Writes what follows from a command's end, in the transaction that records the end. It is done
+again until that is stored, so it must be repeatable."""
+WithPending = Callable[[AsyncConnection, UUID], Awaitable[WithEnd | None]]
 """Writes what must exist whenever the command does, in the transaction that records it."""
+_Along = Callable[[AsyncConnection], Awaitable[None]]
 
 
 class CommandDesk:
@@ -100,7 +107,7 @@ class CommandDesk:
     ) -> tuple[UUID, CommandAnswer]:
         """Record, send, record the outcome. A failure is raised with `command_id` in its facts."""
         command_id = uuid.uuid4()
-        await self._begin(
+        with_end = await self._begin(
             {
                 "id": command_id,
                 "station_id": station_id,
@@ -116,10 +123,16 @@ class CommandDesk:
             },
             with_pending,
         )
-        return command_id, await self.carry_out(command_id, station_id, command)
+        return command_id, await self.carry_out(command_id, station_id, command, with_end=with_end)
 
     async def carry_out(
-        self, command_id: UUID, station_id: int, command: Command, *, waits: bool = False
+        self,
+        command_id: UUID,
+        station_id: int,
+        command: Command,
+        *,
+        waits: bool = False,
+        with_end: WithEnd | None = None,
     ) -> CommandAnswer:
         """Send a command that is on record as pending, and record its outcome.
 
@@ -135,44 +148,45 @@ class CommandDesk:
             if secret and "station_detail" in error.facts:
                 error.facts["station_detail"] = REDACTED
             outcome = _outcome_of(error, waits=waits)
-            await self.close(command_id, outcome, error.code, {"detail": error.detail})
+            detail = {"detail": error.detail}
+            await self.close(command_id, outcome, error.code, detail, _along(with_end, error))
             error.facts |= {"command_id": str(command_id), "outcome": outcome}
             raise
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             # The request was abandoned; whether the station acted is not known.
-            await asyncio.shield(self.close(command_id, CommandOutcome.UNKNOWN, None, None))
+            along = _along(with_end, error)
+            await asyncio.shield(self.close(command_id, CommandOutcome.UNKNOWN, None, None, along))
             raise
-        except Exception:
-            await self.close(command_id, CommandOutcome.FAILED, ChargeHubError.code, None)
+        except Exception as error:
+            along = _along(with_end, error)
+            await self.close(command_id, CommandOutcome.FAILED, ChargeHubError.code, None, along)
             raise
+        along = _along(with_end, answer)
         if isinstance(command, ChangeCredential):
             # Only its word: the rest may hold the password, under any name.
-            await self.close(
-                command_id, CommandOutcome.ANSWERED, answer.told or answer.status, None
-            )
+            word = answer.told or answer.status
+            await self.close(command_id, CommandOutcome.ANSWERED, word, None, along)
             return answer
         if secret:
             answer = dataclasses.replace(answer, payload=only_words(answer.payload))
-        await self.close(command_id, CommandOutcome.ANSWERED, answer.status, answer.payload)
+        await self.close(command_id, CommandOutcome.ANSWERED, answer.status, answer.payload, along)
         return answer
 
-    async def _begin(self, values: dict[str, Any], with_pending: WithPending | None) -> None:
-        try:
-            await self._record_pending(values, with_pending)
-        except Exception:
-            # Where only the answer to COMMIT was lost, the row is there and waits for ever.
-            self._insist_on(
-                values["id"], {"outcome": CommandOutcome.FAILED, "completed_at": self._clock.now()}
-            )
-            raise
-
-    async def _record_pending(
+    async def _begin(
         self, values: dict[str, Any], with_pending: WithPending | None
-    ) -> None:
-        async with self._database.write() as connection:
-            await record_command(connection, values)
-            if with_pending is not None:
-                await with_pending(connection, values["id"])
+    ) -> WithEnd | None:
+        with_end = None
+        try:
+            async with self._database.write() as connection:
+                await record_command(connection, values)
+                if with_pending is not None:
+                    with_end = await with_pending(connection, values["id"])
+        except (Exception, asyncio.CancelledError):
+            # Where only the answer to COMMIT was lost, the row is there and waits for ever.
+            ended = {"outcome": CommandOutcome.FAILED, "completed_at": self._clock.now()}
+            self._insist_on(values["id"], ended, _along(with_end, _NeverSent()))
+            raise
+        return with_end
 
     async def close(
         self,
@@ -180,6 +194,7 @@ class CommandDesk:
         outcome: CommandOutcome,
         status: str | None,
         answer: dict[str, Any] | None,
+        along: _Along | None = None,
     ) -> None:
         """Store how a command ended, or that it waits again; of an unknown end somebody is told.
 
@@ -190,31 +205,36 @@ class CommandDesk:
             hidden = redacted(clean_json(answer))
             ended |= {"status": status, "answer": hidden, "completed_at": self._clock.now()}
         try:
-            await self._store_end(command_id, ended)
+            await self._store_end(command_id, ended, along)
         except Exception:
             if outcome == CommandOutcome.QUEUED:
                 # Perhaps it was stored, and has been taken from the queue since: never twice.
                 ended |= {"outcome": CommandOutcome.UNKNOWN, "completed_at": self._clock.now()}
-            self._insist_on(command_id, ended)
+            self._insist_on(command_id, ended, along)
             raise
 
-    def _insist_on(self, command_id: UUID, ended: dict[str, Any]) -> None:
-        task = asyncio.create_task(self._insist(command_id, ended), name="command-end")
+    def _insist_on(self, command_id: UUID, ended: dict[str, Any], along: _Along | None) -> None:
+        task = asyncio.create_task(self._insist(command_id, ended, along), name="command-end")
         self._insisting.add(task)
         task.add_done_callback(self._insisting.discard)
 
-    async def _insist(self, command_id: UUID, ended: dict[str, Any]) -> None:
+    async def _insist(self, command_id: UUID, ended: dict[str, Any], along: _Along | None) -> None:
         while True:
             await asyncio.sleep(STORE_AGAIN_S)
             try:
-                await self._store_end(command_id, ended)
+                await self._store_end(command_id, ended, along)
             except Exception as error:  # noqa: BLE001  Whatever it was, the row says pending still.
                 log.warning("command_end_not_stored", command_id=str(command_id), why=repr(error))
             else:
                 return
 
-    async def _store_end(self, command_id: UUID, ended: dict[str, Any]) -> None:
+    async def _store_end(
+        self, command_id: UUID, ended: dict[str, Any], along: _Along | None
+    ) -> None:
         async with self._database.write() as connection:
+            if along is not None:
+                # First: who has locked the station may wait for the command's row.
+                await along(connection)
             closed = await connection.execute(
                 update(station_commands)
                 .where(
@@ -238,6 +258,14 @@ class CommandDesk:
             outcome=ended["outcome"],
             status=ended.get("status"),
         )
+
+
+class _NeverSent(ChargeHubError):
+    """The command could not be recorded."""
+
+
+def _along(with_end: WithEnd | None, end: End) -> _Along | None:
+    return None if with_end is None else partial(with_end, end)
 
 
 async def record_command(connection: AsyncConnection, values: dict[str, Any]) -> None:

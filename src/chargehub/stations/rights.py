@@ -5,14 +5,14 @@ executes is for an admin, as in commissioning, whatever the road: a request as i
 variables, a template. What a vendor hides behind a name and value that tell nothing of it cannot
 be known here.
 
-What the hub keeps books of (charging profiles, the wished availability, the station's password)
-nobody sends as it is: the books would go on telling what holds no more.
+What the hub keeps books of (charging profiles, the wished availability) nobody sends as it is: the
+books would go on telling what holds no more.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chargehub.kit.secrets import is_secret_name
@@ -40,9 +40,6 @@ _WITH_BOOKS = {
 }
 _STARTS = frozenset({"RemoteStartTransaction", "RequestStartTransaction"})
 """Their profile is kept on record too; without one they may be sent as they are."""
-WITH_PROFILE = "POST start-under-profile"
-WITH_PASSWORD = "POST credential/change"  # noqa: S105  An endpoint.
-_PASSWORDS = ("authorizationkey", "basicauthpassword")
 
 # Whole components of 2.x: the door, and the network profiles of 2.1.
 _COMPONENTS = frozenset({"networkconfiguration", "securityctrlr"})
@@ -84,25 +81,8 @@ def endpoint_with_books(action: str, payload: Mapping[str, Any]) -> str | None:
     As method and last part of the path; None where the request may be sent as it is.
     """
     if action in _STARTS and "chargingProfile" in payload:
-        return WITH_PROFILE
-    if any(_plain(name).endswith(_PASSWORDS) for name in _written(action, payload)):
-        return WITH_PASSWORD
+        return "POST start-under-profile"
     return _WITH_BOOKS.get(action)
-
-
-def _written(action: str, payload: Mapping[str, Any]) -> Iterator[str]:
-    """Name what a request writes: keys, variables, the fields of a network profile."""
-    names: list[Any] = []
-    match action, payload:
-        case "ChangeConfiguration", {"key": key}:
-            names = [key]
-        case "SetVariables", {"setVariableData": list(items)}:
-            names = [_names_of(item)[1] for item in items]
-        case "SetNetworkProfile", {"connectionData": {**fields}}:
-            names = list(fields)
-        case _:
-            pass
-    yield from (name for name in names if isinstance(name, str))
 
 
 def writes_need_admin(writes: Iterable[VariableWrite]) -> bool:
@@ -114,21 +94,13 @@ def writes_need_admin(writes: Iterable[VariableWrite]) -> bool:
 
 
 def _item_needs_admin(item: Any) -> bool:
-    component, variable = _names_of(item)
-    return variable is not None and _write_needs_admin(
-        component, variable, item.get("attributeValue")
-    )
-
-
-def _names_of(item: Any) -> tuple[Any, Any]:
-    """Return the names of an item's component and variable; None where there is none."""
     if not isinstance(item, Mapping):
-        return None, None
+        return False
     component, variable = (
         part.get("name") if isinstance(part := item.get(place), Mapping) else None
         for place in ("component", "variable")
     )
-    return component, variable
+    return _write_needs_admin(component, variable, item.get("attributeValue"))
 
 
 def _write_needs_admin(component: Any, variable: Any, value: Any) -> bool:

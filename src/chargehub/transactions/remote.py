@@ -27,7 +27,7 @@ from chargehub.stations.commands import (
     RequestStartTransaction,
     RequestStopTransaction,
 )
-from chargehub.stations.dispatch import CommandDesk
+from chargehub.stations.dispatch import CommandDesk, WithEnd
 from chargehub.stations.profiles import ChargingProfile
 from chargehub.stations.store import station_commands
 from chargehub.transactions.book import Book
@@ -58,7 +58,7 @@ class StartProfile:
     """A charging profile for the transaction to come, and who keeps it on record."""
 
     profile: ChargingProfile
-    record: Callable[[AsyncConnection, UUID, int], Awaitable[None]]
+    record: Callable[[AsyncConnection, UUID, int], Awaitable[WithEnd]]
     """Takes the command's id and the remoteStartId, in the transaction that records both."""
 
 
@@ -113,10 +113,11 @@ class RemoteControl:
             charging_profile=under.profile if under else None,
         )
 
-        async def with_pending(connection: AsyncConnection, command_id: UUID) -> None:
+        async def with_pending(connection: AsyncConnection, command_id: UUID) -> WithEnd | None:
             await self._expect_start(connection, command_id)
-            if under is not None:
-                await under.record(connection, command_id, remote_start_id)
+            if under is None:
+                return None
+            return await under.record(connection, command_id, remote_start_id)
 
         command_id, answer = await self.desk.send(
             station_id,

@@ -102,7 +102,7 @@ async def test_what_serves_a_moment_may_not_wait(
 async def test_a_secret_may_not_wait(hub: RunningApi, cs: str) -> None:
     answer = await hub.admin.post(
         f"/charging-stations/{cs}/commands/ChangeConfiguration",
-        json={"key": "WebPassword", "value": "0011"},
+        json={"key": "AuthorizationKey", "value": "0011"},
         params={"durable": True},
     )
     problem_of(answer, 422, "command-not-durable")

@@ -160,14 +160,14 @@ async def test_wish_is_kept_when_the_station_is_offline(hub: RunningApi) -> None
 async def test_secrets_are_sent_and_not_recorded(hub: RunningApi) -> None:
     secret = "00112233445566778899AABBCCDDEEFF"
     payloads: list[tuple[str, dict[str, Any]]] = [
-        ("ChangeConfiguration", {"key": "WebPassword", "value": secret}),
+        ("ChangeConfiguration", {"key": "AuthorizationKey", "value": secret}),
         (
             "SetVariables",
             {
                 "setVariableData": [
                     {
-                        "component": {"name": "WebCtrlr"},
-                        "variable": {"name": "Password"},
+                        "component": {"name": "SecurityCtrlr"},
+                        "variable": {"name": "BasicAuthPassword"},
                         "attributeValue": secret,
                     }
                 ]
@@ -182,11 +182,6 @@ async def test_secrets_are_sent_and_not_recorded(hub: RunningApi) -> None:
         assert secret not in history.text
 
 
-def set_variable(name: str) -> dict[str, Any]:
-    variable = {"component": {"name": "X"}, "variable": {"name": name}, "attributeValue": "1"}
-    return {"setVariableData": [{**variable, "variable": {"name": "Interval"}}, variable]}
-
-
 UNDER_PROFILE = {"idTag": "CARD-1", "chargingProfile": {}}
 
 
@@ -195,30 +190,6 @@ async def test_a_start_without_profile_may_be_worded_by_hand(hub: RunningApi) ->
     answer = await hub.operator.post(f"{CS}/commands/RemoteStartTransaction", json=payload)
     assert answer.status_code == 200, answer.text
     assert hub.link.sent[-1][1] == RawCommand("RemoteStartTransaction", payload)
-
-
-PASSWORDS: list[tuple[str, dict[str, Any]]] = [
-    ("ChangeConfiguration", {"key": "AuthorizationKey", "value": "00"}),
-    ("ChangeConfiguration", {"key": "authorizationkey", "value": "00"}),
-    ("SetVariables", set_variable("BasicAuthPassword")),
-    ("SetVariables", set_variable("BASICAUTHPASSWORD")),
-    ("SetNetworkProfile", {"connectionData": {"basicAuthPassword": "00"}}),
-]
-
-
-@pytest.mark.parametrize(("action", "payload"), PASSWORDS)
-async def test_a_stations_password_is_not_set_behind_the_hubs_back(
-    hub: RunningApi, action: str, payload: dict[str, Any]
-) -> None:
-    """The station would be locked out."""
-    sent = len(hub.link.sent)
-    for query in ({}, {"durable": True}):
-        answer = await hub.admin.post(f"{CS}/commands/{action}", json=payload, params=query)
-        document = problem_of(answer, 422, "command-kept-in-books")
-        assert document["endpoint"] == f"POST /api/v1{CS}/credential/change"
-        told = f"{action} of the station's password is sent by {document['endpoint']}."
-        assert document["detail"] == told
-    assert len(hub.link.sent) == sent
 
 
 @pytest.mark.parametrize("query", [{}, {"durable": True}])
@@ -251,8 +222,8 @@ ECHOES: list[tuple[str, dict[str, Any], CommandAnswer | ChargeHubError]] = [
         {
             "setVariableData": [
                 {
-                    "component": {"name": "WebCtrlr"},
-                    "variable": {"name": "Password"},
+                    "component": {"name": "SecurityCtrlr"},
+                    "variable": {"name": "BasicAuthPassword"},
                     "attributeValue": "echoed-7d",
                 }
             ]
@@ -263,8 +234,8 @@ ECHOES: list[tuple[str, dict[str, Any], CommandAnswer | ChargeHubError]] = [
                 "setVariableResult": [
                     {
                         "attributeStatus": "Rejected",
-                        "component": {"name": "WebCtrlr"},
-                        "variable": {"name": "Password"},
+                        "component": {"name": "SecurityCtrlr"},
+                        "variable": {"name": "BasicAuthPassword"},
                         "attributeStatusInfo": {
                             "reasonCode": "TooShort",
                             "additionalInfo": "echoed-7d is too short",
@@ -276,7 +247,7 @@ ECHOES: list[tuple[str, dict[str, Any], CommandAnswer | ChargeHubError]] = [
     ),
     (
         "ChangeConfiguration",
-        {"key": "WebPassword", "value": "echoed-7d"},
+        {"key": "AuthorizationKey", "value": "echoed-7d"},
         StationAnswerError(
             "The station answered GenericError.",
             station_error="GenericError",
@@ -306,6 +277,11 @@ async def test_a_secret_that_the_station_repeats_is_not_on_record(
         assert result["attributeStatusInfo"]["reasonCode"] == "TooShort"
 
 
+def set_variable(name: str) -> dict[str, Any]:
+    variable = {"component": {"name": "X"}, "variable": {"name": name}, "attributeValue": "1"}
+    return {"setVariableData": [{**variable, "variable": {"name": "Interval"}}, variable]}
+
+
 @pytest.mark.parametrize(
     ("action", "payload"),
     [
@@ -316,9 +292,11 @@ async def test_a_secret_that_the_station_repeats_is_not_on_record(
         ("SetNetworkProfile", {}),
         ("SignedUpdateFirmware", {}),
         ("UpdateFirmware", {"location": "https://example.org/firmware.bin"}),
+        ("ChangeConfiguration", {"key": "AuthorizationKey", "value": "1"}),
+        ("ChangeConfiguration", {"key": "authorizationkey", "value": "1"}),
         ("ChangeConfiguration", {"key": "WebPassword", "value": "1"}),
-        ("ChangeConfiguration", {"key": "webpassword", "value": "1"}),
-        ("SetVariables", set_variable("WebPassword")),
+        ("SetVariables", set_variable("BasicAuthPassword")),
+        ("SetVariables", set_variable("BASICAUTHPASSWORD")),
         ("ChangeConfiguration", {"key": "CentralSystemURL", "value": "evil.example"}),
         ("ChangeConfiguration", {"key": "X1", "value": "wss://evil.example"}),
         ("SetVariables", set_variable("OcppCsmsUrl")),

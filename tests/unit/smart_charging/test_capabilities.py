@@ -8,7 +8,7 @@ from chargehub.kit.errors import ChargeHubError
 from chargehub.smart_charging.capabilities import Observation, Seen, Verdict, compare, judge
 from chargehub.smart_charging.comparison import fewer_periods
 from chargehub.smart_charging.composite import CompositePeriod, CompositeSchedule
-from chargehub.smart_charging.ledger import outcome_of_answer, outcome_of_error
+from chargehub.smart_charging.ledger import outcome_of
 from chargehub.stations.commands import (
     CommandAnswer,
     InvalidCommand,
@@ -134,7 +134,7 @@ def test_a_turn_may_come_a_second_apart(theirs: CompositeSchedule, seen: Seen) -
     ],
 )
 def test_answers(status: str | None, state: str, seen: Seen | None) -> None:
-    outcome = outcome_of_answer(CommandAnswer(status, {}))
+    outcome = outcome_of(CommandAnswer(status, {}))
     assert (outcome.state, outcome.seen) == (state, seen)
 
 
@@ -154,7 +154,7 @@ def test_answers(status: str | None, state: str, seen: Seen | None) -> None:
     ],
 )
 def test_failures(error: ChargeHubError, state: str, seen: Seen | None) -> None:
-    outcome = outcome_of_error(error)
+    outcome = outcome_of(error)
     assert (outcome.state, outcome.seen) == (state, seen)
 
 

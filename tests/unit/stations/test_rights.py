@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chargehub.stations.commands import VariableName, VariableWrite
-from chargehub.stations.rights import endpoint_with_books, needs_admin, writes_need_admin
+from chargehub.stations.rights import needs_admin, writes_need_admin
 
 # The configuration keys of 16 9 and E16J that an operator's day needs, and some of vendors.
 OF_OPERATORS = [
@@ -151,31 +151,3 @@ def test_actions_of_admins(action: str) -> None:
 )
 def test_the_rest_is_for_operators(action: str, payload: dict[str, Any]) -> None:
     assert not needs_admin(action, payload)
-
-
-NETWORK = {"ocppCsmsUrl": "wss://cs.example", "securityProfile": 1}
-
-
-@pytest.mark.parametrize(
-    ("action", "payload", "own"),
-    [
-        ("ChangeConfiguration", {"key": "AuthorizationKey", "value": "1"}, True),
-        ("ChangeConfiguration", {"key": "authorization-key", "value": "1"}, True),
-        ("ChangeConfiguration", {"key": "SecurityCtrlr.BasicAuthPassword", "value": "1"}, True),
-        ("ChangeConfiguration", {"key": "WebPassword", "value": "1"}, False),
-        ("ChangeConfiguration", {"key": 1}, False),
-        ("SetVariables", {"setVariableData": [{"variable": {"name": "BasicAuthPassword"}}]}, True),
-        ("SetVariables", {"setVariableData": [{"variable": {"name": "Interval"}}, 1]}, False),
-        ("SetVariables", {"setVariableData": 1}, False),
-        ("GetVariables", {"getVariableData": [{"variable": {"name": "BasicAuthPassword"}}]}, False),
-        ("GetConfiguration", {"key": ["AuthorizationKey"]}, False),
-        ("SetNetworkProfile", {"connectionData": {**NETWORK, "basicAuthPassword": "1"}}, True),
-        ("SetNetworkProfile", {"connectionData": NETWORK}, False),
-        ("SetNetworkProfile", {"connectionData": 1}, False),
-    ],
-)
-def test_a_stations_password_has_its_own_endpoint(
-    action: str, payload: dict[str, Any], own: bool
-) -> None:
-    found = endpoint_with_books(action, payload)
-    assert found == ("POST credential/change" if own else None)
