@@ -18,13 +18,14 @@ from tests.scenarios.profile_setting import (
     MAX,
     TX,
     a_profile,
+    ask,
     clear,
+    page,
     set_profile,
     states,
 )
 from tests.scenarios.speech import V21, Message
 from tests.scenarios.stage import RawStation, Stage
-from tests.scenarios.test_profile_questions import ask, page
 
 CUT = "chargehub_charging_limits_cut_total"
 NEEDS = Message(

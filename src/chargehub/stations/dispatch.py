@@ -184,7 +184,8 @@ class CommandDesk:
         except (Exception, asyncio.CancelledError):
             # Where only the answer to COMMIT was lost, the row is there and waits for ever.
             ended = {"outcome": CommandOutcome.FAILED, "completed_at": self._clock.now()}
-            self._insist_on(values["id"], ended, _along(with_end, _NeverSent()))
+            never_sent = ChargeHubError("The command could not be recorded.")
+            self._insist_on(values["id"], ended, _along(with_end, never_sent))
             raise
         return with_end
 
@@ -258,10 +259,6 @@ class CommandDesk:
             outcome=ended["outcome"],
             status=ended.get("status"),
         )
-
-
-class _NeverSent(ChargeHubError):
-    """The command could not be recorded."""
 
 
 def _along(with_end: WithEnd | None, end: End) -> _Along | None:
