@@ -294,11 +294,15 @@ async def test_a_write_at_once_waits_for_no_older_one_that_does_not_leave(
     cleared = await hub.operator.post(f"/charging-stations/{cs}/commands/ClearCache", json={})
     assert cleared.status_code == 200  # It overtakes nothing that it could undo.
     await age(hub, cs, "1")
+    hub.link.script(station_id, StationNotAccepted())
+    path = f"/charging-stations/{cs}/commands/ClearCache"
+    assert (await hub.operator.post(path, json={}, params={"durable": True})).status_code == 202
     assert (await write_now(hub, cs, "2")).status_code == 200
     assert [(value, word) for value, word, _ in await outcomes(hub, cs)] == [
         ("1", "queued"),
         ("2", "offline"),
         (None, "answered"),
+        (None, "queued"),
         ("2", "answered"),
     ]
 
