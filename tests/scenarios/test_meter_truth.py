@@ -135,6 +135,15 @@ CASES = [
         Flag.IMPLAUSIBLE,
         energies=(900, None, 2_700),
     ),
+    Case(
+        "one reading high, but not too high to be true, then back",
+        50_000,
+        (50_900, 52_500, 52_300),
+        53_600,
+        3_600,
+        Flag.REGISTER_RESET,
+        energies=(900, 2_500, 2_300),
+    ),
     Case("a gap in the samples", 5_000, (5_900,), 8_600, 3_600),
     Case(
         "a register that stands still and slips by rounding",

@@ -11,7 +11,8 @@ The rules, in the order they are tried:
                   A lifetime register is never billed (the 910 kWh case).
   unit slip       a register 1,000 times off that fits when scaled is scaled; so is one that
                   has risen 1,000 times too fast twice in a row.
-  glitch          a single fall that returns to where it was is left out.
+  glitch          a single fall that returns to where it was is left out; so is a single peak that
+                  falls back to where the register was going, unless a restart at 0 explains it.
   reset           a fall that stays: energy goes on from before the fall.
   implausible     a rise no EVSE of this power can deliver is left out; when the next reading
                   confirms it, counting goes on from there and the jump is not billed.
@@ -47,6 +48,8 @@ class MeterTrack(NamedTuple):
     last_at: datetime | None = None
     flags: Flag = Flag.NONE
     before_fall: MeterTrack | None = None
+    before_last_wh: int | None = None
+    """The register that was believed before the last one, in this stretch."""
     jumped_to_wh: int | None = None
     jumped_at: datetime | None = None
     scale: int = 1
@@ -120,6 +123,7 @@ def _advance_steadily(track: MeterTrack, register: int, at: datetime) -> MeterTr
         at,
         flags,
         scale=scale,
+        before_last_wh=last,
     )
 
 
@@ -158,6 +162,7 @@ def _accepted(track: MeterTrack, register: int, at: datetime) -> MeterTrack:
         at,
         track.flags,
         scale=track.scale,
+        before_last_wh=track.last_wh,
     )
 
 
@@ -257,19 +262,32 @@ def _fall(track: MeterTrack, register: int, at: datetime) -> tuple[MeterTrack, F
     energy = track.energy_wh
     assert energy is not None
     # A meter that restarted at 0 delivered what it shows; one that shows more than was possible
-    # restarted from somewhere unknown.
-    base = 0 if track.can_rise(register, at) else register
+    # restarted from somewhere unknown, or its last reading was one bad peak.
+    from_zero = track.can_rise(register, at)
+    before_fall = track._replace(before_fall=None)
+    if not from_zero and _was_a_peak(track, register):
+        levelled = _accepted(track, register, at)
+        levelled = levelled._replace(before_fall=before_fall, before_last_wh=None)
+        return _marked(levelled, Flag.REGISTER_RESET)
     fallen = track._replace(
-        base_wh=base,
+        base_wh=0 if from_zero else register,
         carried_wh=energy,
         last_wh=register,
         last_at=at,
         jumped_to_wh=None,
         jumped_at=None,
         scale=1,
-        before_fall=track._replace(before_fall=None),
+        before_fall=before_fall,
+        before_last_wh=None,
     )
     return _marked(fallen, Flag.REGISTER_RESET)
+
+
+def _was_a_peak(track: MeterTrack, register: int) -> bool:
+    """Tell whether the register fell to where it would be had the last reading not been."""
+    if track.before_last_wh is None or track.base_wh is None:
+        return False
+    return register >= max(track.before_last_wh, track.base_wh)
 
 
 def _returned_from_fall(track: MeterTrack, register: int, at: datetime) -> MeterTrack | None:
