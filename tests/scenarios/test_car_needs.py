@@ -152,6 +152,24 @@ async def test_statement_86_a_limit_in_doubt_is_kept_in_what_a_car_is_sent(
     assert await needs(stage, station) == [(0, [10_000])]
 
 
+@pytest.mark.parametrize(("tuples", "most"), [(None, 2), (3, 2), (1, 1)])
+async def test_statement_86_a_car_is_sent_no_more_periods_than_it_and_its_station_take(
+    stage: Stage, version_2x: str, tuples: int | None, most: int
+) -> None:
+    """K15.FR.07: maxScheduleTuples and PeriodsPerSchedule; what is over shares the lowest limit."""
+    station = await a_station(stage, version_2x)
+    await station.begin(await stage.new_token())
+    falling = a_profile(stage, DEFAULT, 50_000, 40_000, 30_000, 35_000)
+    await set_profile(stage, station, 0, falling)
+    await stage.know(
+        station.station_id, VariableName("SmartChargingCtrlr", "PeriodsPerSchedule"), "2"
+    )
+    said = {} if tuples is None else {"maxScheduleTuples": tuples}
+    told = Message(NEEDS.action, NEEDS.payload | said)
+    assert await station.say(told) == {"status": "Processing"}
+    assert await served(stage, station) == [(0, [50_000, 30_000][-most:])]
+
+
 async def test_statement_86_needs_of_an_earlier_transaction_are_not_served(
     stage: Stage, version_2x: str
 ) -> None:
@@ -391,7 +409,19 @@ async def test_a_newer_limit_stands_in_place_of_the_one_that_a_report_told_of(
     assert await our_limits(stage, station) == [40_000, 10_000]
     assert await limit(station, 2, "SO", 40_000) == {}
     assert await our_limits(stage, station) == [40_000, 10_000]
-    assert await ended(stage, station) == [(-1, "replaced")]
+    cleared = {"chargingLimitSource": "EMS", "evseId": 1}
+    assert await station.say(Message("ClearedChargingLimit", cleared)) == {}
+    assert await ended(stage, station) == [(-1, "replaced")]  # What is over stays as it was.
+
+
+async def test_a_limit_of_others_ends_none_of_our_profiles(stage: Stage, version_2x: str) -> None:
+    """Though the station says that it was we who have set it, against K11.FR.05."""
+    station = await a_station(stage, version_2x)
+    done = await set_profile(stage, station, 1, a_profile(stage, DEFAULT, 60_000))
+    assert await limit(station, 1, "CSO", 40_000) == {}
+    cleared = {"chargingLimitSource": "CSO", "evseId": 1}
+    assert await station.say(Message("ClearedChargingLimit", cleared)) == {}
+    assert await states(stage, station) == [(done.profile.id, "installed")]
 
 
 @pytest.mark.parametrize("evse_no", [3, 30_000])

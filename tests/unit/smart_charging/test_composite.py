@@ -41,8 +41,9 @@ def question(
     starts_at: datetime = NOON,
     began_at: dict[int, datetime] | None = None,
     bound: Bound = Bound.MOST,
+    supply: Supply = SUPPLY,
 ) -> Question:
-    return Question(starts_at, duration_s, unit, SUPPLY, began_at or {}, bound)
+    return Question(starts_at, duration_s, unit, supply, began_at or {}, bound)
 
 
 def steps(composite: CompositeSchedule) -> list[tuple[int, float | None]]:
@@ -140,6 +141,17 @@ def test_statement_84_amperes_are_per_phase_and_never_rounded_up() -> None:
     assert steps(composite_of_evse(held, 1, question(unit=RateUnit.A))) == [(0, 15.1)]
 
 
+@pytest.mark.parametrize("phases", [None, 1, 3])
+def test_statement_84_there_are_no_more_phases_than_those_of_the_supply(
+    phases: int | None,
+) -> None:
+    """E16 3.34."""
+    amperes = schedule(unit=RateUnit.A, periods=(SchedulePeriod(0, 32.0, phases),))
+    held = [InForce(0, profile(MAX, schedules=(amperes,)))]
+    asked = question(supply=Supply(phases=1))
+    assert steps(composite_of_evse(held, 1, asked)) == [(0, 7_040.0)]
+
+
 def test_statement_84_the_station_as_a_whole_is_its_maximum_or_the_sum_of_its_evses() -> None:
     held = [InForce(0, profile(DEFAULT, 20_000.0)), InForce(0, profile(MAX, 100_000.0, number=2))]
     assert steps(composite_of_station(held, [1, 2], question())) == [(0, 40_000.0)]
@@ -213,7 +225,8 @@ LIMITS = st.sampled_from([0.0, 6.0, 16.0, 1_000.0, 7_000.5, 22_000.0, 60_000.0])
 def some_schedules(draw: st.DrawFn, kind: ProfileKind) -> ChargingSchedule:
     starts = sorted({0, *draw(st.lists(st.integers(1, 300), max_size=3))})
     periods = tuple(
-        SchedulePeriod(start, draw(LIMITS), draw(st.sampled_from([None, 1, 3]))) for start in starts
+        SchedulePeriod(start, draw(LIMITS), draw(st.sampled_from([None, 1, 2, 3])))
+        for start in starts
     )
     starts_at = None
     if kind is not ProfileKind.RELATIVE:
@@ -271,8 +284,12 @@ def oracle_says(held: InForce, asked_evse: int, now: datetime, asked: Question) 
     said: float | None = None
     for period in plan.periods:
         if elapsed >= period.start_s:
-            amperes = plan.unit is RateUnit.A
-            said = (period.limit or 0.0) * (220 * (period.phases or 3) if amperes else 1)
+            said = period.limit or 0.0
+            if plan.unit is RateUnit.A:
+                there_are = asked.supply.phases
+                said *= 220 * (
+                    there_are if period.phases is None else min(period.phases, there_are)
+                )
     return said
 
 
@@ -320,12 +337,15 @@ def assert_same(found: float | None, expected: float | None, second: int) -> Non
 SEVERAL = st.lists(some_profiles(), max_size=6, unique_by=lambda held: held.profile.id)
 
 
-@given(SEVERAL, st.sampled_from([1, 2]), st.none() | NEAR)
+SUPPLIES = st.sampled_from([Supply(phases=phases) for phases in (3, 2, 1)])
+
+
+@given(SEVERAL, st.sampled_from([1, 2]), st.none() | NEAR, SUPPLIES)
 def test_statement_84_every_second_is_as_the_oracle_says(
-    held: list[InForce], evse_no: int, began_at: datetime | None
+    held: list[InForce], evse_no: int, began_at: datetime | None, supply: Supply
 ) -> None:
     began = {} if began_at is None else {evse_no: min(began_at, NOON)}
-    asked = question(WINDOW_S, began_at=began)
+    asked = question(WINDOW_S, began_at=began, supply=supply)
     composite = composite_of_evse(held, evse_no, asked)
     assert composite.periods[0].start_s == 0
     limits = [period.limit for period in composite.periods]
