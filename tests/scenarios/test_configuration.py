@@ -11,10 +11,10 @@ from chargehub.devices.queries import find_template, read_application_stations, 
 from chargehub.devices.rules import station_outcome
 from chargehub.devices.templates import NewTemplate, compare, wanted_of
 from chargehub.stations.commands import VariableName, VariableWrite
-from simulators.misbehaviour import Misbehaviour
+from simulators.misbehaviour import NO_QUIRKS, Misbehaviour
 from simulators.station import SimulatedStation
 from tests.scenarios.speech import V16
-from tests.scenarios.stage import Stage
+from tests.scenarios.stage import RawStation, Stage
 
 BEAT = VariableName("OCPPCommCtrlr", "HeartbeatInterval")
 PING = VariableName("OCPPCommCtrlr", "WebSocketPingInterval")
@@ -29,7 +29,7 @@ async def ready(stage: Stage, version: str, *quirks: Misbehaviour) -> SimulatedS
     return station
 
 
-async def known(stage: Stage, station: SimulatedStation, name: VariableName) -> Any:
+async def known(stage: Stage, station: SimulatedStation | RawStation, name: VariableName) -> Any:
     (row,) = await stage.rows(
         "SELECT v.* FROM station_variables v JOIN charging_stations s ON s.id = v.station_id"
         " WHERE s.identity = :identity AND v.key = :key",
@@ -204,6 +204,40 @@ async def test_what_an_answer_leaves_out_is_not_accepted(
     )
     await stage.work()
     assert await outcomes(stage, application_id) == ["unknown"]
+
+
+async def test_a_write_that_timed_out_is_read_back(stage: Stage, version: str) -> None:
+    """The station did as it was told, and did not say so in time."""
+    station = await stage.raw(version)
+    await stage.work()
+    await stage.know(station.station_id, BEAT, "300")
+    new = NewTemplate(
+        name=f"in silence {version}",
+        wanted=(VariableWrite(BEAT, "240"),),
+        identities=(station.identity,),
+    )
+    templates = stage.hub.devices.templates
+    template = await templates.create(new, "a scenario")
+    application_id = await templates.apply(
+        template.id, "a scenario", identities=None, only_drift=True, wait=None
+    )
+    station.wire.quirks = frozenset((Misbehaviour.SILENT_TO_CALLS,))
+    with stage.patience(0.2):
+        await templates.carry_on(str(application_id), {})
+    assert await outcomes(stage, application_id) == ["unknown"]
+    station.wire.quirks = NO_QUIRKS
+    key = {"key": "HeartbeatInterval", "readonly": False, "value": "240"}
+    result = item(BEAT, attributeStatus="Accepted", attributeValue="240")
+    station.answers.update(
+        {
+            "GetConfiguration": {"configurationKey": [key]},
+            "GetVariables": {"getVariableResult": [result]},
+        }
+    )
+    await stage.work()
+    row = await known(stage, station, BEAT)
+    assert row.value == "240"
+    assert await drift(stage, template.id) == [{"in_sync": 1}]
 
 
 def item(name: VariableName, **more: str) -> dict[str, Any]:

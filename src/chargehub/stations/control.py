@@ -141,9 +141,9 @@ class StationControl:
     async def command_unknown(self, subject: str, _payload: dict[str, Any]) -> None:
         """Find out what became of a command, where the station can be asked. Repeatable.
 
-        A wish is told again, what was written is read back; else the outcome stays on show as
-        unknown. What was asked here is not asked about again, or a station that breaks down over a
-        question would be asked for ever.
+        What was written is read back, a wish is told again: after a time-out at the next boot only
+        (`station_booted`). Else the outcome stays on show as it is. What was asked here is not
+        asked about again, or a station that breaks down over a question would be asked for ever.
         """
         async with self._database.write() as connection:
             query = select(station_commands).where(station_commands.c.id == UUID(subject))
@@ -152,6 +152,8 @@ class StationControl:
                 return
             command = restore(row.action, row.payload, raw=row.raw)
             if isinstance(command, ChangeAvailability):
+                if row.outcome == CommandOutcome.TIMEOUT:
+                    return
                 # As it is wanted now: the operator may have changed his mind since.
                 await self._tell_wish(connection, row.station_id, command.evse_no, RECONCILED_BY)
             else:

@@ -55,6 +55,7 @@ UNANSWERED = (StationOffline, StationTimeout)
 """Whether they left is in the error's facts."""
 TOLD_ENDS = {
     CommandOutcome.UNKNOWN: COMMAND_UNKNOWN,
+    CommandOutcome.TIMEOUT: COMMAND_UNKNOWN,
     CommandOutcome.UNSUPPORTED: COMMAND_UNSUPPORTED,
 }
 """Ends that somebody may act on."""

@@ -48,6 +48,23 @@ async def test_an_unknown_availability_is_told_again_as_it_is_wanted_now(
     assert (await outcomes(hub, cs))[-1][1:] == ("answered", "Accepted")
 
 
+async def test_a_wish_that_timed_out_is_told_again_after_a_boot_only(
+    hub: RunningApi, cs: str
+) -> None:
+    station_id = await hub.station_id(cs)
+    hub.link.online.add(station_id)
+    hub.link.script(station_id, StationTimeout(sent=True))
+    path = f"/charging-stations/{cs}/availability"
+    silent = await hub.operator.post(path, json={"operative": True, "evse_no": 2})
+    lost = problem_of(silent, 504, "station-timeout")["command_id"]
+    await hub.control.command_unknown(lost, {})
+    assert await waiting(hub, cs) == []
+    assert len(await outcomes(hub, cs)) == 1
+    await hub.control.station_booted(str(station_id))
+    await hub.queue.idle()
+    assert (await outcomes(hub, cs))[-1][1:] == ("answered", "Accepted")
+
+
 async def test_a_lost_wish_waits_for_ever_as_any_wish_does(hub: RunningApi, cs: str) -> None:
     station_id = await hub.station_id(cs)
     lost = await lose_wish(hub, cs, operative=False)
