@@ -263,7 +263,9 @@ class EvNeedsView(BaseModel):
     told_at: datetime
     answer: str = Field(examples=["Processing"])
     schedule: ScheduleView | None = Field(description="How the car then said it would charge.")
-    within_limits: bool | None
+    within_limits: bool | None = Field(
+        description="Whether it keeps to our limits; null where it was too much to compare."
+    )
 
 
 class LimitsView(BaseModel):
