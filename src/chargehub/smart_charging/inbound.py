@@ -28,7 +28,7 @@ from chargehub.smart_charging.reports import (
     NeedsStatus,
     ProfilesReported,
 )
-from chargehub.smart_charging.store import profile_document, schedule_document
+from chargehub.smart_charging.store import REPORTED_MAX, profile_document, schedule_document
 from chargehub.stations.profiles import ChargingSchedule
 from chargehub.stations.reports import BootReported
 from chargehub.transactions.book import Book
@@ -46,13 +46,23 @@ LIMITS_CUT = Counter("chargehub_charging_limits_cut_total", "Limits of others no
 INSERT_REPORTED = BatchStatement(
     "profile_reports.insert",
     """
+    WITH told AS (
+        SELECT u.*, row_number() OVER (PARTITION BY station_id, request_id) AS place
+        FROM unnest(%s::bigint[], %s::integer[], %s::bigint[], %s::smallint[], %s::text[],
+                    %s::text[], %s::timestamptz[], %s::integer[])
+             AS u(station_id, request_id, profile_id, evse_no, source, document, at, reported_max)
+    ), kept AS (
+        SELECT station_id, request_id, count(*) AS profiles FROM profile_reports
+        WHERE (station_id, request_id) IN (SELECT station_id, request_id FROM told)
+        GROUP BY station_id, request_id
+    )
     INSERT INTO profile_reports (station_id, request_id, profile_id, evse_no, source, document)
     SELECT u.station_id, u.request_id, u.profile_id, u.evse_no, u.source, u.document::jsonb
-    FROM unnest(%s::bigint[], %s::integer[], %s::bigint[], %s::smallint[], %s::text[], %s::text[],
-                %s::timestamptz[])
-         AS u(station_id, request_id, profile_id, evse_no, source, document, at)
+    FROM told u
     JOIN profile_requests r ON r.station_id = u.station_id AND r.request_id = u.request_id
         AND r.done_at IS NULL AND r.asked_at > u.at - interval '1 hour'
+    LEFT JOIN kept k ON k.station_id = u.station_id AND k.request_id = u.request_id
+    WHERE coalesce(k.profiles, 0) + u.place <= u.reported_max
     ON CONFLICT DO NOTHING
     """,
 )
@@ -64,10 +74,10 @@ class ProfilesHandler(ReportHandler[ProfilesReported, None]):
     def decide_report(self, report: ProfilesReported, writes: Writes) -> Decision[None]:
         if report.request_id is None:
             return Decision(None)
-        for profile in report.profiles:
+        for profile in report.profiles[:REPORTED_MAX]:
             document = _json(profile_document(profile))
             place = (report.station_id, report.request_id, profile.id, report.evse_no)
-            kept = (*place, report.source, document, report.received_at)
+            kept = (*place, report.source, document, report.received_at, REPORTED_MAX)
             writes.add(INSERT_REPORTED, kept)
         if not report.more:
             payload = {"station_id": report.station_id, "request_id": report.request_id}

@@ -1,18 +1,21 @@
 """Taking over what a station reports of its profiles: the station's word outranks our belief.
 
 A report is asked for under a request id; its pages wait in `profile_reports` until the last one
-has come (K09.FR.02).
+has come (K09.FR.02). What was decided at or after the question outranks the report, which may have
+been put together before.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, delete, insert, select, update
+from prometheus_client import Counter
+from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit import jobs
@@ -20,16 +23,19 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.smart_charging.ledger import (
     LOST,
+    PENDING,
+    REJECTED,
     REPLACED,
     SET_AGAIN,
+    UNSENT,
     lock_station,
     settle_rows,
 )
 from chargehub.smart_charging.rules import is_set_again
 from chargehub.smart_charging.store import (
     INSTALLED,
+    REPORTED_MAX,
     charging_profiles,
-    profile_document,
     profile_of,
     profile_reports,
     profile_request_ids,
@@ -44,6 +50,9 @@ from chargehub.transactions.store import transactions
 log = structlog.get_logger(__name__)
 
 NO_PROFILES = "NoProfiles"
+REPORTS_CUT = Counter(
+    "chargehub_profile_reports_cut_total", "Reports of charging profiles not kept whole"
+)
 
 
 @dataclass(slots=True)
@@ -114,6 +123,8 @@ class Reconciling:
             reported = (await connection.execute(select(profile_reports).where(*pages))).all()
             await connection.execute(delete(profile_reports).where(*pages))
             lost = await _believe(connection, station_id, request, reported, now)
+        if len(reported) >= REPORTED_MAX:
+            REPORTS_CUT.inc()
         log.info("charging_profiles_reported", station=station_id, held=len(reported), lost=lost)
 
 
@@ -121,43 +132,75 @@ async def _believe(
     connection: AsyncConnection,
     station_id: int,
     request: Row[Any],
-    reported: Any,
+    reported: Sequence[Row[Any]],
     now: datetime,
 ) -> int:
     """Bring our rows into step with the report; return how many profiles were lost."""
     profiles = charging_profiles.c
     query = select(charging_profiles).where(
-        profiles.station_id == station_id, profiles.closed_at.is_(None)
+        profiles.station_id == station_id,
+        or_(profiles.closed_at.is_(None), profiles.settled_at >= request.asked_at),
     )
-    held = list(await connection.execute(query.order_by(profiles.id.desc())))
-    told = {row.profile_id: row for row in reported}
-    for number, row in told.items():
-        known = [one for one in held if one.profile_id == number]
-        # An attempt whose answer is still awaited settles itself.
-        known = [one for one in known if one.state != "pending"]
-        if not known:
-            await _insert_reported(connection, station_id, row, now)
-            continue
-        kept = next((one for one in known if one.document == row.document), known[0])
+    rows = list(await connection.execute(query.order_by(profiles.id.desc())))
+    decided = {one.profile_id for one in rows if _is_newer(one, request.asked_at)}
+    held: dict[int, list[Row[Any]]] = {}
+    for one in rows:
+        if one.closed_at is None:
+            held.setdefault(one.profile_id, []).append(one)
+    believed = [row for row in reported if row.profile_id not in decided]
+    await _confirm(connection, believed, held, now)
+    unknown = [row for row in believed if row.profile_id not in held]
+    await _insert_reported(connection, station_id, unknown, now)
+    told, asked_evse = {row.profile_id for row in reported}, request.criteria.get("evse_no")
+    lost = [
+        one
+        for one in rows
+        if one.closed_at is None
+        and one.profile_id not in told
+        and one.profile_id not in decided
+        and asked_evse in {None, one.evse_no}
+        # Of a report that was cut what is missing may be what we have set.
+        and (len(reported) < REPORTED_MAX or one.set_by is None)
+    ]
+    await settle_rows(connection, [one.id for one in lost], LOST, now)
+    await _set_again(lost, connection, now)
+    return len(lost)
+
+
+def _is_newer(one: Row[Any], asked_at: datetime) -> bool:
+    """Say whether a row outranks a report that was asked for then; if in doubt, it asks again.
+
+    What never reached the station, or was refused, says nothing of what it holds.
+    """
+    if one.state == PENDING:
+        return True
+    return one.state not in {UNSENT, REJECTED} and (one.settled_at or one.set_at) >= asked_at
+
+
+async def _confirm(
+    connection: AsyncConnection,
+    reported: Sequence[Row[Any]],
+    held: Mapping[int, list[Row[Any]]],
+    now: datetime,
+) -> None:
+    """Keep what we hold of each reported id: the row that says the same, else the newest."""
+    profiles = charging_profiles.c
+    kept, others = [], []
+    for row in reported:
+        known = held.get(row.profile_id, [])
+        same = next((one for one in known if one.document == row.document), None)
+        keep = same or next(iter(known), None)
+        if keep is not None:
+            kept.append({"row_id": keep.id, "told": row.document})
+            others += [one.id for one in known if one is not keep]
+    if kept:
         await connection.execute(
             update(charging_profiles)
-            .where(profiles.id == kept.id)
-            .values(state=INSTALLED, reported=row.document, reported_at=now, settled_at=now)
+            .where(profiles.id == bindparam("row_id"), profiles.closed_at.is_(None))
+            .values(state=INSTALLED, reported=bindparam("told"), reported_at=now, settled_at=now),
+            kept,
         )
-        others = [one.id for one in known if one.id != kept.id]
-        await settle_rows(connection, others, REPLACED, now)
-    asked_evse = request.criteria.get("evse_no")
-    lost = [
-        one.id
-        for one in held
-        if one.profile_id not in told
-        and one.state != "pending"
-        and (one.settled_at or one.set_at) < request.asked_at
-        and asked_evse in {None, one.evse_no}
-    ]
-    await settle_rows(connection, lost, LOST, now)
-    await _set_again([one for one in held if one.id in lost], connection, now)
-    return len(lost)
+    await settle_rows(connection, others, REPLACED, now)
 
 
 async def _set_again(lost: list[Row[Any]], connection: AsyncConnection, now: datetime) -> None:
@@ -176,31 +219,32 @@ async def _set_again(lost: list[Row[Any]], connection: AsyncConnection, now: dat
 
 
 async def _insert_reported(
-    connection: AsyncConnection, station_id: int, row: Row[Any], now: datetime
+    connection: AsyncConnection, station_id: int, reported: Sequence[Row[Any]], now: datetime
 ) -> None:
-    profile = profile_of(row.document)
-    transaction_id = None
-    if profile.transaction_ref is not None:
-        transaction_id = await connection.scalar(
-            select(transactions.c.id).where(
-                transactions.c.station_id == station_id,
-                transactions.c.ref == profile.transaction_ref,
-            )
-        )
-    await connection.execute(
-        insert(charging_profiles).values(
-            station_id=station_id,
-            profile_id=profile.id,
-            evse_no=row.evse_no,
-            purpose=profile.purpose.value,
-            stack_level=profile.stack_level,
-            document=profile_document(profile),
-            reported=row.document,
-            reported_at=now,
-            state=INSTALLED,
-            source=row.source or LimitSource.OTHER.value,
-            transaction_id=transaction_id,
-            set_at=now,
-            settled_at=now,
-        )
+    """Write down what somebody else has set."""
+    if not reported:
+        return
+    refs = {row.document["transaction_ref"] for row in reported}
+    query = select(transactions.c.ref, transactions.c.id).where(
+        transactions.c.station_id == station_id, transactions.c.ref.in_(refs - {None})
     )
+    numbers = {row.ref: row.id for row in await connection.execute(query)}
+    rows = [
+        {
+            "station_id": station_id,
+            "profile_id": row.profile_id,
+            "evse_no": row.evse_no,
+            "purpose": row.document["purpose"],
+            "stack_level": row.document["stack_level"],
+            "document": row.document,
+            "reported": row.document,
+            "reported_at": now,
+            "state": INSTALLED,
+            "source": row.source or LimitSource.OTHER.value,
+            "transaction_id": numbers.get(row.document["transaction_ref"]),
+            "set_at": now,
+            "settled_at": now,
+        }
+        for row in reported
+    ]
+    await connection.execute(insert(charging_profiles), rows)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit import jobs
@@ -123,7 +123,7 @@ class Restoring:
             newer = select(_PROFILES.id).where(
                 _PROFILES.station_id == row.station_id,
                 _PROFILES.profile_id == row.profile_id,
-                _PROFILES.set_at >= row.closed_at,
+                or_(_PROFILES.set_at >= row.closed_at, _PROFILES.closed_at.is_(None)),
                 _PROFILES.state != UNSENT,
             )
             identity = await _identity_in_service(connection, row.station_id)

@@ -42,6 +42,8 @@ profile_request_ids = Sequence(
 
 INSTALLED = "installed"
 """The state of a profile that the station has confirmed."""
+REPORTED_MAX = 200
+"""Of one report so many profiles are kept: each becomes a row."""
 
 charging_profiles = Table(
     "charging_profiles",
