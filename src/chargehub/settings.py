@@ -64,6 +64,18 @@ class Limits(BaseModel):
     messages_burst: int = Field(
         200, ge=1, description="Messages a station may send at once (an offline queue replayed)."
     )
+    message_characters: int = Field(
+        4_096,
+        ge=256,
+        description="Characters that count as one message there; a longer message counts once for "
+        "every started so many.",
+    )
+    messages_asked_factor: float = Field(
+        10.0,
+        ge=1,
+        description="How many times as much a station may send while a command waits for its "
+        "answer, which may stand behind all that it sent before.",
+    )
     inbound_waiting: int = Field(
         64,
         ge=1,

@@ -65,6 +65,8 @@ LIMITS = {
     "max_handshakes": 100,
     "messages_per_s": 1e9,
     "messages_burst": 10**9,
+    "messages_asked_factor": 1.0,
+    "message_characters": 4_096,
     "outbound_waiting": 32,
     "inbound_waiting": 64,
     "handshake_timeout_s": 2.0,

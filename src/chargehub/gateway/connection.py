@@ -19,6 +19,7 @@ import structlog
 from prometheus_client import Counter
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
+from websockets.protocol import State
 
 from chargehub.gateway.answers import answer_status, failure_of, resolve
 from chargehub.gateway.frame_recorder import FrameRecorder
@@ -86,6 +87,8 @@ _BUSY = limit_counter("outbound_waiting")
 
 FRESH_S = 0.2
 TIMER_RESOLUTION_S = 0.001
+HELD_ASKED_S = 1.0
+"""A socket that is not read for going too fast is looked at this often: it may be gone."""
 SHOWN_MAX = 64
 TOLD_EVERY_S = 60.0
 """A station that goes too fast is named in the log this often at most."""
@@ -119,6 +122,8 @@ class StationConnection:
     intake: Intake
     clock: HubClock
     rate_limit: RateLimit
+    asked_limit: RateLimit
+    """In force instead while it has a call of ours, whose answer may stand behind a flood."""
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     registration: RegistrationStatus = RegistrationStatus.ACCEPTED
     log_quota: LogQuota = field(default_factory=LogQuota)
@@ -134,7 +139,7 @@ class StationConnection:
     _unsent: deque[str] = field(default_factory=deque)
     _writer: asyncio.Task[Any] | None = None
     _room: asyncio.Event = field(default_factory=asyncio.Event)
-    _resume_at: float = 0.0
+    _throttled: bool = False
     _throttled_told_at: float = -TOLD_EVERY_S
     _ended: bool = False
     _calls: dict[str, tuple[Request, asyncio.Future[CommandAnswer]]] = field(default_factory=dict)
@@ -166,18 +171,15 @@ class StationConnection:
             log.exception("frame_failed", station_id=self.identity)
             self.abandon()
             self.spawn(self.socket.close(CloseCode.INTERNAL_ERROR))
-        self._throttle(now)
+        self._throttle(len(text), now)
         if self._holding:
             self.socket.direct = None
 
-    def _throttle(self, now: float) -> None:
-        if self._calls:
-            return  # The answer to our call stands behind its flood, so that is read on.
-        wait = self.rate_limit.delay(now)
-        if wait <= 0:
+    def _throttle(self, size: int, now: float) -> None:
+        if (self.asked_limit if self._calls else self.rate_limit).take(size, now):
             return
         THROTTLED.inc()
-        self._resume_at = now + wait
+        self._throttled = True
         if now >= self._throttled_told_at + TOLD_EVERY_S:
             self._throttled_told_at = now
             log.warning("station_throttled", station_id=self.identity)
@@ -191,15 +193,23 @@ class StationConnection:
         """
         if self._unsent or self._ended or len(self._waiting) >= self.waiting_max:
             return True
-        return self._resume_at > 0 and not self._calls and self._resume_at > self.loop.time()
+        return self._throttled and self._resume_at > self.loop.time()
+
+    @property
+    def _resume_at(self) -> float:
+        return (self.asked_limit if self._calls else self.rate_limit).resume_at
 
     async def _hold(self) -> None:
         while self._holding and not self._ended:
             wait = self._resume_at - self.loop.time()
+            if wait > 0 and self.socket.state is State.CLOSED:
+                self.abandon()  # What it said too fast it has no answer to, and says again.
+                return
             self._room.clear()
             with suppress(TimeoutError):
                 # A timer may ring early by its loop's resolution, so all is asked again.
-                async with asyncio.timeout(max(wait, TIMER_RESOLUTION_S) if wait > 0 else None):
+                ask_again_s = min(max(wait, TIMER_RESOLUTION_S), HELD_ASKED_S)
+                async with asyncio.timeout(ask_again_s if wait > 0 else None):
                     await self._room.wait()
 
     def abandon(self) -> None:

@@ -78,6 +78,8 @@ class ListenerLimits:
     max_handshakes: int
     messages_per_s: float
     messages_burst: int
+    messages_asked_factor: float
+    message_characters: int
     outbound_waiting: int
     inbound_waiting: int
     handshake_timeout_s: float
@@ -317,7 +319,8 @@ class Listener:
             translator=self.translators[version],
             intake=self.intake,
             clock=self.clock,
-            rate_limit=RateLimit(self.limits.messages_per_s, self.limits.messages_burst),
+            rate_limit=self._rate_limit(1),
+            asked_limit=self._rate_limit(self.limits.messages_asked_factor),
             registration=granted.registration,
             security_profile=admitted.entry.profile,
             waiting_max=self.limits.inbound_waiting,
@@ -327,6 +330,11 @@ class Listener:
             await socket.close(CloseCode.POLICY_VIOLATION, "superseded")
             return None
         return connection
+
+    def _rate_limit(self, times: float) -> RateLimit:
+        limits = self.limits
+        per_s, burst = limits.messages_per_s * times, limits.messages_burst * times
+        return RateLimit(per_s, burst, limits.message_characters)
 
     def _open_session(self, version: OcppVersion, registration: RegistrationStatus) -> OcppSession:
         translator = self.translators[version]

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from math import ceil, inf
 
 
 @dataclass(slots=True)
 class RateLimit:
     """A token bucket: so many messages a second for long, so many at once.
 
-    It is filled up only when it is empty, which spares all but a flood the arithmetic.
+    A message of more than `characters` counts as several, since it holds the loop as long as they
+    would. The bucket is filled up only when it is empty, which spares all but a flood the
+    arithmetic.
     """
 
     per_s: float
-    burst: int
-    _tokens: float = field(default=-1.0)
-    _filled_at: float | None = None
+    burst: float
+    characters: int
+    resume_at: float = 0.0
+    """Until then nothing is to be read; 0 while there was never a reason to wait."""
+    _tokens: float = 0.0
+    _filled_at: float = -inf
 
-    def delay(self, now: float) -> float:
-        """Take one message; return the seconds to wait before the next is read."""
-        self._tokens -= 1
-        if self._tokens >= 0:
-            return 0.0
-        if self._filled_at is None:
-            self._tokens, self._filled_at = self.burst - 1.0, now
-            return 0.0
+    def take(self, size: int, now: float) -> bool:
+        """Take a message of so many characters; return False if the next is to wait."""
+        self._tokens -= 1 if size <= self.characters else ceil(size / self.characters)
+        return self._tokens >= 0 or self._fill(size, now)
+
+    def _fill(self, size: int, now: float) -> bool:
         earned = (now - self._filled_at) * self.per_s
-        self._tokens = min(self.burst - 1.0, self._tokens + earned)
-        self._filled_at = now
+        full = self.burst - max(1, ceil(size / self.characters))
+        self._tokens, self._filled_at = min(full, self._tokens + earned), now
         if self._tokens >= 0:
-            return 0.0
-        wait = -self._tokens / self.per_s
-        self._tokens, self._filled_at = 0.0, now + wait
-        return wait
+            return True
+        self.resume_at = self._filled_at = now - self._tokens / self.per_s
+        self._tokens = 0.0
+        return False
 
 
 @dataclass(slots=True)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from chargehub.stations.commands import ClearCache
+from chargehub.gateway.connection import StationConnection
+from chargehub.stations.commands import ClearCache, StationOffline
 from chargehub.stations.fence import lock_fence
 from tests.hub_fixtures import (
     V16,
@@ -37,10 +38,14 @@ async def answers_to(station: Station, count: int, heard: list[Any]) -> None:
         heard.append(await station.frame())
 
 
+def served(hub: RunningHub, station: Station) -> StationConnection:
+    (found,) = (c for c in hub.hub.connections.all() if c.identity == station.identity)
+    return found
+
+
 def let_go(hub: RunningHub, station: Station) -> None:
     """Slow the station down no more, once it has waited for the message it waits for."""
-    (served,) = (c for c in hub.hub.connections.all() if c.identity == station.identity)
-    served.rate_limit.per_s = 1e6
+    served(hub, station).rate_limit.per_s = 1e6
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -110,6 +115,65 @@ async def test_the_answer_of_a_flooding_station_is_heard_before_its_flood(
         assert (await command).status == "Accepted"
         await station.vanish()
         # Nor does what is left of the flood keep it from being missed.
+        await eventually(lambda: not own.is_online(identity))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_heavy_messages_slow_the_station_that_sends_them_and_no_other(
+    database_url: str, version: str
+) -> None:
+    """Of 100,000 characters each counts as 25 messages: two empty the bucket, the third waits."""
+    limits: dict[str, Any] = {"messages_per_s": 0.01, "messages_burst": 50}
+    async with (
+        running_hub(database_url, **limits) as own,
+        own.station(version) as flooding,
+        own.station(version) as calm,
+    ):
+        heard: list[Any] = []
+        hearing = asyncio.create_task(answers_to(flooding, BURST + 1, heard))
+        for n in range(BURST):
+            frame = [2, f"heavy-{n}", "StatusNotification", status(version, when=at(BURST - n))]
+            await flooding.send(json.dumps(frame).ljust(100_000))
+        connection = served(own, flooding)
+        await eventually(lambda: len(heard) == 2)
+        assert connection.rate_limit.resume_at > 0
+        for _ in range(40):
+            assert await calm.call("StatusNotification", status(version)) == {}
+        assert [frame[1] for frame in heard] == ["heavy-0", "heavy-1"]
+        assert await own.count("connector_status_events", flooding.identity) == 2
+        # What it is asked is answered behind all this, which is read on for that.
+        command = own.send(flooding.identity, ClearCache())
+        await hearing
+        await flooding.reply(heard.pop(2), {"status": "Accepted"})
+        assert (await command).status == "Accepted"
+        assert heard == [[3, f"heavy-{n}", {}] for n in range(BURST)]
+
+
+async def test_a_call_of_ours_lets_a_flood_through_only_so_far(database_url: str) -> None:
+    limits: dict[str, Any] = {"messages_per_s": 0.01, "messages_burst": 4, "messages_asked_factor": 2.0}
+    async with running_hub(database_url, **limits) as own, own.station() as calm:
+        identity = await own.new_station()
+        flooding = await own.connect(identity)
+        await flooding.boot()
+        heard: list[Any] = []
+        hearing = asyncio.create_task(answers_to(flooding, FLOOD, heard))
+        for n in range(FLOOD - BURST):
+            payload = status(V16, when=at(FLOOD - n))
+            await flooding.send([2, f"flood-{n}", "StatusNotification", payload])
+        connection = served(own, flooding)
+        await eventually(lambda: connection.rate_limit.resume_at > 0)
+        command = own.send(identity, ClearCache())
+        # After its boot three and the one too many; then twice as many, and one too many.
+        await eventually(lambda: len(heard) > 4 + 9)
+        assert connection.asked_limit.resume_at > 0
+        for _ in range(3):
+            assert await calm.call("StatusNotification", status(V16)) == {}
+        assert [frame[0] for frame in heard].count(3) == 4 + 9
+        hearing.cancel()
+        await asyncio.gather(hearing, return_exceptions=True)
+        await flooding.vanish()
+        with pytest.raises(StationOffline):
+            await command
         await eventually(lambda: not own.is_online(identity))
 
 

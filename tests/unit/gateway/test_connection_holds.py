@@ -50,7 +50,8 @@ async def test_nothing_more_is_read_while_answers_cannot_leave() -> None:
         translator=translator,
         intake=cast(Intake, None),  # A Heartbeat reports nothing.
         clock=HubClock(ClockPair(NOW, NOW, 1), wall=lambda: NOW),
-        rate_limit=RateLimit(1e9, 10**9),
+        rate_limit=RateLimit(1e9, 10**9, 4_096),
+        asked_limit=RateLimit(1e9, 10**9, 4_096),
     )
     running = asyncio.create_task(connection.run())
     for _ in range(200):
