@@ -150,7 +150,11 @@ async def test_heavy_messages_slow_the_station_that_sends_them_and_no_other(
 
 
 async def test_a_call_of_ours_lets_a_flood_through_only_so_far(database_url: str) -> None:
-    limits: dict[str, Any] = {"messages_per_s": 0.01, "messages_burst": 4, "messages_asked_factor": 2.0}
+    limits: dict[str, Any] = {
+        "messages_per_s": 0.01,
+        "messages_burst": 4,
+        "messages_asked_factor": 2.0,
+    }
     async with running_hub(database_url, **limits) as own, own.station() as calm:
         identity = await own.new_station()
         flooding = await own.connect(identity)
