@@ -26,7 +26,7 @@ class FakeStationLink:
     def online_ids(self) -> frozenset[int]:
         return frozenset(self.online)
 
-    def check(self, station_id: int, command: Command) -> None:
+    def check(self, station_id: int, command: Command, *, least_profile: int = 0) -> None:
         """Take every command: the gateway's tests say what a protocol has no words for."""
 
     def on_arrival(self, told: Callable[[int], None]) -> None:

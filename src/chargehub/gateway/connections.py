@@ -81,11 +81,14 @@ class Connections:
         if connection is not None:
             await connection.socket.close(CloseCode.GOING_AWAY, "reconnect")
 
-    def check(self, station_id: int, command: Command) -> None:
+    def check(self, station_id: int, command: Command, *, least_profile: int = 0) -> None:
         connection = self._by_station.get(station_id)
         if connection is None:
+            _check_anywhere(command, least_profile)
             return
         request = _encode(connection, command)
+        if isinstance(command, RawCommand):
+            return  # Its shape is judged as it leaves.
         schemas = schemas_for(connection.session.version)
         violation = schemas.check_outbound(request.action, request.payload)
         if violation is not None:
@@ -103,6 +106,16 @@ class Connections:
             return answer
         context = Context(station_id, connection.clock.now(), asked=request.payload)
         return replace(answer, told=reader(answer.payload, context))
+
+
+def _check_anywhere(command: Command, least_profile: int) -> None:
+    if isinstance(command, RawCommand):
+        action, payload = command.action, command.payload
+        refused = refused_write(action, payload) or refused_downgrade(
+            action, payload, least_profile
+        )
+        if refused is not None:
+            raise InvalidCommand(refused)
 
 
 def _encode(connection: StationConnection, command: Command) -> Request:

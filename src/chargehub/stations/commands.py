@@ -339,8 +339,12 @@ class StationLink(Protocol):
         StationBusy, StationTimeout, StationAnswerError. Never call it from an inbound handler.
         """
 
-    def check(self, station_id: int, command: Command) -> None:
-        """Raise UnsupportedByStation or InvalidCommand, as `send` would; nothing of one offline."""
+    def check(self, station_id: int, command: Command, *, least_profile: int = 0) -> None:
+        """Raise UnsupportedByStation or InvalidCommand, as `send` would; not for a raw one's shape.
+
+        Of a station that is offline only what none takes, and what would bring it below its least
+        security profile.
+        """
 
     def online_ids(self) -> frozenset[int]: ...
 

@@ -60,10 +60,12 @@ class StationControl:
     async def send_durably(
         self, identity: str, command: Command, *, wait: timedelta | None, actor: str
     ) -> Delivery:
-        """Send at once or when the station is back."""
-        station_id = await self._station_id(identity)
+        """Send at once or when the station is back. Raises at once what could never be sent."""
+        async with self._database.read() as connection:
+            station = await find_station_in_service(connection, identity)
+        self._desk.check(station.id, command, least_profile=station.security_profile)
         expires_at = self._queue.expiry(wait)
-        return await self._queue.send(station_id, command, actor, expires_at=expires_at)
+        return await self._queue.send(station.id, command, actor, expires_at=expires_at)
 
     async def reset(self, identity: str, kind: ResetKind, *, actor: str) -> Sent:
         return await self.send(identity, ResetStation(kind), actor=actor)

@@ -87,9 +87,9 @@ class CommandDesk:
     def online_ids(self) -> frozenset[int]:
         return self._link.online_ids()
 
-    def check(self, station_id: int, command: Command) -> None:
+    def check(self, station_id: int, command: Command, *, least_profile: int = 0) -> None:
         """Raise what is wrong with a command before it is sent, as far as StationLink.check."""
-        self._link.check(station_id, command)
+        self._link.check(station_id, command, least_profile=least_profile)
 
     async def disconnect(self, station_id: int) -> None:
         await self._link.disconnect(station_id)
