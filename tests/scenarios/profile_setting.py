@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from chargehub.smart_charging.service import ProfileSet, ProfileWanted
-from chargehub.stations.commands import ClearChargingProfile
+from chargehub.stations.commands import ClearChargingProfile, CommandAnswer
+from chargehub.stations.dispatch import CommandDesk
 from chargehub.stations.profiles import (
     ChargingProfile,
     ChargingSchedule,
@@ -17,12 +20,14 @@ from chargehub.stations.profiles import (
     SchedulePeriod,
 )
 from simulators.car import Car
+from simulators.misbehaviour import Misbehaviour
 from simulators.station import SimulatedStation
 from tests.scenarios.speech import Message, Payload
 from tests.scenarios.stage import RawStation, Stage
 
 MAX, DEFAULT, TX = ProfilePurpose.STATION_MAX, ProfilePurpose.TX_DEFAULT, ProfilePurpose.TX
 ACTOR = "a scenario"
+SILENT = frozenset((Misbehaviour.SILENT_TO_CALLS,))
 
 
 def a_profile(
@@ -153,3 +158,34 @@ def page(number: int, evse_no: int, *profiles: ChargingProfile, more: bool = Fal
             "tbc": more,
         },
     )
+
+
+class OvertakenDesk(CommandDesk):
+    """Something else happens just before a command is recorded."""
+
+    before: Callable[[], Awaitable[Any]]
+
+    async def send(self, *args: Any, **more: Any) -> tuple[UUID, CommandAnswer]:
+        await self.before()
+        return await super().send(*args, **more)
+
+
+async def come_true(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while not await condition():  # noqa: ASYNC110 - rows have no event.
+            await asyncio.sleep(0.01)
+
+
+async def silently(station: RawStation, asking: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Begin to ask a station that does not answer, and return when it has heard the question."""
+    station.wire.quirks = SILENT
+    statistics = station.wire._statistics  # noqa: SLF001 - nothing else tells.
+    before = statistics.calls_received
+
+    async def has_heard() -> bool:
+        return statistics.calls_received > before
+
+    task = asyncio.create_task(asking)
+    await come_true(has_heard)
+    station.wire.quirks = frozenset()
+    return task

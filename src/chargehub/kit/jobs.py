@@ -128,6 +128,26 @@ async def schedule_once(
         await connection.execute(insert(due_actions).values(rows).on_conflict_do_nothing())
 
 
+async def schedule_another(
+    connection: AsyncConnection,
+    kind: str,
+    subjects: Iterable[object],
+    due_at: datetime,
+    now: datetime,
+) -> None:
+    """As `schedule_once`, but what is due by now may be under way already, and is done again."""
+    rows = [{"kind": kind, "subject": str(subject), "due_at": due_at} for subject in subjects]
+    if rows:
+        row = insert(due_actions).values(rows)
+        await connection.execute(
+            row.on_conflict_do_update(
+                index_elements=["kind", "subject"],
+                set_={"due_at": due_at, "attempts": 0},
+                where=due_actions.c.due_at <= now,
+            )
+        )
+
+
 async def schedule(connection: AsyncConnection, kind: str, subject: str, due_at: datetime) -> None:
     """Have the action due at this time, moved where it waits already, and again where it runs."""
     row = insert(due_actions).values(kind=kind, subject=subject, due_at=due_at)

@@ -211,9 +211,9 @@ async def settle_rows(
 async def ask_soon(
     connection: AsyncConnection, station_ids: Collection[int], now: datetime
 ) -> None:
-    """Have stations asked which profiles they hold; what waits already keeps its time."""
+    """Have stations asked which profiles they hold, again where that is under way."""
     stations = sorted(set(station_ids))
-    await jobs.schedule_once(connection, ASK_PROFILES, stations, now + ASK_AFTER)
+    await jobs.schedule_another(connection, ASK_PROFILES, stations, now + ASK_AFTER, now)
 
 
 async def renew_for_cars(connection: AsyncConnection, station_id: int, now: datetime) -> None:
