@@ -1,7 +1,8 @@
 """What is a secret, by its name or its place, and copies of data without secrets. Pure.
 
 For whatever outlives the moment: rows, log lines, answers that many people can read. It knows
-names, URLs and the places where OCPP payloads carry secrets; free text it cannot judge.
+names, URLs and the places where OCPP payloads carry secrets; of free text it knows `password=...`
+and `Authorization: Basic ...`, and cannot judge the rest.
 """
 
 from __future__ import annotations
@@ -39,6 +40,15 @@ _URL_PARAMETER = re.compile(
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
     re.DOTALL,
+)
+
+# A name and its value in free text, a vendor's or a log's. Each part is short, so that no text is
+# searched more than once.
+_TOLD = re.compile(
+    r"((?:passw(?:or)?d|passphrase|pwd|secret|api[ _-]?key|authorization[ _-]?key)"
+    r"[\"']?\s{0,3}[:=]\s{0,3}[\"']?|authorization[\"']?\s{0,3}[:=]\s{0,3}[\"']?"
+    r"(?:basic|bearer|digest)\s{1,3})(?!\(redacted\))[^\s\"',;&]+",
+    re.IGNORECASE,
 )
 
 # PostgreSQL puts the row, or the key, that a constraint refuses into the error's detail.
@@ -82,19 +92,23 @@ def _plain(name: str) -> str:
 
 
 def hide_in_text(text: str) -> str:
-    """Hide passwords and signatures of URLs, private keys, and rows that the database quotes.
+    """Hide what is known as a secret in a text.
 
-    Whatever the text, the time it takes grows with its length and no faster.
+    That is passwords and signatures of URLs, private keys, rows that the database quotes, and what
+    follows a secret's name. Whatever the text, the time it takes grows with its length and no
+    faster.
     """
     if "DETAIL:" in text:
         text = _REFUSED_VALUES.sub(rf"\1{REDACTED}", text)
     if "PRIVATE KEY" in text:
         text = _PRIVATE_KEY.sub(REDACTED, text)
-    if "://" not in text:
-        return text
-    if "@" in text:
-        text = _URL.sub(_without_password, text)
-    return _URL_PARAMETER.sub(rf"\1{REDACTED}", text)
+    if "://" in text:
+        if "@" in text:
+            text = _URL.sub(_without_password, text)
+        text = _URL_PARAMETER.sub(rf"\1{REDACTED}", text)
+    if (":" in text or "=" in text) and mentions_secret(text):
+        text = _TOLD.sub(rf"\1{REDACTED}", text)
+    return text
 
 
 def _without_password(url: re.Match[str]) -> str:

@@ -80,6 +80,10 @@ SECRET = {
     ),
     "vendor's short names": call("DataTransfer", {"vendorId": "v", "wifiPwd": MARK}),
     "URL with a slash": call("GetDiagnostics", {"location": f"ftp://me:a/{MARK}@host/"}),
+    "named in a text": call("DataTransfer", {"vendorId": "v", "data": f"x; password={MARK}"}),
+    "header in a text": call(
+        "SecurityEventNotification", {"type": "X", "techInfo": f"Authorization: Basic {MARK}"}
+    ),
     "error": [4, "id-1", "InternalError", f"no ftp://me:{MARK}@host/", {"password": MARK}],
     "beside the payload": [3, "id-1", {}, {"password": MARK}],
     "no OCPP at all": {"password": MARK},
@@ -177,6 +181,10 @@ HOSTILE = {
     ),
     "quoted rows, small": json.dumps(
         call("DataTransfer", {"data": "DETAIL: " + "Failing row contains (" * 700})
+    ),
+    "names, small": json.dumps(call("DataTransfer", {"data": "authorization: basic " * 750})),
+    "times beside a secret": json.dumps(
+        call("DataTransfer", {"data": ["2026-11-23T08:00:00Z"] * 700, "password": MARK})
     ),
     "keys": json.dumps(call("DataTransfer", {"data": "-----BEGIN " * (LARGE // 11)})),
 }

@@ -82,12 +82,22 @@ def test_innocent_names(path: list[str]) -> None:
             f"DETAIL:  Key (lower(login), b)=({MARK}) already exists.",
             f"DETAIL:  Key (lower(login), b)={REDACTED} already exists.",
         ),
+        (
+            f"password={MARK}; AuthorizationKey: {MARK}, next",
+            f"password={REDACTED}; AuthorizationKey: {REDACTED}, next",
+        ),
+        (f"Authorization: Basic {MARK} was sent", f"Authorization: Basic {REDACTED} was sent"),
+        (f"'authorization' = bearer {MARK}", f"'authorization' = bearer {REDACTED}"),
+        (f'WIFI_PWD : "{MARK}"', f'WIFI_PWD : "{REDACTED}"'),
+        (f"https://h/x?secret={MARK}#b", f"https://h/x?secret={REDACTED}#b"),
+        ("Authorization: Accepted", "Authorization: Accepted"),
+        ("the password is wrong: try=again", "the password is wrong: try=again"),
         ("https://host:8443/a@b?c=d", "https://host:8443/a@b?c=d"),
         ("ftp://user@host", "ftp://user@host"),
         ("12:30@noon", "12:30@noon"),
     ],
 )
-def test_urls(text: str, shown: str) -> None:
+def test_texts(text: str, shown: str) -> None:
     assert hide_in_text(text) == shown
 
 
@@ -126,6 +136,8 @@ def test_urls(text: str, shown: str) -> None:
         {"data": f' [{{"key": "AuthorizationKey", "value": "{MARK}"}}]'},
         {"data": f'{{"pass\\u0077ord": "{MARK}"}}'},
         {"data": f'{{"password": "{MARK}"'},
+        {"data": f"password={MARK}"},
+        {"techInfo": f"Authorization: Basic {MARK}"},
     ],
 )
 def test_copies_hold_no_secret(value: dict[str, Any]) -> None:
