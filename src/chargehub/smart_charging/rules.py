@@ -98,6 +98,17 @@ def broken_rules(
     return tuple(_broken(profile, evse_no, situation))
 
 
+def never_holding(profile: ChargingProfile, now: datetime) -> Iterator[str]:
+    """Say what of the profile can never hold, though no rule forbids it."""
+    if profile.valid_to is not None and profile.valid_to <= now:
+        yield "The profile is over: its valid_to is past."
+    if any(
+        schedule.duration_s is not None and schedule.periods[-1].start_s >= schedule.duration_s
+        for schedule in profile.schedules
+    ):
+        yield "A period begins when its schedule's duration is over."
+
+
 def _broken(profile: ChargingProfile, evse_no: int, situation: Situation) -> Iterator[BrokenRule]:
     yield from _broken_by_purpose(profile, evse_no, at_start=situation.at_start)
     yield from _broken_by_kind(profile)

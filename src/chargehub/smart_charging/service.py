@@ -58,6 +58,7 @@ from chargehub.smart_charging.rules import (
     can_replace,
     clashes,
     is_cleared_by,
+    never_holding,
 )
 from chargehub.smart_charging.store import charging_profile_ids
 from chargehub.stations.commands import ClearChargingProfile, CommandAnswer, SetChargingProfile
@@ -332,7 +333,7 @@ class SmartCharging:
         warnings = await _expectations(connection, station, profile, force=wanted.force)
         if limits.none_taken:
             warnings = (NONE_TAKEN, *warnings)
-        return _Plan(station, profile, warnings)
+        return _Plan(station, profile, (*warnings, *never_holding(profile, now)))
 
     async def _transaction(
         self, connection: AsyncConnection, station_id: int, wanted: ProfileWanted

@@ -65,6 +65,33 @@ async def profiles(hub: RunningApi, cs: str, **query: Any) -> list[dict[str, Any
     return items
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"valid_to": "2020-01-01T00:00:00Z"}, "over"),
+        (
+            {
+                "schedules": [
+                    {
+                        "unit": "W",
+                        "duration_s": 10,
+                        "periods": [*PERIODS, {"start_s": 20, "limit": 1}],
+                    }
+                ]
+            },
+            "duration is over",
+        ),
+    ],
+)
+async def test_what_can_never_hold_is_set_with_a_warning(
+    hub: RunningApi, cs: str, changes: dict[str, Any], said: str
+) -> None:
+    response = await hub.operator.post(f"{cs}/charging-profiles", json=body(**changes))
+    assert response.status_code == 200, response.text
+    (warning,) = response.json()["warnings"]
+    assert said in warning
+
+
 async def test_a_profile_is_set_listed_and_cleared(hub: RunningApi, cs: str) -> None:
     response = await hub.operator.post(f"{cs}/charging-profiles", json=body())
     assert response.status_code == 200, response.text
