@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit.db import Database
+from chargehub.smart_charging.ledger import Attempt, lock_station, write_attempt
 from chargehub.smart_charging.service import ProfileWanted, SmartCharging
 from chargehub.stations import dispatch
 from chargehub.stations.commands import (
@@ -26,6 +28,7 @@ from tests.scenarios.profile_setting import (
     OvertakenDesk,
     a_profile,
     a_station,
+    clear,
     come_true,
     set_profile,
     settled,
@@ -222,3 +225,28 @@ async def test_capability_nothing_is_learned_from_a_start_under_a_profile(
     )
     assert done.outcome.state == "installed"
     assert await accepted(stage, model) == 0
+
+
+async def test_statement_85_a_clear_waits_until_a_set_beside_it_is_recorded(
+    stage: Stage, version: str
+) -> None:
+    station = await a_station(stage, version)
+    station.answers["ClearChargingProfile"] = {"status": "Accepted"}
+    attempt = Attempt(
+        station.station_id, 0, a_profile(stage, MAX, 10_000, id=4_711), None, set_by=ACTOR
+    )
+
+    async def one_waits() -> bool:
+        query = (
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+            " AND wait_event_type = 'Lock'"
+        )
+        return bool(await stage.rows(query))
+
+    async with stage.database.write() as connection:
+        await lock_station(connection, station.station_id)
+        clearing = asyncio.create_task(clear(stage, station, purpose=MAX))
+        await come_true(one_waits)
+        await write_attempt(connection, attempt, uuid4(), stage.clock.date())
+    assert await clearing == 1
+    assert await states(stage, station) == [(4_711, "cleared")]
