@@ -173,6 +173,8 @@ class Hub:
         self.connections = Connections(limits.call_timeout_s)
         self.supply = Supply(settings.supply_voltage_v)
         self.smart: SmartChargingParts
+        self.book: Book
+        self.feed: LiveFeed
         self._stack = AsyncExitStack()
         self._server: uvicorn.Server | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -191,7 +193,7 @@ class Hub:
     async def read_certificates_anew(self) -> None:
         """Serve new TLS connections with the files as they are now, where they can be used."""
         try:
-            await self._listener.read_certificates_anew()
+            await self.listener.read_certificates_anew()
         except CertificatesUnusable as error:
             log.warning("certificates_unusable", why=error.detail)
 
@@ -203,6 +205,7 @@ class Hub:
         settings = self.settings
         self._stack.push_async_callback(self.database.close)
         clock, book = await self._take_over()
+        self.book = book
         self.committer.start()
         self._stack.push_async_callback(self.committer.stop)
         if self.frame_log is not None:
@@ -214,7 +217,7 @@ class Hub:
         self.smart = SmartChargingParts.build(
             self.database, clock, desk, book=book, remote=remote, supply=self.supply
         )
-        feed = await self._start_feed(clock)
+        feed = self.feed = await self._start_feed(clock)
         listener = await self._start_listener(clock, book)
         closing = CloseHandler(book, self.bus)
         orphans = OrphanPolicy(
@@ -300,7 +303,7 @@ class Hub:
         admission = Admission(
             self.database, clock, station_key(settings), settings.demo, tls.organisation
         )
-        listener = self._listener = Listener(
+        listener = self.listener = Listener(
             settings.ocpp_host,
             settings.ocpp_port,
             settings.ocpp_path_prefix,

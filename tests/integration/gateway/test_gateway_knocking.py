@@ -117,7 +117,7 @@ async def test_a_place_is_free_again_however_its_holder_left(
                 _, writer = await asyncio.open_connection(place.hostname, place.port)
                 writer.write(said)
                 writer.close()
-        listener = hub.hub._listener  # noqa: SLF001  The places are shown nowhere else.
-        assert listener._door is not None  # noqa: SLF001  As above.
+        listener = hub.hub.listener
+        assert listener._door is not None  # noqa: SLF001  The places are shown nowhere else.
         doorways = (listener._plain, listener._door.doorway)  # noqa: SLF001  As above.
         await eventually(lambda: all((d.present, d.deciding) == (0, 0) for d in doorways))

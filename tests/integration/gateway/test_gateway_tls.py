@@ -99,7 +99,7 @@ async def test_statement_11_forward_secrecy_wins_over_the_stations_wish(
 
 async def test_statement_11_a00_fr_321_compression_is_off(hub: RunningHub) -> None:
     # This machine's OpenSSL may not know how to compress; others do.
-    door = hub.hub._listener._door  # noqa: SLF001  As below.
+    door = hub.hub.listener._door  # noqa: SLF001  As below.
     assert door is not None
     assert door.context.options & ssl.OP_NO_COMPRESSION
 
@@ -270,7 +270,7 @@ async def test_a_client_that_never_speaks_tls_is_dropped_and_counted(
     mute = [
         await asyncio.open_connection(place.hostname, place.port) for _ in range(HANDSHAKES_MAX)
     ]
-    door = hub.hub._listener._door  # noqa: SLF001  How many wait is shown nowhere else.
+    door = hub.hub.listener._door  # noqa: SLF001  How many wait is shown nowhere else.
     assert door is not None
     await eventually(lambda: door.knocking == HANDSHAKES_MAX)
     # The house is full: one more is turned away at once.

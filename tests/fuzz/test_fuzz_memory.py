@@ -1,0 +1,158 @@
+"""What a whole hub keeps in memory of frames: nothing, once their transactions have ended.
+
+Its own handlers, group commit and PostgreSQL, after rounds of conversations that are never the same
+twice. What `test_fuzz_frames.py` measures is the gateway alone.
+"""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, cast
+
+import pytest
+import pytest_asyncio
+
+from chargehub.kit.clock import wall_now
+from chargehub.kit.group_commit import BatchHandler, Decision, Item, Writes
+from chargehub.transactions.orphans import CloseHandler, CloseRequested
+from tests.fuzz.conversation import Line, Script
+from tests.fuzz.payloads import all_actions, request_schema, response_schema
+from tests.fuzz.stage import Alarms, alarms
+from tests.fuzz.test_fuzz_hub import AtHub
+from tests.hub_fixtures import VERSIONS, RunningHub, eventually, running_hub
+
+OPEN = "SELECT id, station_id FROM transactions WHERE state = 'Active'"
+SCRIPTS = 8
+"""Of a version in a round."""
+OF_STATIONS = {"_stations", "_asked_about", "translators", "_tolerant", "_calls"}
+"""Which stations there are, what versions they speak, and what the hub asks them meanwhile."""
+BYTES_A_FRAME = 250
+"""The board counts the day's transactions; of reports that are kept it is several times that."""
+
+
+@dataclass(eq=False)
+class KeepingHandler:
+    """Leaks: keeps every report."""
+
+    handler: BatchHandler[Any, Any, Any]
+    kept: list[Any]
+
+    async def read(self, connection: Any, items: Sequence[Item[Any]]) -> Any:
+        return await self.handler.read(connection, items)
+
+    def decide(self, item: Item[Any], facts: Any, writes: Writes) -> Decision[Any]:
+        self.kept.append(item.report)
+        return self.handler.decide(item, facts, writes)
+
+
+@dataclass
+class Rounds:
+    running: RunningHub
+    lines: list[Line] = field(default_factory=list)
+
+    async def left_of_a_frame(self, seed: str) -> float:
+        """Hold conversations, end what they began; return how many bytes more there are a frame."""
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        sent = 0
+        for number in range(SCRIPTS):
+            for line in self.lines:
+                script = Script.drawn(Random(f"{seed}/{line.version}/{number}"), line.version)
+                assert await line.converse(script) == []
+                sent += len(script.frames)
+        assert await self._end_transactions() > 0
+        await self._nothing_is_kept()
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+        return (after - before) / sent
+
+    async def _end_transactions(self) -> int:
+        """As an operator does. Until then what is open is in the book, and nothing else."""
+        hub = self.running.hub
+        opened = await self.running.rows(OPEN)
+        assert len(hub.book) == len(opened)
+        assert all(hub.book.by_id(row.id) for row in opened)
+        closing = CloseHandler(hub.book, hub.bus)
+        for row in opened:
+            request = CloseRequested(row.station_id, wall_now(), row.id)
+            assert await hub.committer.submit(row.station_id, None, closing, request)
+        return len(opened)
+
+    async def _nothing_is_kept(self) -> None:
+        hub = self.running.hub
+        stations = {line.station_id for line in self.lines}
+        # They were commissioned behind the board's back, so it asks for them first.
+        await eventually(lambda: set(tables_of(hub.feed.board)["_stations"]) == stations)
+        hub.feed.board.flush()
+        shown = tables_of(hub.feed.board)["_stations"].values()
+        evses = [evse for station in shown for evse in station.evses.values()]
+        assert [evse.running for evse in evses] == [{}] * 2 * len(stations)
+        served = hub.connections.all()
+        assert {connection.station_id for connection in served} == stations
+        await eventually(lambda: not any(map(kept_of, served)))
+        assert [kept_of(owner) for owner in (hub.book, hub.feed.board, hub.listener)] == [{}] * 3
+
+
+def tables_of(owner: object) -> dict[str, Any]:
+    """Return all that an object may fill, by its attribute."""
+    names = getattr(owner, "__slots__", None) or vars(owner)
+    tables = ((name, getattr(owner, name)) for name in names)
+    return {name: table for name, table in tables if isinstance(table, dict | list | set | deque)}
+
+
+def kept_of(owner: object) -> dict[str, Any]:
+    """Return what is in its tables, but for those of what there is, not of what was said."""
+    tables = tables_of(owner).items()
+    return {name: table for name, table in tables if table and name not in OF_STATIONS}
+
+
+@pytest.fixture
+def alarmed() -> Iterator[Alarms]:
+    with alarms() as heard:
+        yield heard
+
+
+@pytest_asyncio.fixture
+async def hub(database_url: str, alarmed: Alarms) -> AsyncIterator[RunningHub]:
+    async with running_hub(database_url, messages_per_s=1e9, messages_burst=10**9) as running:
+        yield running
+    assert alarmed.lines == []
+
+
+@contextmanager
+def leaking(hub: RunningHub) -> Iterator[list[Any]]:
+    """Keep every report meanwhile."""
+    kept: list[Any] = []
+    handlers = cast(dict[type, BatchHandler[Any, Any, Any]], hub.hub.listener.intake.handlers)
+    before = dict(handlers)
+    handlers.update({kind: KeepingHandler(handler, kept) for kind, handler in before.items()})
+    yield kept
+    handlers.update(before)
+
+
+async def test_a_whole_hub_keeps_nothing_of_a_frame(hub: RunningHub) -> None:
+    for version in VERSIONS:
+        for action in all_actions(version):
+            request_schema(version, action)
+            response_schema(version, action)
+    rounds = Rounds(hub, [Line(AtHub(hub), version) for version in VERSIONS])
+    tracemalloc.start()
+    try:
+        # First, what is kept on purpose gets there. Then a table may grow by a leap, in one round.
+        for number in range(2):
+            await rounds.left_of_a_frame(f"warm-up {number}")
+        left = [await rounds.left_of_a_frame(f"measured {number}") for number in range(3)]
+        assert min(left) < BYTES_A_FRAME
+        with leaking(hub) as kept:
+            assert await rounds.left_of_a_frame("leaking") > 2 * BYTES_A_FRAME
+        assert kept
+    finally:
+        tracemalloc.stop()
+        for line in rounds.lines:
+            await line.hang_up()
