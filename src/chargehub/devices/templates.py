@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -220,11 +221,14 @@ class Templates:
     async def carry_on(self, subject: str, _payload: dict[str, Any]) -> None:
         """Release the stations of an application in waves, until none waits. Repeatable.
 
-        It waits for the stations of each wave, so the worker does it apart.
+        It waits for the stations of each wave, so the worker does it apart; for silent ones no
+        longer than whoever asks a station something waits. What they were told goes on.
         """
         application_id = UUID(subject)
         while released := await self.release(application_id):
-            await asyncio.gather(*(self.queue.deliver(station_id) for station_id in released))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.queue.limits.answer_within_s):
+                    await asyncio.gather(*(self.queue.deliver(one) for one in released))
         log.info("template_application_released", application_id=subject)
 
     async def release(self, application_id: UUID) -> list[int]:

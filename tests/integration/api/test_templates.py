@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -216,6 +217,23 @@ async def test_applications_at_silent_stations_hold_up_no_event(hub: RunningApi,
     finally:
         silence.set()
         await worker.stop()
+
+
+async def test_a_silent_station_holds_up_no_later_wave(
+    hub: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent, *others = [await new_station(hub) for _ in range(4)]
+    silence, station_id = asyncio.Event(), await hub.station_id(silent)
+    hub.link.script(station_id, silence)
+    monkeypatch.setattr(hub.queue, "limits", replace(hub.queue.limits, answer_within_s=0.1))
+    application = await apply(hub, await make_template(hub, silent, *others))
+    async with asyncio.timeout(10):
+        await hub.devices.templates.carry_on(application["id"], {})
+    table = await stations_of(hub, application)
+    assert [table[one]["outcome"] for one in (silent, *others)] == ["under_way"] + ["accepted"] * 3
+    silence.set()
+    await hub.queue.idle()
+    assert (await stations_of(hub, application))[silent]["outcome"] == "accepted"
 
 
 async def due_of(hub: RunningApi, kind: str, subjects: list[str]) -> int:
