@@ -310,7 +310,13 @@ class Hub:
             admission,
             Intake(
                 self.committer,
-                report_handlers(book, self.bus, self.supply, settings.heartbeat_interval_s),
+                report_handlers(
+                    book,
+                    self.bus,
+                    self.supply,
+                    settings.heartbeat_interval_s,
+                    limits.station_variables,
+                ),
             ),
             self.connections,
             clock,

@@ -184,7 +184,7 @@ async def replay(
 
     clock.set(first)
     worker = await _worker(scratch, clock.hub, book, committer, bus)
-    intake = Intake(committer, report_handlers(book, bus, Supply(), 300))
+    intake = Intake(committer, report_handlers(book, bus, Supply(), 300, 20_000))
     feed = FrameReplay(intake, TRANSLATORS, numbers, give_number)
     committer.start()
     try:

@@ -107,6 +107,12 @@ class Limits(BaseModel):
         description="Stations whose waiting commands are looked up at once, and due questions of "
         "one kind asked at once; a station that is silent for a second is not counted.",
     )
+    station_variables: int = Field(
+        20_000,
+        ge=1,
+        description="Variables that are kept of one station, which may make names up; what more "
+        "it reports is answered and not kept.",
+    )
     template_stations: int = Field(
         20, ge=1, description="Stations that one configuration template is applied to at once."
     )

@@ -250,7 +250,7 @@ async def open_stage(tls: TlsOptions | None = None, **limits: Any) -> AsyncItera
     committer = PromptCommitter(
         cast(ConnectionSource, None), cast(Fence, None), side_rows=frame_log
     )
-    handlers = report_handlers(Book(), EventBus(), cast(Supply, None), 60)
+    handlers = report_handlers(Book(), EventBus(), cast(Supply, None), 60, 20_000)
     connections = Connections(call_timeout_s=20.0)
     listener = Listener(
         "127.0.0.1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -17,7 +18,6 @@ from chargehub.devices.reports import (
     WriteEffect,
 )
 from chargehub.devices.rules import (
-    STATION_VARIABLES_MAX,
     ReportJob,
     ReportState,
     join_page,
@@ -26,11 +26,13 @@ from chargehub.devices.rules import (
 )
 from chargehub.kit import jobs
 from chargehub.kit.group_commit import BatchHandler, BatchStatement, Decision, Item, Row, Writes
+from chargehub.kit.metrics import limit_counter
 from chargehub.kit.report_handler import ReportHandler
 from chargehub.stations.commands import VariableName
 from chargehub.stations.reports import BootReported
 
 log = structlog.get_logger(__name__)
+_FULL = limit_counter("station_variables")
 
 Connection = AsyncConnection[Row]
 
@@ -191,8 +193,12 @@ def station_booted(report: BootReported, writes: Writes) -> None:
     writes.add(ASK_INVENTORY, (INVENTORY, report.station_id, report.received_at))
 
 
+@dataclass(slots=True, eq=False)
 class VariablesHandler:
     """Keeps the last told value of every variable, and counts the pages of the reports."""
+
+    station_variables: int
+    """How many are kept of a station."""
 
     async def read(
         self, connection: Connection, items: Sequence[Item[VariablesReported]]
@@ -209,7 +215,7 @@ class VariablesHandler:
         known: dict[int, frozenset[str]] = {}
         for station_id, reported in zip(stations, keys, strict=True):
             # As a rule there is room for all, and nobody needs to know which are new.
-            if counts.get(station_id, 0) + len(reported) > STATION_VARIABLES_MAX:
+            if counts.get(station_id, 0) + len(reported) > self.station_variables:
                 known[station_id] = await _stored_keys(connection, station_id, reported)
         return _Facts(await _jobs(connection, numbers), counts, known)
 
@@ -220,9 +226,10 @@ class VariablesHandler:
         station_id = report.station_id
         stored = facts.known.get(station_id, frozenset())
         keys = list(_keys(report))
-        kept = room_for(keys, stored, facts.counts.get(station_id, 0))
+        kept = room_for(keys, stored, facts.counts.get(station_id, 0), self.station_variables)
         writes.add(COMPARE, (STATION_TOLD, station_id, report.received_at))
         if len(kept) < len(set(keys)):
+            _FULL.inc()
             log.warning("variables_not_kept", station=station_id, count=len(set(keys)) - len(kept))
         for variable in _last_of_each(report.variables):
             if variable.name.key in kept:
@@ -334,7 +341,9 @@ def _last_of_each(variables: Iterable[VariableReported]) -> Iterable[VariableRep
     return {variable.name.key: variable for variable in variables}.values()
 
 
-DEVICE_HANDLERS: Mapping[type, BatchHandler[Any, Any, Any]] = {
-    VariablesReported: VariablesHandler(),
-    VariablesWritten: WritesHandler(),
-}
+def handlers(station_variables: int) -> dict[type, BatchHandler[Any, Any, Any]]:
+    """Return who handles what, by report."""
+    return {
+        VariablesReported: VariablesHandler(station_variables),
+        VariablesWritten: WritesHandler(),
+    }

@@ -265,14 +265,13 @@ def duplicates(names: Iterable[VariableName]) -> list[VariableName]:
     return again
 
 
-STATION_VARIABLES_MAX = 20_000
-"""Variables that are kept of a station: a station may make names up."""
+def room_for(keys: Iterable[str], known: Collection[str], count: int, most: int) -> set[str]:
+    """Return which keys may be stored where `count` of `most` are; those that are `known` always.
 
-
-def room_for(keys: Iterable[str], known: Collection[str], count: int) -> set[str]:
-    """Return which keys may be stored where `count` are; those that are `known` always."""
+    A station may make names up.
+    """
     distinct = dict.fromkeys(keys)
-    room = max(0, STATION_VARIABLES_MAX - count)
+    room = max(0, most - count)
     new = [key for key in distinct if key not in known]
     return {key for key in distinct if key in known} | set(new[:room])
 

@@ -39,7 +39,7 @@ from chargehub.transactions.samples import SamplesHandler
 
 
 def report_handlers(
-    book: Book, bus: EventBus, supply: Supply, heartbeat_interval_s: int
+    book: Book, bus: EventBus, supply: Supply, heartbeat_interval_s: int, station_variables: int
 ) -> dict[type, BatchHandler[Any, Any, Any]]:
     """Return which feature's step takes which report of stations."""
     watch = OrphanWatch(book)
@@ -54,7 +54,7 @@ def report_handlers(
         BootReported: BootHandler(heartbeat_interval_s, 60, told_of_boots),
         StatusReported: StatusHandler(bus, (watch.status_reported,)),
         NoticeReported: NoticeHandler(),
-        **devices_inbound.DEVICE_HANDLERS,
+        **devices_inbound.handlers(station_variables),
         AuthorizeRequested: AuthorizeHandler(book),
         TransactionReported: TransactionHandler(book, bus),
         SamplesReported: SamplesHandler(book, bus),

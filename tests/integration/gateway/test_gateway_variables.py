@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
-from chargehub.devices.rules import STATION_VARIABLES_MAX
 from chargehub.devices.variables import WriteResult
 from chargehub.stations.commands import (
     InvalidCommand,
@@ -42,6 +42,9 @@ from tests.integration.gateway.variables import (
     write,
 )
 
+MOST = 500
+LIMITS = {"station_variables": MOST}
+FULL = ("chargehub_limits_hit_total", {"limit": "station_variables"})
 ACCEPTED = {"status": "Accepted"}
 
 
@@ -332,19 +335,22 @@ async def test_a_station_that_makes_names_up_fills_nothing(hub: RunningHub) -> N
                     " attribute) SELECT :station, 'k' || n, 'k' || n, 'Own', 'k' || n, 'Actual'"
                     " FROM generate_series(1, :count) n"
                 ),
-                {"station": station_id, "count": STATION_VARIABLES_MAX - 2},
+                {"station": station_id, "count": MOST - 2},
             )
+        before = REGISTRY.get_sample_value(*FULL)
+        assert before is not None
         for names in ((A, B), (A, B, C), (C,)):
             told = [item(name, variableAttribute=[{"value": str(len(names))}]) for name in names]
             payload = {"requestId": 99, "generatedAt": at(), "seqNo": 0, "reportData": told}
             assert await station.call("NotifyReport", payload) == {}
         query = "SELECT variable, value FROM station_variables WHERE station_id = :station"
         rows = await hub.rows(query, station=station_id)
-        assert len(rows) == STATION_VARIABLES_MAX
+        assert len(rows) == MOST
         assert sorted((row.variable, row.value) for row in rows if row.value) == [
             ("A", "3"),
             ("B", "3"),
         ]
+        assert REGISTRY.get_sample_value(*FULL) == before + 2
 
 
 async def tell(hub: RunningHub, station: Station, name: VariableName, value: str) -> None:

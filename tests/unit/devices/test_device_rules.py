@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chargehub.devices.rules import (
-    STATION_VARIABLES_MAX,
     DriftState,
     ReportJob,
     ReportState,
@@ -320,8 +319,8 @@ def test_a_value_that_was_not_sent_is_never_passed_over(
 
 
 def test_what_a_station_makes_up_finds_an_end() -> None:
-    full = STATION_VARIABLES_MAX
-    assert room_for(["a", "b", "a"], (), 0) == {"a", "b"}
-    assert room_for(["a", "b", "c"], (), full - 2) == {"a", "b"}
-    assert room_for(["a", "b", "c"], {"c"}, full - 1) == {"a", "c"}
-    assert room_for(["a", "b"], {"b"}, full + 5) == {"b"}
+    full = 9
+    assert room_for(["a", "b", "a"], (), 0, full) == {"a", "b"}
+    assert room_for(["a", "b", "c"], (), full - 2, full) == {"a", "b"}
+    assert room_for(["a", "b", "c"], {"c"}, full - 1, full) == {"a", "c"}
+    assert room_for(["a", "b"], {"b"}, full + 5, full) == {"b"}
