@@ -184,7 +184,10 @@ async def replay(
 
     clock.set(first)
     worker = await _worker(scratch, clock.hub, book, committer, bus)
-    intake = Intake(committer, report_handlers(book, bus, Supply(), 300, 20_000))
+    intake = Intake(
+        committer,
+        report_handlers(book, bus, Supply(), 300, station_variables=20_000, limit_sources=8),
+    )
     feed = FrameReplay(intake, TRANSLATORS, numbers, give_number)
     committer.start()
     try:

@@ -113,6 +113,12 @@ class Limits(BaseModel):
         description="Variables that are kept of one station, which may make names up; what more "
         "it reports is answered and not kept.",
     )
+    limit_sources: int = Field(
+        8,
+        ge=1,
+        description="Who may limit the charging of one EVSE beside us; what more sources say is "
+        "answered and not kept.",
+    )
     template_stations: int = Field(
         20, ge=1, description="Stations that one configuration template is applied to at once."
     )

@@ -250,7 +250,9 @@ async def open_stage(tls: TlsOptions | None = None, **limits: Any) -> AsyncItera
     committer = PromptCommitter(
         cast(ConnectionSource, None), cast(Fence, None), side_rows=frame_log
     )
-    handlers = report_handlers(Book(), EventBus(), cast(Supply, None), 60, 20_000)
+    handlers = report_handlers(
+        Book(), EventBus(), cast(Supply, None), 60, station_variables=20_000, limit_sources=8
+    )
     connections = Connections(call_timeout_s=20.0)
     listener = Listener(
         "127.0.0.1",

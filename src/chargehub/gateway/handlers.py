@@ -39,7 +39,13 @@ from chargehub.transactions.samples import SamplesHandler
 
 
 def report_handlers(
-    book: Book, bus: EventBus, supply: Supply, heartbeat_interval_s: int, station_variables: int
+    book: Book,
+    bus: EventBus,
+    supply: Supply,
+    heartbeat_interval_s: int,
+    *,
+    station_variables: int,
+    limit_sources: int,
 ) -> dict[type, BatchHandler[Any, Any, Any]]:
     """Return which feature's step takes which report of stations."""
     watch = OrphanWatch(book)
@@ -59,5 +65,5 @@ def report_handlers(
         TransactionReported: TransactionHandler(book, bus),
         SamplesReported: SamplesHandler(book, bus),
         ReservationStatusReported: ReservationStatusHandler(),
-        **smart_charging_inbound.handlers(book, supply),
+        **smart_charging_inbound.handlers(book, supply, limit_sources),
     }

@@ -7,6 +7,7 @@ to charge is in `ev_schedules`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,8 @@ from prometheus_client import Counter
 from psycopg import AsyncConnection
 
 from chargehub.kit import jobs
-from chargehub.kit.group_commit import BatchHandler, BatchStatement, Decision, Row, Writes
+from chargehub.kit.group_commit import BatchHandler, BatchStatement, Decision, Item, Row, Writes
+from chargehub.kit.metrics import limit_counter
 from chargehub.kit.report_handler import ReportHandler
 from chargehub.smart_charging.composite import Supply
 from chargehub.smart_charging.ev_schedules import EvScheduleHandler, post_needs
@@ -35,9 +37,8 @@ from chargehub.transactions.book import Book
 
 Connection = AsyncConnection[Row]
 
+_FULL = limit_counter("limit_sources")
 PROFILES_REPORTED = "charging_profiles.reported"
-SOURCES_MAX = 8
-"""Who may limit one EVSE beside us; what further sources say is answered and not kept."""
 SCHEDULES_MAX, PERIODS_MAX = 3, 100
 """Of one limit: a day by the quarter of an hour. What goes beyond is not kept."""
 LIMITS_CUT = Counter("chargehub_charging_limits_cut_total", "Limits of others not kept whole")
@@ -92,20 +93,17 @@ UPSERT_LIMIT = BatchStatement(
     INSERT INTO external_limits (station_id, evse_no, source, grid_critical, schedules, told_at)
     SELECT u.station_id, u.evse_no, u.source, u.grid_critical, u.schedules::jsonb, u.told_at
     FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::boolean[], %s::text[],
-                %s::timestamptz[], %s::integer[])
-         AS u(station_id, evse_no, source, grid_critical, schedules, told_at, sources_max)
-    WHERE (u.evse_no = 0
-            OR EXISTS (SELECT FROM evses e
-                       WHERE (e.station_id, e.evse_no) = (u.station_id, u.evse_no)))
-        AND (SELECT count(*) FROM external_limits l
-             WHERE (l.station_id, l.evse_no) = (u.station_id, u.evse_no)
-                AND l.source <> u.source) < u.sources_max
+                %s::timestamptz[])
+         AS u(station_id, evse_no, source, grid_critical, schedules, told_at)
+    WHERE u.evse_no = 0
+        OR EXISTS (SELECT FROM evses e
+                   WHERE (e.station_id, e.evse_no) = (u.station_id, u.evse_no))
     ON CONFLICT (station_id, evse_no, source) DO UPDATE SET
         grid_critical = EXCLUDED.grid_critical, schedules = EXCLUDED.schedules,
         told_at = EXCLUDED.told_at
     """,
 )
-"""Not of an EVSE that is not there, nor of ever more sources: a station names them as it likes."""
+"""Not of an EVSE that is not there."""
 
 CLEAR_LIMIT = BatchStatement(
     "external_limits.clear",
@@ -129,10 +127,31 @@ CLOSE_REPORTED_LIMIT = BatchStatement(
 )
 
 
-class LimitHandler(ReportHandler[LimitReported, None]):
+@dataclass(slots=True, eq=False)
+class LimitHandler:
     """Keeps the newest limit that each source has set (K11.FR.02, K12.FR.02)."""
 
-    def decide_report(self, report: LimitReported, writes: Writes) -> Decision[None]:
+    sources: int
+    """Who may limit one EVSE beside us: a station names them as it likes."""
+
+    async def read(
+        self, connection: Connection, items: Sequence[Item[LimitReported]]
+    ) -> set[tuple[int, int, str]]:
+        cursor = await connection.execute(
+            "SELECT station_id, evse_no, source FROM external_limits WHERE station_id = ANY(%s)",
+            ([item.report.station_id for item in items],),
+        )
+        return {(row[0], row[1], row[2]) for row in await cursor.fetchall()}
+
+    def decide(
+        self, item: Item[LimitReported], facts: set[tuple[int, int, str]], writes: Writes
+    ) -> Decision[None]:
+        report = item.report
+        place = (report.station_id, report.evse_no)
+        others = {known[2] for known in facts if known[:2] == place} - {report.source}
+        if len(others) >= self.sources:
+            _FULL.inc()
+            return Decision(None)
         kept = kept_schedules(report)
         told_periods = sum(len(one.periods) for one in report.schedules)
         if sum(len(one.periods) for one in kept) < told_periods:
@@ -140,7 +159,7 @@ class LimitHandler(ReportHandler[LimitReported, None]):
         schedules = [schedule_document(one) for one in kept]
         key = (report.station_id, report.evse_no, report.source)
         told = (report.grid_critical, orjson.dumps(schedules).decode(), report.received_at)
-        writes.add(UPSERT_LIMIT, (*key, *told, SOURCES_MAX))
+        writes.add(UPSERT_LIMIT, (*key, *told))
         writes.add(CLOSE_REPORTED_LIMIT, (*key, REPLACED, report.received_at))
         return Decision(None)
 
@@ -246,11 +265,13 @@ def station_booted(report: BootReported, writes: Writes) -> None:
     writes.add(ASK_AFTER_BOOT, (ASK_PROFILES, report.station_id, due_at, _json({"booted": True})))
 
 
-def handlers(book: Book, supply: Supply) -> dict[type, BatchHandler[Any, Any, Any]]:
+def handlers(
+    book: Book, supply: Supply, limit_sources: int
+) -> dict[type, BatchHandler[Any, Any, Any]]:
     """Return who handles what, by report."""
     return {
         ProfilesReported: ProfilesHandler(),
-        LimitReported: LimitHandler(),
+        LimitReported: LimitHandler(limit_sources),
         LimitCleared: LimitClearedHandler(),
         EvNeedsReported: NeedsHandler(book),
         EvScheduleReported: EvScheduleHandler(book, supply),
