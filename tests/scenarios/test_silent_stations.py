@@ -66,6 +66,16 @@ async def test_nobody_waits_for_silent_stations(stage: Stage, version: str) -> N
             await until(all_asked)
             station = await stage.raw(version)
             station.answers.update(ANSWERS)
+
+            async def boot_heard() -> bool:
+                rows = await stage.rows(
+                    "SELECT 1 FROM outbox WHERE subject = :id AND handled_at IS NULL",
+                    id=str(station.station_id),
+                )
+                return not rows
+
+            # Else it may be heard of after the wish, which is told once more then.
+            await until(boot_heard)
             control, identity = stage.hub.orders.control, station.identity
             told = await control.change_availability(
                 identity, operative=False, evse_no=1, actor="test"
