@@ -32,9 +32,10 @@ from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError, InvalidInput
 from chargehub.kit.secrets import hide_in_text
 from chargehub.stations.at_once import send_at_once
-from chargehub.stations.command_queue import CommandQueue
+from chargehub.stations.command_queue import CommandQueue, Delivery
 from chargehub.stations.commands import (
     CommandAnswer,
+    CommandOutcome,
     GetVariables,
     InvalidCommand,
     SetVariables,
@@ -59,8 +60,9 @@ class WriteResult:
     name: VariableName
     value: str
     effect: str
-    """A WriteEffect, `waiting` (for the station or its answer), `unknown` (not told), `failed`
-    (see `error`) or `not_sent` (an earlier one failed)."""
+    """A WriteEffect, `waiting` (for the station or its answer), `replaced`, `cancelled`, `expired`
+    (before it left), `unknown` (not told), `failed` (see `error`) or `not_sent` (an earlier one
+    failed)."""
     status: str | None = None
     """The station's own word."""
     command_id: UUID | None = None
@@ -101,7 +103,7 @@ class Variables:
                 results += [WriteResult(write.name, write.value, "not_sent") for write in chunk]
                 continue
             try:
-                command_id, answer = await self._send(
+                sent = await self._send(
                     station.id, SetVariables(chunk), actor, durable=durable, wait=wait
                 )
             except ChargeHubError as error:
@@ -110,7 +112,7 @@ class Variables:
                 failed = True
                 results += [_failed(write, error) for write in chunk]
                 continue
-            results += _results(chunk, command_id, answer)
+            results += _results(chunk, sent)
         return results
 
     def _check_words(self, station_id: int, writes: Sequence[VariableWrite]) -> None:
@@ -134,12 +136,12 @@ class Variables:
         *,
         durable: bool,
         wait: timedelta | None = None,
-    ) -> tuple[UUID, CommandAnswer | None]:
+    ) -> Delivery:
         if durable:
             expires_at = self.queue.expiry(wait)
-            sent = await self.queue.send(station_id, command, actor, expires_at=expires_at)
-            return sent.command_id, sent.answer
-        return await send_at_once(self.queue, station_id, command, actor)
+            return await self.queue.send(station_id, command, actor, expires_at=expires_at)
+        sent = await send_at_once(self.queue, station_id, command, actor)
+        return Delivery(*sent, CommandOutcome.ANSWERED)
 
     async def read(
         self, identity: str, names: Sequence[VariableName], actor: str
@@ -158,8 +160,8 @@ class Variables:
         told: list[VariableReported] = []
         unsupported: list[VariableName] = []
         for chunk in split(names, request_limit(known, "GetVariables")):
-            _, answer = await self._send(station.id, GetVariables(chunk), actor, durable=False)
-            for report in _reports_of(answer):
+            sent = await self._send(station.id, GetVariables(chunk), actor, durable=False)
+            for report in _reports_of(sent.answer):
                 if isinstance(report, VariablesReported):
                     told += report.variables
                     unsupported += report.unsupported
@@ -245,24 +247,29 @@ def _reports_of(answer: CommandAnswer | None) -> tuple[Any, ...]:
     return answer.told if answer is not None and isinstance(answer.told, tuple) else ()
 
 
-def _results(
-    chunk: Sequence[VariableWrite], command_id: UUID, answer: CommandAnswer | None
-) -> list[WriteResult]:
+def _effect_untold(sent: Delivery) -> str:
+    """Say what became of a write of which the station told nothing."""
+    if sent.answer is not None:
+        return "unknown"
+    waits = sent.outcome in {CommandOutcome.QUEUED, CommandOutcome.PENDING}
+    return "waiting" if waits else sent.outcome.value
+
+
+def _results(chunk: Sequence[VariableWrite], sent: Delivery) -> list[WriteResult]:
     told: dict[str, Any] = {}
-    for report in _reports_of(answer):
+    for report in _reports_of(sent.answer):
         if isinstance(report, VariablesWritten):
             told |= {outcome.name.key: outcome for outcome in report.outcomes}
     results = []
     for write in chunk:
         outcome = told.get(write.name.key)
-        effect = "unknown" if answer is not None else "waiting"
         results.append(
             WriteResult(
                 write.name,
                 write.value,
-                effect if outcome is None else outcome.effect.value,
+                _effect_untold(sent) if outcome is None else outcome.effect.value,
                 None if outcome is None else outcome.status,
-                command_id,
+                sent.command_id,
             )
         )
     return results

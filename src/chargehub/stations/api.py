@@ -165,11 +165,12 @@ NOT_YET: dict[int | str, dict[str, Any]] = {
 
 
 def delivery_result(delivery: Delivery, response: Response) -> views.CommandResult:
-    """Tell of a durable command: 200 with the station's answer, else 202."""
+    """Tell of a durable command: 202 while it waits or is under way, else 200 with its end."""
     command_id, answer, outcome = delivery
     if answer is not None:
         return command_result((command_id, answer))
-    response.status_code = 202
+    if outcome in {CommandOutcome.QUEUED, CommandOutcome.PENDING}:
+        response.status_code = 202
     return views.CommandResult(command_id=command_id, outcome=outcome, status=None, payload={})
 
 

@@ -61,6 +61,14 @@ ENDED = Counter("chargehub_queued_commands_total", "Durable commands that ended"
 _commands = station_commands.c
 _waits = _commands.outcome == CommandOutcome.QUEUED
 _has_left = _commands.outcome == CommandOutcome.PENDING
+_WITHOUT_LEAVING = frozenset(
+    (
+        CommandOutcome.QUEUED,
+        CommandOutcome.REPLACED,
+        CommandOutcome.CANCELLED,
+        CommandOutcome.EXPIRED,
+    )
+)
 
 
 class Delivery(NamedTuple):
@@ -69,7 +77,8 @@ class Delivery(NamedTuple):
     command_id: UUID
     answer: CommandAnswer | None
     outcome: CommandOutcome
-    """`answered`; else `queued`: it waits, or `pending`: it has left and was not answered yet."""
+    """`answered`; else `queued`: it waits, `pending`: it has left and was not answered yet, or how
+    it ended without leaving: `replaced`, `cancelled`, `expired`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +103,6 @@ class CommandQueue:
     _turns: asyncio.Semaphore = field(init=False)
     _tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     _waiters: dict[UUID, asyncio.Future[CommandAnswer | None]] = field(default_factory=dict)
-    _left: set[UUID] = field(default_factory=set)
-    """Commands that were taken from the queue and have not ended."""
     _settling: set[asyncio.Task[None]] = field(default_factory=set)
     _missed: set[int] = field(default_factory=set)
     """Stations that something was queued for while they had no socket here. Each may be on its way
@@ -309,17 +316,24 @@ class CommandQueue:
                 timeout=self.limits.answer_within_s,
                 return_when=asyncio.FIRST_COMPLETED,
             )
+            so_far = None if waiter.done() else await self._so_far(command_id)
             if waiter.done():
                 answer = waiter.result()
-                ended = CommandOutcome.QUEUED if answer is None else CommandOutcome.ANSWERED
-                return Delivery(command_id, answer, ended)
-            left = command_id in self._left
-            so_far = CommandOutcome.PENDING if left else CommandOutcome.QUEUED
-            return Delivery(command_id, None, so_far)
+                so_far = CommandOutcome.QUEUED if answer is None else CommandOutcome.ANSWERED
+                return Delivery(command_id, answer, so_far)
+            return Delivery(command_id, None, so_far or CommandOutcome.PENDING)
         finally:
             # What is under way goes on without whoever asked.
             delivering.cancel()
             del self._waiters[command_id]
+
+    async def _so_far(self, command_id: UUID) -> CommandOutcome | None:
+        """Return what has become of a command that has not left; None where it has."""
+        async with self.database.read() as connection:
+            outcome = await connection.scalar(
+                select(_commands.outcome).where(_commands.id == command_id)
+            )
+        return CommandOutcome(outcome) if outcome in _WITHOUT_LEAVING else None
 
     async def deliver(self, station_id: int) -> None:
         """Deliver what waits for a station and return when nothing is under way to it any more."""
@@ -331,12 +345,7 @@ class CommandQueue:
         """Send what waits for the station, oldest first, until nothing does or it is gone."""
         try:
             while (row := await self._next(station_id)) is not None:
-                self._left.add(row.id)
-                try:
-                    goes_on = await self._carry_out(row)
-                finally:
-                    self._left.discard(row.id)
-                if not goes_on:
+                if not await self._carry_out(row):
                     return
         except Exception:
             # The database is away, most likely; so no due row can be written either.

@@ -128,14 +128,21 @@ class StationDetail(StationSummary):
     commissioned_at: datetime
 
 
-Told = Literal[CommandOutcome.ANSWERED, CommandOutcome.QUEUED, CommandOutcome.PENDING]
+Told = Literal[
+    CommandOutcome.ANSWERED,
+    CommandOutcome.QUEUED,
+    CommandOutcome.PENDING,
+    CommandOutcome.REPLACED,
+    CommandOutcome.CANCELLED,
+    CommandOutcome.EXPIRED,
+]
 
 
 class CommandResult(BaseModel):
     command_id: UUID
     outcome: Told = Field(
         description="queued: it waits for the station; pending: it has left, and the station has "
-        "not answered yet.",
+        "not answered yet; replaced, cancelled, expired: it ended before it left.",
         examples=["answered"],
     )
     status: str | None = Field(description="The station's own status word.", examples=["Accepted"])

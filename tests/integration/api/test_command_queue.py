@@ -27,6 +27,7 @@ from chargehub.stations.commands import (
     VariableName,
     VariableWrite,
 )
+from tests.hub_fixtures import eventually
 from tests.integration.api.conftest import (
     MAX_WAITING,
     RunningApi,
@@ -146,6 +147,50 @@ async def test_what_waits_can_be_cancelled_once(hub: RunningApi, cs: str) -> Non
     assert await outcomes(hub, cs) == [("1", "cancelled", None)]
     other = "00000000-0000-4000-8000-000000000000"
     problem_of(await cancel(hub, cs, other), 404, "not-found")
+
+
+@pytest.mark.parametrize("end", ["cancelled", "replaced"])
+@pytest.mark.parametrize("asked", ["raw", "variable"])
+async def test_whoever_asked_hears_that_it_ended_without_leaving(
+    hub: RunningApi, cs: str, end: str, asked: str
+) -> None:
+    """It waits behind a command that the station thinks about, and somebody else ends it."""
+    station_id, thinking = await hub.station_id(cs), asyncio.Event()
+    hub.link.online.add(station_id)
+    hub.link.script(station_id, thinking)
+    first = asyncio.create_task(ask(hub, cs, "0", key="Slow"))
+    await eventually(lambda: bool(hub.link.sent))
+    variables = f"/charging-stations/{cs}/variables"
+
+    def write(value: str) -> asyncio.Task[httpx.Response]:
+        if asked == "raw":
+            return asyncio.create_task(ask(hub, cs, value, key="VendorKey"))
+        body = {"writes": [{"component": "", "variable": "VendorKey", "value": value}]}
+        sending = hub.operator.patch(variables, json=body, params={"durable": True})
+        return asyncio.create_task(sending)
+
+    sent = write("1")
+    async with asyncio.timeout(10):
+        found: list[dict[str, Any]] = []
+        while not found:
+            found = [item for item in await waiting(hub, cs) if item["outcome"] == "queued"]
+    others = [first]
+    if end == "cancelled":
+        await cancel(hub, cs, found[0]["command_id"])
+    else:
+        others.append(write("2"))
+    async with asyncio.timeout(10):
+        while (await outcomes(hub, cs))[1][1] != end:
+            pass
+    thinking.set()
+    answer = await sent
+    assert answer.status_code == 200
+    if asked == "raw":
+        assert answer.json()["outcome"] == end
+    else:
+        (result,) = answer.json()["results"]
+        assert (result["effect"], result["status"]) == (end, None)
+    assert [(await other).status_code for other in others] == [200] * len(others)
 
 
 async def test_what_nobody_came_for_expires(hub: RunningApi, cs: str) -> None:
