@@ -60,6 +60,9 @@ class FrameLog:
         self._rows: list[Row] = []
         self._bytes = 0
         self._losing = False
+        # The last time that was handed in: all frames of a turn of the event loop have the same.
+        self._at: datetime | None = None
+        self._at_us = 0
         self._timer: asyncio.Task[None] | None = None
 
     def add(  # noqa: PLR0913, PLR0917 - a row's columns; a dataclass would cost as much as the rest
@@ -86,9 +89,11 @@ class FrameLog:
             return
         if "\0" in text:  # PostgreSQL keeps every character but this one.
             text = text.replace("\0", "\ufffd")
+        if at is not self._at:
+            self._at, self._at_us = at, microseconds(at)
         self._rows.append(
             (
-                microseconds(at),
+                self._at_us,
                 station_id,
                 epoch,
                 number,

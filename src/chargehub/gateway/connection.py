@@ -369,7 +369,7 @@ class StationConnection:
         if not frames:
             return
         if self.recorder is not None:
-            self.recorder.sent(frames, self.clock.now())
+            self.recorder.sent(frames, self.clock.now_in_turn(self.loop.time()))
         if self._unsent or self.socket.paused:
             self._unsent.extend(frame.text for frame in frames)
             if self._writer is None:

@@ -21,7 +21,7 @@ _ACTION_MAX = 100
 
 
 class FrameRecorder:
-    __slots__ = ("_count", "_epoch", "_log", "_protocol", "_secret_call", "_station_id")
+    __slots__ = ("_count", "_epoch", "_log", "_protocol", "_secret_call", "_station_id", "_version")
 
     def __init__(
         self, frame_log: FrameLog, station_id: int, epoch: int, version: OcppVersion
@@ -29,6 +29,7 @@ class FrameRecorder:
         self._log = frame_log
         self._station_id = station_id
         self._epoch = epoch
+        self._version = version
         self._protocol = version.value
         self._count = 0
         # One call of ours is in flight: the id of the last that had a secret in it.
@@ -43,7 +44,7 @@ class FrameRecorder:
             shown = without_secrets(text)
         else:
             shown = str(text)
-            if not is_plain(action, shown):
+            if not is_plain(action, shown, self._version):
                 shown = without_secrets(shown)
         self._count += 1
         self._log.add(
@@ -63,7 +64,7 @@ class FrameRecorder:
         """Log frames of ours as they leave; a socket that ends now may still swallow them."""
         for text, message_type, message_id, action in frames:
             shown = text
-            if message_type > CALL_RESULT or not is_plain(action, text):
+            if message_type > CALL_RESULT or not is_plain(action, text, self._version):
                 shown = without_secrets(text)
                 if message_type == CALL and shown != text:
                     self._secret_call = message_id

@@ -24,10 +24,10 @@ from chargehub.kit.secrets import (
     only_words,
     redacted,
 )
-from chargehub.ocpp import load_json
+from chargehub.ocpp import OcppVersion, load_json
 
 # Of these the schemas leave a secret no place, but those that a telltale gives away.
-_PLAIN = frozenset(
+PLAIN = frozenset(
     {
         "Authorize",
         "BootNotification",
@@ -39,9 +39,8 @@ _PLAIN = frozenset(
         "TransactionEvent",
     }
 )
-# What is added to a token, a vendor's own fields, a URL; and an escape, which could spell any of
-# them another way.
-_TELLTALES = ("additionalInfo", "customData", "://", "\\")
+# What is added to a token, and a vendor's own fields: the schemas of 1.6 have neither.
+_ADDED = ("additionalInfo", "customData")
 # Only beside it can a PIN's kind stand, in any case.
 _BESIDE_A_KIND = '"idToken"'
 
@@ -57,15 +56,20 @@ _HEAD = re.compile(r'\s*\[\s*\d{1,2}\s*,\s*"[^"\\]{0,255}"\s*,(?:\s*"[A-Za-z0-9-
 _DOUBTFUL = re.compile(r'("(?:idToken|value|attributeValue|actualValue)"\s*:\s*")[^"]*')
 
 
-def is_plain(action: str, text: str) -> bool:
+def is_plain(action: str, text: str, version: OcppVersion) -> bool:
     """Tell whether a text that keeps to its action's schema can be kept as it is.
 
     Cheap, because it is asked for every frame.
     """
-    if action not in _PLAIN:
+    if action not in PLAIN:
         return False
-    for telltale in _TELLTALES:  # `any` costs three times that.
-        if telltale in text:
+    # An escape could spell anything another way. One character is found ten times as fast as more.
+    if "\\" in text or ("/" in text and "://" in text):
+        return False
+    if version is OcppVersion.V16:
+        return True
+    for added in _ADDED:  # `any` costs three times that.
+        if added in text:
             return False
     return _BESIDE_A_KIND not in text or PIN_KIND not in text.lower()
 

@@ -12,14 +12,14 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-import orjson
 import psycopg
 import structlog
 from prometheus_client import Counter, Histogram
 from psycopg import AsyncConnection
+
+from chargehub.kit.arrays import array_parameter
 
 log = structlog.get_logger(__name__)
 
@@ -430,37 +430,6 @@ def _by_handler(
     for item in batch:
         by_handler.setdefault(item.handler, []).append(item)
     return by_handler
-
-
-_NUMBERS = frozenset({int, float, type(None)})
-_TIMES = frozenset({datetime, type(None)})
-_TEXTS = frozenset({str, type(None)})
-
-
-def array_parameter(column: Sequence[Any]) -> Any:
-    """Return a column as a query parameter: an array literal where that is cheap and safe.
-
-    The driver quotes element by element, which costs more than all else we do for a row. What is
-    no finite number becomes NULL.
-    """
-    kinds = set(map(type, column))
-    if kinds <= _NUMBERS or kinds <= _TIMES:
-        # JSON spells these as PostgreSQL reads them, but for the name of nothing.
-        return "{" + orjson.dumps(column).decode()[1:-1].replace("null", "NULL") + "}"
-    if kinds <= _TEXTS:
-        quoted = {text: _quoted(text) for text in set(column)}
-        return "{" + ",".join([quoted[text] for text in column]) + "}"
-    if all(issubclass(kind, int) and kind is not bool for kind in kinds - {type(None)}):
-        # Flags among plain numbers: the driver takes a list of one type only.
-        return [None if number is None else int(number) for number in column]
-    return list(column)
-
-
-def _quoted(text: str | None) -> str:
-    """Quote an element of an array literal (PostgreSQL manual, 8.15.6)."""
-    if text is None:
-        return "NULL"
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _fail(items: Iterable[Item[Any]], error: Exception) -> None:

@@ -14,7 +14,8 @@ from psycopg import AsyncConnection
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection as SqlConnection
 
-from chargehub.kit.group_commit import Item, Row, StaleKeys, array_parameter
+from chargehub.kit.arrays import array_parameter
+from chargehub.kit.group_commit import Item, Row, StaleKeys
 from chargehub.stations.reports import Connected
 from chargehub.stations.store import station_connections
 

@@ -159,7 +159,7 @@ async def test_whoever_asked_hears_that_it_ended_without_leaving(
     hub.link.online.add(station_id)
     hub.link.script(station_id, thinking)
     first = asyncio.create_task(ask(hub, cs, "0", key="Slow"))
-    await eventually(lambda: bool(hub.link.sent))
+    await eventually(lambda: any(station == station_id for station, _ in hub.link.sent))
     variables = f"/charging-stations/{cs}/variables"
 
     def write(value: str) -> asyncio.Task[httpx.Response]:

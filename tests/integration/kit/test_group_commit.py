@@ -12,6 +12,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from chargehub.kit.arrays import array_parameter
 from chargehub.kit.db import Database
 from chargehub.kit.group_commit import (
     BatchStatement,
@@ -22,7 +23,6 @@ from chargehub.kit.group_commit import (
     Item,
     StaleConnection,
     Writes,
-    array_parameter,
 )
 from chargehub.telemetry.readings import Flag
 from tests.fakes.fences import ListFence
@@ -192,6 +192,7 @@ async def test_stopping_commits_what_waits(notes: Database) -> None:
         ("bigint", [1, None, -(2**63)]),
         ("bigint", [Flag.BEGIN_MISSING, 0, None]),
         ("real", [1.5, None, -0.25]),
+        ("text", ["often", None, 'a"b', "NULL", ""] * 9),
         ("text", ["plain", None, "", "NULL", 'a"b', "a\\b", "{x,y}", "两 words", "a\nb", "'"]),
         ("timestamptz", [datetime(2026, 1, 1, 1, 2, 3, 456789, tzinfo=UTC), None]),
         ("boolean", [True, None, False]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,12 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chargehub.gateway.frame_redaction import (
+    PLAIN,
     WALKED_MAX,
     is_plain,
     without_echo,
     without_secrets,
 )
 from chargehub.kit.secrets import REDACTED
+from chargehub.ocpp import OcppVersion
+from chargehub.ocpp.schemas import read_schema, schemas_for
 
 MARK = "zq8fKx"
 PEM = f"-----BEGIN EC PRIVATE KEY-----\n{MARK}\n-----END EC PRIVATE KEY-----"
@@ -96,7 +100,7 @@ SECRET = {
 def test_a_secret_is_hidden_and_the_rest_is_there(message: Any) -> None:
     text = json.dumps(message)
     action = message[2] if isinstance(message, list) and message[0] == 2 else ""
-    assert not is_plain(action, text)
+    assert not is_plain(action, text, OcppVersion.V201)
     shown = without_secrets(text)
     assert MARK not in shown
     assert base64.urlsafe_b64encode(MARK.encode()).decode()[:6] not in shown
@@ -204,14 +208,30 @@ def test_no_frame_holds_the_event_loop(text: str) -> None:
 def test_a_card_is_kept_without_a_look() -> None:
     """It is in every start of a transaction."""
     card = {"idToken": "0476AB12", "type": "ISO14443"}
-    assert is_plain("TransactionEvent", json.dumps(call("TransactionEvent", {"idToken": card})))
+    text = json.dumps(call("TransactionEvent", {"idToken": card}))
+    assert is_plain("TransactionEvent", text, OcppVersion.V201)
+
+
+@pytest.mark.parametrize("action", sorted(PLAIN & schemas_for(OcppVersion.V16).actions))
+def test_what_is_plain_in_16_leaves_no_place_for_fields_of_ones_own(action: str) -> None:
+    def objects(schema: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(schema, dict):
+            if schema.get("type") == "object":
+                yield schema
+            for part in schema.values():
+                yield from objects(part)
+
+    for name in (action, f"{action}Response"):
+        found = list(objects(read_schema("v16", name)))
+        assert found
+        assert [part for part in found if part.get("additionalProperties") is not False] == []
 
 
 def test_what_a_name_spelt_with_escapes_hides_is_found() -> None:
     text = json.dumps(call("TransactionEvent", {"idToken": PIN})).replace(
         "KeyCode", "KeyC\\u006fde"
     )
-    assert not is_plain("TransactionEvent", text)
+    assert not is_plain("TransactionEvent", text, OcppVersion.V201)
     assert MARK not in without_secrets(text)
 
 
