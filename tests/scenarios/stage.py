@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -205,8 +204,6 @@ class Stage:
 
     def pass_time(self, seconds: float) -> None:
         self.clock.set(self.clock.now() + seconds)
-        # The hub reads its clock once a turn of the event loop, which counts milliseconds.
-        time.sleep(0.002)
 
     # Who plays.
 

@@ -224,7 +224,7 @@ class StationConnection:
 
     def _receive(self, text: str | bytes, now: float) -> None:
         event = self.session.receive(text, now)
-        received_at = self.clock.now_in_turn(now)
+        received_at = self.clock.now_about()
         if self.recorder is not None:
             # Before it is worked on, so that the COMMIT of what it causes finds it in the log.
             self.recorder.received(text, event, received_at)
@@ -369,7 +369,7 @@ class StationConnection:
         if not frames:
             return
         if self.recorder is not None:
-            self.recorder.sent(frames, self.clock.now_in_turn(self.loop.time()))
+            self.recorder.sent(frames, self.clock.now_about())
         if self._unsent or self.socket.paused:
             self._unsent.extend(frame.text for frame in frames)
             if self._writer is None:

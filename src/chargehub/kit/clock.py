@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +44,28 @@ class ClockPair:
         return f"{self.wall_epoch:.6f},{self.hub_epoch:.6f},{self.rate:g}"
 
 
+READ_AGAIN_AFTER_S = 0.001
+
+
 class HubClock:
     def __init__(self, pair: ClockPair, wall: Callable[[], float] = time.time) -> None:
         self.pair = pair
         self._wall = wall
-        self._turn = -1.0
-        self._turn_began_at = self.now()
+        self._read_at = -inf
+        self._read = self.now()
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.pair.hub_at(self._wall()), UTC)
 
-    def now_in_turn(self, turn: float) -> datetime:
-        """Return the time, read once for each turn of the event loop, which `turn` names.
+    def now_about(self) -> datetime:
+        """Return the time, read less than a millisecond of it ago.
 
-        For what comes thousands of times a second: of one turn it all came together.
+        For what comes thousands of times a second: making a datetime costs as much as the rest.
         """
-        if turn != self._turn:
-            self._turn, self._turn_began_at = turn, self.now()
-        return self._turn_began_at
+        wall = self._wall()
+        if not 0 <= (wall - self._read_at) * self.pair.rate < READ_AGAIN_AFTER_S:
+            self._read_at, self._read = wall, datetime.fromtimestamp(self.pair.hub_at(wall), UTC)
+        return self._read
 
     def wall_delay(self, until: datetime) -> float:
         """Return the wall seconds until the hub's clock shows `until` (0 when it is past)."""
