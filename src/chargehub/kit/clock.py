@@ -60,7 +60,7 @@ class HubClock:
     def now_about(self) -> datetime:
         """Return the time, read less than a millisecond of it ago.
 
-        For what comes thousands of times a second: making a datetime costs as much as the rest.
+        For what comes thousands of times a second, each with a datetime to be made.
         """
         wall = self._wall()
         if not 0 <= (wall - self._read_at) * self.pair.rate < READ_AGAIN_AFTER_S:

@@ -189,7 +189,7 @@ class OcppSession:
         self._outgoing: list[OutboundFrame] = []
         self._unanswered: list[_Inbound] = []
         # The last calls, and those before them: one goes when the other is full. Dropping them one
-        # by one costs as much as reading the message.
+        # by one would let the dict be rebuilt every other message.
         self._recent: dict[str, _Inbound] = {}
         self._older: dict[str, _Inbound] = {}
         self._in_flight: _Outbound | None = None
