@@ -52,6 +52,45 @@ def upgrade() -> None:
         unique=True,
     )
     op.create_table(
+        "drivers",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("phone_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("phone_fingerprint", sa.LargeBinary(), nullable=True),
+        sa.Column("wechat_fingerprint", sa.LargeBinary(), nullable=True),
+        sa.Column("name_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("language", sa.Text(), server_default="zh", nullable=False),
+        sa.Column("kinds", sa.ARRAY(sa.Text()), server_default="{}", nullable=False),
+        sa.Column("group_token", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("guest_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("language IN ('zh', 'en')", name=op.f("ck_drivers_language")),
+        sa.CheckConstraint(
+            "(phone_sealed IS NULL) = (phone_fingerprint IS NULL)", name=op.f("ck_drivers_phone")
+        ),
+        sa.CheckConstraint(
+            "closed_at IS NULL OR coalesce(phone_sealed, name_sealed, wechat_fingerprint) IS NULL",
+            name=op.f("ck_drivers_closed_is_erased"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_drivers")),
+        sa.UniqueConstraint("group_token", name=op.f("uq_drivers_group_token")),
+    )
+    op.create_index("ix_drivers_created_at_id", "drivers", ["created_at", "id"], unique=False)
+    op.create_index(
+        "uq_drivers_phone_fingerprint",
+        "drivers",
+        ["phone_fingerprint"],
+        unique=True,
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_index(
+        "uq_drivers_wechat_fingerprint",
+        "drivers",
+        ["wechat_fingerprint"],
+        unique=True,
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_table(
         "due_actions",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -96,27 +135,6 @@ def upgrade() -> None:
         sa.Column("rate", sa.Double(), nullable=False),
         sa.Column("reached_wall", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hub_clock")),
-    )
-    op.create_table(
-        "id_tokens",
-        sa.Column("token", sa.Text(), nullable=False),
-        sa.Column("display", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), server_default="ISO14443", nullable=False),
-        sa.Column("group_token", sa.Text(), nullable=True),
-        sa.Column("status", sa.Text(), server_default="Accepted", nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("location_ids", sa.ARRAY(sa.Text()), nullable=True),
-        sa.Column("max_power_w", sa.Integer(), nullable=True),
-        sa.Column("holder", sa.Text(), server_default="", nullable=False),
-        sa.CheckConstraint("status IN ('Accepted', 'Blocked')", name=op.f("ck_id_tokens_status")),
-        sa.CheckConstraint("token = lower(token)", name=op.f("ck_id_tokens_token_lower")),
-        sa.PrimaryKeyConstraint("token", name=op.f("pk_id_tokens")),
-    )
-    op.create_index(
-        "ix_id_tokens_group_token",
-        "id_tokens",
-        [sa.literal_column("lower(group_token)")],
-        unique=False,
     )
     op.create_table(
         "locations",
@@ -305,6 +323,52 @@ def upgrade() -> None:
         [sa.literal_column("lower(identity)")],
         unique=True,
         postgresql_where=sa.text("decommissioned_at IS NULL"),
+    )
+    op.create_table(
+        "driver_logins",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("token_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("driver_id", sa.Uuid(), nullable=False),
+        sa.Column("csrf_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("device_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["driver_id"],
+            ["drivers.id"],
+            name=op.f("fk_driver_logins_driver_id_drivers"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_driver_logins")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_driver_logins_token_hash")),
+    )
+    op.create_index("ix_driver_logins_driver_id", "driver_logins", ["driver_id"], unique=False)
+    op.create_table(
+        "id_tokens",
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("display", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), server_default="ISO14443", nullable=False),
+        sa.Column("group_token", sa.Text(), nullable=True),
+        sa.Column("status", sa.Text(), server_default="Accepted", nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("location_ids", sa.ARRAY(sa.Text()), nullable=True),
+        sa.Column("max_power_w", sa.Integer(), nullable=True),
+        sa.Column("holder", sa.Text(), server_default="", nullable=False),
+        sa.Column("driver_id", sa.Uuid(), nullable=True),
+        sa.CheckConstraint("status IN ('Accepted', 'Blocked')", name=op.f("ck_id_tokens_status")),
+        sa.CheckConstraint("token = lower(token)", name=op.f("ck_id_tokens_token_lower")),
+        sa.ForeignKeyConstraint(
+            ["driver_id"], ["drivers.id"], name=op.f("fk_id_tokens_driver_id_drivers")
+        ),
+        sa.PrimaryKeyConstraint("token", name=op.f("pk_id_tokens")),
+    )
+    op.create_index("ix_id_tokens_driver_id", "id_tokens", ["driver_id"], unique=False)
+    op.create_index(
+        "ix_id_tokens_group_token",
+        "id_tokens",
+        [sa.literal_column("lower(group_token)")],
+        unique=False,
     )
     op.create_table(
         "login_sessions",
@@ -895,6 +959,11 @@ def downgrade() -> None:
     op.drop_table("charging_profiles")
     op.drop_index("ix_login_sessions_operator_id", table_name="login_sessions")
     op.drop_table("login_sessions")
+    op.drop_index("ix_id_tokens_group_token", table_name="id_tokens")
+    op.drop_index("ix_id_tokens_driver_id", table_name="id_tokens")
+    op.drop_table("id_tokens")
+    op.drop_index("ix_driver_logins_driver_id", table_name="driver_logins")
+    op.drop_table("driver_logins")
     op.drop_index(
         "uq_charging_stations_identity",
         table_name="charging_stations",
@@ -918,13 +987,23 @@ def downgrade() -> None:
     op.drop_index("uq_operators_login", table_name="operators")
     op.drop_table("operators")
     op.drop_table("locations")
-    op.drop_index("ix_id_tokens_group_token", table_name="id_tokens")
-    op.drop_table("id_tokens")
     op.drop_table("hub_clock")
     op.drop_index("ix_frames_message_id_station_id", table_name="frames")
     op.drop_table("frames")
     op.drop_index("ix_due_actions_due_at", table_name="due_actions")
     op.drop_table("due_actions")
+    op.drop_index(
+        "uq_drivers_wechat_fingerprint",
+        table_name="drivers",
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.drop_index(
+        "uq_drivers_phone_fingerprint",
+        table_name="drivers",
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.drop_index("ix_drivers_created_at_id", table_name="drivers")
+    op.drop_table("drivers")
     op.drop_index("uq_configuration_templates_name", table_name="configuration_templates")
     op.drop_table("configuration_templates")
     op.drop_index("ix_audit_entries_at", table_name="audit_entries")

@@ -32,6 +32,8 @@ from chargehub.conformance import api as conformance_api
 from chargehub.devices import templates_api, variables_api
 from chargehub.devices.service import Devices
 from chargehub.drivers import api as drivers_api
+from chargehub.drivers import logins_api
+from chargehub.drivers.logins import DriverLogins
 from chargehub.frame_log import api as frame_log_api
 from chargehub.frame_log.log import FrameLog
 from chargehub.frame_log.store import DAYS, DAYS_AHEAD
@@ -50,6 +52,7 @@ from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import GroupCommitter
 from chargehub.kit.health import health_router, measure_loop_lag
 from chargehub.kit.http import create_api, provide
+from chargehub.kit.sealing import Seal
 from chargehub.kit.serving import QuietServer, cancel, spare_the_collector
 from chargehub.kit.worker import DueAction, Worker
 from chargehub.live import api as live_api
@@ -124,6 +127,7 @@ def build_api(checks: dict[str, Callable[[], Awaitable[bool]]], max_body_bytes: 
         templates_api.router,
         commissioning_api.router,
         drivers_api.router,
+        logins_api.router,
         transactions_api.router,
         smart_charging_api.router,
         telemetry_api.router,
@@ -145,6 +149,12 @@ def station_key(settings: Settings) -> bytes:
     """Return the key under which stations' passwords are hashed."""
     secret = settings.secret_key.get_secret_value() if settings.secret_key else DEMO_KEY
     return hashlib.sha256(secret.encode()).digest()
+
+
+def personal_data_key(settings: Settings) -> bytes:
+    """Return the secret under which drivers' personal data are sealed."""
+    secret = settings.personal_data_key or settings.secret_key
+    return (secret.get_secret_value() if secret else DEMO_KEY).encode()
 
 
 class Hub:
@@ -171,6 +181,7 @@ class Hub:
             side_rows=self.frame_log,
         )
         self.connections = Connections(limits.call_timeout_s)
+        self.seal = Seal(personal_data_key(settings))
         self.supply = Supply(settings.supply_voltage_v)
         self.smart: SmartChargingParts
         self.book: Book
@@ -389,6 +400,8 @@ class Hub:
             remote,
             self.smart,
             feed,
+            self.seal,
+            DriverLogins(database),
         )
 
     async def _start_http(self, api: FastAPI, feed: LiveFeed, listening: socket.socket) -> None:

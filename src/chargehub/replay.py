@@ -19,7 +19,7 @@ import psycopg
 from sqlalchemy import Row, RowMapping, Table, Text, cast, delete, func, select, text, update
 from sqlalchemy.engine import make_url
 
-from chargehub.drivers.store import id_tokens
+from chargehub.drivers.store import drivers, id_tokens
 from chargehub.frame_log.queries import HubFramePlace, read_calls
 from chargehub.frame_log.store import frames
 from chargehub.gateway.connections import Connections
@@ -52,7 +52,7 @@ from chargehub.transactions.settlement import Settlement
 from chargehub.transactions.store import transactions
 
 PAGE = 2_000
-COPIED = (locations, charging_stations, evses, connectors, id_tokens, station_commands)
+COPIED = (locations, charging_stations, evses, connectors, drivers, id_tokens, station_commands)
 """What decisions read beside the frames, parents before children."""
 ARRIVAL = timedelta(seconds=2)
 """How long after it came a frame may still wait to be logged."""

@@ -290,6 +290,12 @@ class Settings(BaseSettings):
         description=f"Server key of the stations' passwords, at least {SECRET_LENGTH} characters, "
         "random. Changing it invalidates every station's password.",
     )
+    personal_data_key: SecretStr | None = Field(
+        None,
+        description=f"Server key of drivers' personal data, at least {SECRET_LENGTH} characters, "
+        "random. Unset: secret_key. Without it nothing of them can be read any more, and no driver "
+        "is known by their phone.",
+    )
     secure_cookies: bool = Field(
         default=False, description="Send cookies over HTTPS only. True behind a TLS proxy."
     )
@@ -331,6 +337,10 @@ class Settings(BaseSettings):
             problem = secret_problem(self.secret_key)
             if problem is not None:
                 problems.append(f"secret_key: {problem}")
+            own = self.personal_data_key
+            problem = None if own is None else secret_problem(own)
+            if problem is not None:
+                problems.append(f"personal_data_key: {problem}")
         if problems:
             raise ValueError("\n".join(problems))
         return self

@@ -59,6 +59,13 @@ def test_production_refuses_missing_weak_and_demo_secrets(key: str | None) -> No
     assert key is None or key not in caught.value.detail
 
 
+def test_a_weak_key_of_personal_data_is_refused() -> None:
+    with pytest.raises(SettingsInvalid, match="CHARGEHUB_PERSONAL_DATA_KEY: needs at least 32"):
+        settings.load(secret_key=GOOD_KEY, personal_data_key="short")
+    loaded = settings.load(secret_key=GOOD_KEY, personal_data_key=GOOD_KEY[::-1])
+    assert loaded.personal_data_key is not None
+
+
 def test_a_fast_clock_is_for_demos() -> None:
     with pytest.raises(SettingsInvalid, match="CHARGEHUB_CLOCK_RATE"):
         settings.load(secret_key=GOOD_KEY, clock_rate=60)

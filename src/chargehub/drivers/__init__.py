@@ -1,1 +1,1 @@
-"""Drivers: for now their idTokens and groups; accounts, vehicles and credentials come here."""
+"""Drivers: accounts, logins, idTokens and their groups."""

@@ -1,10 +1,80 @@
-"""idTokens and their groups."""
+"""Drivers, their logins, idTokens and groups."""
 
 from __future__ import annotations
 
-from sqlalchemy import ARRAY, CheckConstraint, Column, DateTime, Index, Integer, Table, Text, func
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
 
 from chargehub.kit.tables import metadata
+
+drivers = Table(
+    "drivers",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    # Personal data are sealed (kit/sealing.py) and erased when the account is closed; by the
+    # fingerprint an open account is found. A guest has neither.
+    Column("phone_sealed", LargeBinary),
+    Column("phone_fingerprint", LargeBinary),
+    Column("wechat_fingerprint", LargeBinary),
+    Column("name_sealed", LargeBinary),
+    Column("language", Text, nullable=False, server_default="zh"),
+    # What the driver says to drive; what is proved of it stands in the credentials.
+    Column("kinds", ARRAY(Text), nullable=False, server_default="{}"),
+    # Of all this driver's idTokens, so that a card may end what the app began.
+    Column("group_token", Text, nullable=False, unique=True),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    # A guest may charge until then (hub time); null: an account.
+    Column("guest_until", DateTime(timezone=True)),
+    Column("closed_at", DateTime(timezone=True)),
+    CheckConstraint("language IN ('zh', 'en')", name="language"),
+    CheckConstraint("(phone_sealed IS NULL) = (phone_fingerprint IS NULL)", name="phone"),
+    CheckConstraint(
+        "closed_at IS NULL OR coalesce(phone_sealed, name_sealed, wechat_fingerprint) IS NULL",
+        name="closed_is_erased",
+    ),
+)
+Index(
+    "uq_drivers_phone_fingerprint",
+    drivers.c.phone_fingerprint,
+    unique=True,
+    postgresql_where=text("closed_at IS NULL"),
+)
+Index(
+    "uq_drivers_wechat_fingerprint",
+    drivers.c.wechat_fingerprint,
+    unique=True,
+    postgresql_where=text("closed_at IS NULL"),
+)
+Index("ix_drivers_created_at_id", drivers.c.created_at, drivers.c.id)
+
+driver_logins = Table(
+    "driver_logins",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    # SHA-256 of the opaque token; the token itself is never stored.
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    Column("driver_id", Uuid, ForeignKey(drivers.c.id, ondelete="CASCADE"), nullable=False),
+    Column("csrf_hash", LargeBinary, nullable=False),
+    Column("device_name", Text, nullable=False, server_default=""),
+    # Wall time: a demo clock must not log people out.
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("revoked_at", DateTime(timezone=True)),
+    Index("ix_driver_logins_driver_id", "driver_id"),
+)
 
 id_tokens = Table(
     "id_tokens",
@@ -21,7 +91,9 @@ id_tokens = Table(
     Column("location_ids", ARRAY(Text)),
     Column("max_power_w", Integer),
     Column("holder", Text, nullable=False, server_default=""),
+    Column("driver_id", Uuid, ForeignKey(drivers.c.id)),
     CheckConstraint("token = lower(token)", name="token_lower"),
     CheckConstraint("status IN ('Accepted', 'Blocked')", name="status"),
 )
 Index("ix_id_tokens_group_token", func.lower(id_tokens.c.group_token))
+Index("ix_id_tokens_driver_id", id_tokens.c.driver_id)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest_asyncio
@@ -28,11 +29,14 @@ from chargehub.access.rules import LoginGuard, Role
 from chargehub.access.service import AccessService
 from chargehub.app import build_api, create_openapi
 from chargehub.devices.service import Devices
+from chargehub.drivers.accounts import open_account
+from chargehub.drivers.logins import DriverLogins
 from chargehub.kit.clock import ClockPair, HubClock, wall_now
 from chargehub.kit.db import Database
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import GroupCommitter
 from chargehub.kit.http import API_PREFIX, PROBLEM_MEDIA_TYPE, provide
+from chargehub.kit.sealing import Seal
 from chargehub.live.board import Board
 from chargehub.live.facts import HubFacts
 from chargehub.live.feed import LiveFeed
@@ -56,6 +60,7 @@ from tests.fakes.station_link import FakeStationLink
 
 PASSWORD = "a password for tests"
 STATION_KEY = b"k" * 32
+PERSONAL_KEY = b"p" * 32
 PUBLIC_URL = "https://hub.example"
 MAX_BODY_BYTES = 262_144
 MAX_WAITING = 5
@@ -70,6 +75,7 @@ QUEUE_LIMITS = QueueLimits(
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 NAMES = itertools.count(1)
+PHONES = itertools.count(1)
 
 
 @dataclass
@@ -97,6 +103,8 @@ class RunningApi:
     queue: CommandQueue
     control: StationControl
     devices: Devices
+    seal: Seal
+    driver_logins: DriverLogins
     clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
 
     @property
@@ -114,6 +122,20 @@ class RunningApi:
     @property
     def anonymous(self) -> httpx.AsyncClient:
         return self.clients["anonymous"]
+
+    @property
+    def driver(self) -> httpx.AsyncClient:
+        return self.clients["driver"]
+
+    async def new_driver(self, phone: str | None = None) -> tuple[UUID, httpx.AsyncClient]:
+        """Open an account and log it in; the client is closed with the server."""
+        phone = phone or f"+86139{next(PHONES):08d}"
+        async with self.database.write() as connection:
+            driver_id = await open_account(connection, self.clock.now(), self.seal, phone=phone)
+            assert driver_id is not None, "the phone has an account"
+            issued = await self.driver_logins.issue(connection, driver_id, "test")
+        client = self.clients[f"driver {driver_id}"] = self.new_client(issued.token)
+        return driver_id, client
 
     def new_client(self, token: str | None = None) -> httpx.AsyncClient:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
@@ -176,6 +198,7 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
     orders = Orders.through(link, database, clock, bus, QUEUE_LIMITS)
     desk, queue, control = orders.desk, orders.queue, orders.control
     devices = Devices.with_orders(orders, at_once=2, stations_max=50)
+    seal, driver_logins = Seal(PERSONAL_KEY), DriverLogins(database, wall=wall)
     book = Book()
     remote = RemoteControl(database, clock, desk, book, call_timeout_s=30.0)
     committer = GroupCommitter(database, ConnectionFence(), max_batch=10, max_waiting=10)
@@ -202,24 +225,33 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         ),
         queue,
         devices,
+        seal,
+        driver_logins,
     )
     async with database.write() as connection:
         await ensure_partitions(connection, clock.now())
     async with serving(app) as url:
         api = RunningApi(
-            app, url, database, clock, link, bus, wall, access, queue, control, devices
+            *(app, url, database, clock, link, bus, wall, access, queue, control, devices),
+            *(seal, driver_logins),
         )
-        api.clients["anonymous"] = api.new_client()
-        for role in Role:
-            await access.add_operator(login=role.value, role=role, password=PASSWORD, actor="test")
-            issued = await access.log_in(role.value, PASSWORD, address="test")
-            api.clients[role.value] = api.new_client(issued.token)
+        await log_everybody_in(api)
         yield api
         for client in api.clients.values():
             await client.aclose()
     await orders.stop()
     await committer.stop()
     await database.close()
+
+
+async def log_everybody_in(api: RunningApi) -> None:
+    """Make a client of nobody, of an operator of each role, and of a driver."""
+    api.clients["anonymous"] = api.new_client()
+    for role in Role:
+        await api.access.add_operator(login=role.value, role=role, password=PASSWORD, actor="test")
+        issued = await api.access.log_in(role.value, PASSWORD, address="test")
+        api.clients[role.value] = api.new_client(issued.token)
+    _, api.clients["driver"] = await api.new_driver()
 
 
 @pytest_asyncio.fixture(scope="module")

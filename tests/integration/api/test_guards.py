@@ -27,6 +27,7 @@ OPEN = {
     ("GET", "/console/{name}"),
 }
 ROLES = ("viewer", "operator", "admin")
+DRIVER = "driver"
 # Who may do what, said a second time and independently of the code. A new route must be added.
 LEAST_ROLE = {
     "viewer": """
@@ -109,12 +110,23 @@ LEAST_ROLE = {
         DELETE /configuration-templates/{template_id}
         POST /charging-stations/{identity}/decommission
     """,
+    # No role of operators: neither opens what is the other's.
+    DRIVER: """
+        GET /driver-logins
+        DELETE /driver-logins
+        DELETE /driver-logins/current
+        DELETE /driver-logins/{login_id}
+    """,
 }
 # No answer to look at: a login that is revoked, and what the live board's own tests start.
-NOT_TRIED_ALLOWED = {"/api/v1/logout", "/api/v1/live", "/api/v1/live/snapshot"}
+NOT_TRIED_ALLOWED = {
+    *("/api/v1/logout", "/api/v1/live", "/api/v1/live/snapshot"),
+    *("/api/v1/driver-logins", "/api/v1/driver-logins/current"),
+}
 DUMMIES = {
     "application_id": "00000000-0000-4000-8000-000000000000",
     "template_id": "999999",
+    "login_id": "00000000-0000-4000-8000-000000000000",
     "operator_id": "00000000-0000-4000-8000-000000000000",
     "evse_no": "1",
     "transaction_id": "999999",
@@ -154,7 +166,12 @@ async def test_route_is_guarded(api: RunningApi, method: str, path: str) -> None
     wrong = await api.anonymous.request(method, url, headers={"Authorization": "Bearer wrong"})
     problem_of(wrong, 401, "unauthenticated")
     least = least_roles()[method, path]
-    for role in (*ROLES[: ROLES.index(least)], Role.CONFORMANCE.value):
+    strangers = (*ROLES, Role.CONFORMANCE.value) if least == DRIVER else (DRIVER,)
+    for stranger in strangers:
+        client = api.clients[stranger]
+        problem_of(await client.request(method, url), 401, "unauthenticated")
+    lower = () if least == DRIVER else (*ROLES[: ROLES.index(least)], Role.CONFORMANCE.value)
+    for role in lower:
         problem_of(await api.clients[role].request(method, url), 403, "forbidden")
     if path not in NOT_TRIED_ALLOWED:
         allowed = await api.clients[least].request(method, url)

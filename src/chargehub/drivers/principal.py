@@ -1,0 +1,78 @@
+"""The drivers' door: the dependency that yields the DriverPrincipal or refuses.
+
+A router writes `principal: Driver`. An operator's login opens no endpoint of drivers and the other
+way round: their tokens stand in tables of their own. A cookie login must show its CSRF token on
+unsafe methods. A driver sees only their own: another's id answers 404.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
+
+from chargehub.access.principal import CSRF_HEADER, SAFE_METHODS, CsrfTokenMissing
+from chargehub.access.service import digest
+from chargehub.drivers.logins import DriverLogins, DriverPrincipal
+from chargehub.kit.errors import Forbidden, InvalidInput, Unauthenticated
+from chargehub.kit.http import provided
+
+__all__ = ["DRIVER_GUARDS", "AccountHolder", "AccountNeeded", "Driver", "DriverPrincipal", "driver"]
+
+DRIVER_COOKIE = "chargehub_driver"
+DRIVER_CSRF_COOKIE = "chargehub_driver_csrf"
+
+
+class AccountNeeded(Forbidden):
+    """A guest may charge only; log in by phone for this."""
+
+    code = "account-needed"
+
+
+DRIVER_GUARDS = (Unauthenticated, CsrfTokenMissing, InvalidInput)
+"""What every endpoint of drivers can answer: `responses=problems(*DRIVER_GUARDS, ...)`."""
+
+_bearer = HTTPBearer(
+    scheme_name="DriverBearer", auto_error=False, description="The `token` of POST /driver-logins."
+)
+_cookie = APIKeyCookie(
+    name=DRIVER_COOKIE,
+    scheme_name="DriverCookie",
+    auto_error=False,
+    description=f"Set by POST /driver-logins. Unsafe methods also need the header {CSRF_HEADER}.",
+)
+
+
+async def driver(
+    connection: HTTPConnection,
+    logins: Annotated[DriverLogins, Depends(provided(DriverLogins))],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    cookie: Annotated[str | None, Depends(_cookie)],
+) -> DriverPrincipal:
+    token = bearer.credentials if bearer is not None else cookie
+    if not token:
+        raise Unauthenticated
+    principal = await logins.authenticate(token)
+    if principal is None:
+        raise Unauthenticated("The login is unknown, expired or revoked.")
+    if bearer is None and connection.scope.get("method") not in SAFE_METHODS:
+        shown = digest(connection.headers.get(CSRF_HEADER, ""))
+        if not hmac.compare_digest(shown, principal.csrf_hash):
+            raise CsrfTokenMissing
+    return principal
+
+
+Driver = Annotated[DriverPrincipal, Depends(driver)]
+
+
+async def account_holder(principal: Driver) -> DriverPrincipal:
+    """Refuse guests."""
+    if principal.is_guest:
+        raise AccountNeeded
+    return principal
+
+
+AccountHolder = Annotated[DriverPrincipal, Depends(account_holder)]
