@@ -15,11 +15,12 @@ from simulators.client import Payload
 from simulators.clock import Clock
 from simulators.configuration import Configuration
 from simulators.dialect import Dialect
-from simulators.gun import Gun, StopCause, Transaction, Waiting
+from simulators.gun import Gun, Reservation, StopCause, Transaction, Waiting
 from simulators.metering import Meter, Sample
 from simulators.misbehaviour import Misbehaviour, Quirks
 from simulators.outbox import Message
 from simulators.profiles import Profiles
+from simulators.reservations import Reservations
 from simulators.statistics import Statistics
 from simulators.uplink import Uplink
 
@@ -72,6 +73,7 @@ class Charging:
             Gun(number, outlet, fault=fault, changed_at=now)
             for number, outlet in enumerate(self.cabinet.outlets, start=1)
         )
+        self.reservations = Reservations(self.guns, self._tell_reservation_over, self.refresh)
 
     @property
     def busy(self) -> bool:
@@ -85,7 +87,7 @@ class Charging:
     def admits(self, gun: Gun, token: str, group: str | None) -> bool:
         if not gun.operative or gun.fault is not None or gun.finished:
             return False
-        return gun.reservation is None or gun.reservation.admits(token, group)
+        return self.reservations.admits(gun, token, group)
 
     # Cars and tokens.
 
@@ -108,6 +110,13 @@ class Charging:
         gun.fault = error_code
         if error_code is not None:
             self.end(gun, StopCause.EMERGENCY)
+            self.reservations.lose(gun)
+        self.refresh(gun)
+
+    def set_operative(self, gun: Gun, operative: bool) -> None:
+        gun.operative = operative
+        if not operative:
+            self.reservations.lose(gun)
         self.refresh(gun)
 
     def start_or_wait(
@@ -131,24 +140,23 @@ class Charging:
 
     def forget_waiting(self) -> None:
         """Forget what a boot forgets: waiting tokens, and what was reported."""
+        if Misbehaviour.FORGETS_RESERVATIONS in self._quirks:  # B01.FR.13 forbids it.
+            self.reservations.forget_all()
         for gun in self.guns:
             gun.waiting = gun.start_profile = None
             gun.reported = None
 
-    def drop_reservation(self, gun: Gun, word: str | None) -> None:
-        reservation, gun.reservation = gun.reservation, None
-        if reservation is not None and word is not None:
-            message = self._dialect.reservation_over(reservation.reservation_id, word)
-            if message is not None:
-                self._uplink.outbox.put(message)
-        self.refresh(gun)
+    def _tell_reservation_over(self, reservation: Reservation, word: str) -> None:
+        message = self._dialect.reservation_over(reservation.id, word)
+        if message is not None:
+            self._uplink.outbox.put(message)
 
     # Transactions.
 
     def _begin(self, gun: Gun, token: str, group: str | None, remote_start_id: int | None) -> None:
         now = self._clock.now()
         self.cabinet.advance(now)
-        reservation, gun.reservation = gun.reservation, None
+        reservation = self.reservations.use(gun, token, group)
         transaction = Transaction(
             reference=str(uuid.UUID(int=self._ids.getrandbits(128), version=4)),
             evse_no=gun.evse_no,
@@ -158,7 +166,7 @@ class Charging:
             begin_wh=gun.outlet.register_wh,
             group=group,
             remote_start_id=remote_start_id,
-            reservation_id=reservation.reservation_id if reservation else None,
+            reservation_id=reservation.id if reservation else None,
         )
         gun.transaction = transaction
         profile, gun.start_profile = gun.start_profile, None
@@ -276,11 +284,12 @@ class Charging:
         now = self._clock.now()
         self.cabinet.advance(now)
         self._look_at_limits()
+        self.reservations.expire(now)
         for gun in self.guns:
-            if gun.reservation is not None and gun.reservation.expires_at <= now:
-                self.drop_reservation(gun, "Expired")
             if gun.waiting is not None and gun.waiting.until <= now:
-                gun.waiting = gun.start_profile = None
+                waited, gun.waiting, gun.start_profile = gun.waiting, None, None
+                if self._dialect.presenting_uses_reservation:
+                    self.reservations.arrived_in_vain(gun, waited.token, waited.group)
                 self.refresh(gun)
             if gun.transaction is not None and gun.outlet.closed:
                 self._step_transaction(gun, gun.transaction, now)
@@ -288,10 +297,11 @@ class Charging:
     def next_due(self) -> float | None:
         """Return when `step` has something to do next, in hub time."""
         dues: list[float] = []
+        expiry = self.reservations.next_expiry()
+        if expiry is not None:
+            dues.append(expiry)
         sampling = self._configuration.integer("MeterValueSampleInterval") > 0
         for gun in self.guns:
-            if gun.reservation is not None:
-                dues.append(gun.reservation.expires_at)
             if gun.waiting is not None:
                 dues.append(gun.waiting.until)
             if gun.outlet.closed:
@@ -371,6 +381,7 @@ class Charging:
 
     def refresh(self, gun: Gun) -> None:
         """Report a gun's state if its word has changed."""
+        self.reservations.share()
         word = self._dialect.word(gun.state)
         if word != gun.reported:
             gun.reported = word

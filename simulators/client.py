@@ -95,6 +95,8 @@ class WireOptions:
     call_timeout_s: float = 30.0
     lost_answer_timeout_s: float | None = None
     """For calls whose answer is lost on purpose; None is the same."""
+    late_answer_s: float = 5.0
+    """For answers that come late on purpose."""
     open_timeout_s: float = 20.0
     ping_interval_s: float | None = 30.0
     tls: ssl.SSLContext | None = None
@@ -303,20 +305,23 @@ class SocketWire:
             frame = [4, message_id, refusal.code, str(refusal)[:255], {}]
             await socket.send(orjson.dumps(frame), text=True)
             return
-        if Misbehaviour.ANSWERS_LAST in self.quirks and reply.afterwards is not None:
+        late = Misbehaviour.LATE_RESERVATIONS in self.quirks and action == "ReserveNow"
+        if late or (Misbehaviour.ANSWERS_LAST in self.quirks and reply.afterwards is not None):
             # In a task: what it does first needs this very reader for its answers.
-            self._spawn(self._act_then_answer(socket, message_id, reply))
+            delay_s = self.options.late_answer_s if late else 0.0
+            self._spawn(self._act_then_answer(socket, message_id, reply, delay_s))
             return
         await self._send_result(socket, message_id, reply)
         if reply.afterwards is not None:
             reply.afterwards()
 
     async def _act_then_answer(
-        self, socket: ClientConnection, message_id: str, reply: Reply
+        self, socket: ClientConnection, message_id: str, reply: Reply, delay_s: float
     ) -> None:
         if reply.afterwards is not None:
             reply.afterwards()
         await self._settled()
+        await asyncio.sleep(delay_s)
         try:
             await self._send_result(socket, message_id, reply)
         except ConnectionClosed:

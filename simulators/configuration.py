@@ -121,6 +121,9 @@ def _settings() -> Iterator[Setting]:
         "boolean",
         writable=False,
     )
+    # 1.6 says it by its feature profiles.
+    for variable in ("Available", "Enabled"):
+        yield Setting("", "ReservationCtrlr", variable, "true", "boolean", writable=False)
     yield Setting("NumberOfConnectors", "ChargingStation", "NumberOfEvses", "2", writable=False)
     yield Setting(
         "SupportedFeatureProfiles",
@@ -166,7 +169,11 @@ def _smart_charging() -> Iterator[Setting]:
 class Configuration:
     def __init__(self, quirks: Quirks, *, sample_interval_s: int) -> None:
         self._quirks = quirks
-        self._settings = {setting.key: setting for setting in _settings()}
+        self._settings = {s.key or f"{s.component}.{s.variable}": s for s in _settings()}
+        if Misbehaviour.NO_RESERVATIONS in quirks:
+            self._settings["SupportedFeatureProfiles"].value = "Core,RemoteTrigger,SmartCharging"
+            self._settings["ReservationCtrlr.Available"].value = "false"
+            self._settings["ReservationCtrlr.Enabled"].value = "false"
         self._settings["MeterValueSampleInterval"].value = str(sample_interval_s)
 
     def count_profiles(self, held: Sized) -> None:

@@ -21,6 +21,8 @@ FIRMWARE = "1.4.2"
 
 class Dialect(Protocol):
     subprotocol: str
+    presenting_uses_reservation: bool
+    """Whether a token that is presented has used its reservation though no car comes."""
 
     def word(self, state: GunState) -> str:
         """Return the status word for a state."""

@@ -46,6 +46,7 @@ NOT_SUPPORTED = frozenset(
 
 class Dialect16:
     subprotocol = "ocpp1.6"
+    presenting_uses_reservation = False  # 16 5.13: a transaction does.
 
     def __init__(self, station: SimulatedStation) -> None:
         self._station = station

@@ -46,6 +46,8 @@ NOT_SUPPORTED = frozenset(
 
 class Dialect201:
     subprotocol = "ocpp2.0.1"
+    presenting_uses_reservation = True
+    reservation_words = frozenset({"Expired", "Removed"})
     endings = ENDINGS
 
     def __init__(self, station: SimulatedStation) -> None:
@@ -170,6 +172,8 @@ class Dialect201:
         return _message("MeterValues", {"evseId": evse_no, "meterValue": [meter_value]})
 
     def reservation_over(self, reservation_id: int, word: str) -> Message | None:
+        if word not in self.reservation_words:
+            return None
         payload = {"reservationId": reservation_id, "reservationUpdateStatus": word}
         return _message("ReservationStatusUpdate", payload)
 
@@ -257,6 +261,7 @@ class Dialect201:
             token["idToken"],
             int(payload["remoteStartId"]),
             self._profiles.start_profile(payload.get("chargingProfile")),
+            payload.get("groupIdToken", {}).get("idToken"),
         )
         return Reply({"status": "Rejected" if afterwards is None else "Accepted"}, afterwards)
 

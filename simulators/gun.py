@@ -76,7 +76,7 @@ class Transaction:
 
 @dataclass(slots=True)
 class Reservation:
-    reservation_id: int
+    id: int
     token: str
     group: str | None
     expires_at: float
@@ -104,6 +104,8 @@ class Gun:
     outlet: Outlet
     transaction: Transaction | None = None
     reservation: Reservation | None = None
+    kept: Reservation | None = None
+    """One of the whole station, for which this is the last gun that is free."""
     waiting: Waiting | None = None
     operative: bool = True
     operative_when_idle: bool | None = None
@@ -144,4 +146,5 @@ class Gun:
     def _idle_state(self) -> GunState:
         if not self.operative:
             return GunState.UNAVAILABLE
-        return GunState.RESERVED if self.reservation is not None else GunState.AVAILABLE
+        held = self.reservation or self.kept
+        return GunState.RESERVED if held is not None else GunState.AVAILABLE

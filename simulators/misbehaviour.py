@@ -71,6 +71,12 @@ class Misbehaviour(Enum):
     WATTS_ONLY = "watts-only", "rejects charging profiles in A, whatever it reports"
     NO_SMART_CHARGING = "no-smart-charging", "NotSupported to all of smart charging"
 
+    # Reservations.
+    NO_RESERVATIONS = "no-reservations", "NotSupported, and its configuration says so"
+    UNKNOWN_RESERVATIONS = "unknown-reservations", "NotImplemented, though its configuration has it"
+    FORGETS_RESERVATIONS = "forgets-reservations", "Accepted, and forgotten at the next boot"
+    LATE_RESERVATIONS = "late-reservations", "holds the gun and answers ReserveNow late"
+
     # The meter.
     ZERO_BEGIN = "zero-begin", "the begin reading is 0, all later ones are the lifetime register"
     REGISTER_RESETS = "register-resets", "the register restarts at 0 with every session"

@@ -37,7 +37,9 @@ class Asked(Protocol):
 
     def gun(self, evse_no: int) -> Gun: ...
 
-    def start_remotely(self, gun: Gun, token: str, remote_start_id: int | None) -> None: ...
+    def start_remotely(
+        self, gun: Gun, token: str, remote_start_id: int | None, group: str | None
+    ) -> None: ...
 
 
 class Requests:
@@ -54,6 +56,7 @@ class Requests:
         token: str,
         remote_start_id: int | None = None,
         profile: Profile | None = None,
+        group: str | None = None,
     ) -> Act | None:
         """Return what to do after the answer, or None to reject."""
         station = self._station
@@ -63,7 +66,7 @@ class Requests:
             if evse_no in {None, gun.evse_no}
             and gun.transaction is None
             and gun.waiting is None
-            and station.charging.admits(gun, token, None)
+            and station.charging.admits(gun, token, group)
         ]
         if not able:
             return None
@@ -74,7 +77,7 @@ class Requests:
 
         def act() -> None:
             gun.start_profile = profile
-            station.start_remotely(gun, token, remote_start_id)
+            station.start_remotely(gun, token, remote_start_id, group)
 
         return act
 
@@ -106,8 +109,7 @@ class Requests:
             if gun.transaction is not None:
                 gun.operative_when_idle = operative
             else:
-                gun.operative = operative
-                station.charging.refresh(gun)
+                station.charging.set_operative(gun, operative)
 
     def unlock(self, gun: Gun) -> Act:
         return partial(self._station.charging.end, gun, StopCause.UNLOCK)
@@ -141,34 +143,26 @@ class Requests:
         await station.uplink.rest_until_rebooted(reason)
 
     def reserve(self, evse_no: int, reservation: Reservation) -> tuple[str, Act | None]:
+        """Decide on a reservation of a gun; 0 is any of them."""
         gun = self.find(evse_no)
-        if gun is None:
-            return "Rejected", None  # Connector 0 is not supported (16 5.13, H01.FR.18).
-        if gun.fault is not None:
-            return "Faulted", None
-        if not gun.operative:
-            return "Unavailable", None
-        held = gun.reservation
-        amended = held is not None and held.reservation_id == reservation.reservation_id
-        if gun.plugged_in or gun.waiting is not None or (held is not None and not amended):
-            return "Occupied", None
-        return "Accepted", partial(self._hold, gun, reservation)
-
-    def _hold(self, gun: Gun, reservation: Reservation) -> None:
-        # H01.FR.02: the same id moves or amends the reservation.
-        for other in self._station.guns:
-            held = other.reservation
-            if held is not None and held.reservation_id == reservation.reservation_id:
-                other.reservation = None
-                self._station.charging.refresh(other)
-        gun.reservation = reservation
-        self._station.charging.refresh(gun)
+        pooled = self._station.configuration.flag("ReserveConnectorZeroSupported")
+        if gun is None and (evse_no or not pooled):
+            return "Rejected", None  # 16 5.13, H01.FR.19
+        reservations = self._station.charging.reservations
+        refusal = reservations.why_not(gun, reservation)
+        if refusal is not None:
+            return refusal, None
+        return "Accepted", partial(reservations.hold, gun, reservation)
 
     def cancel_reservation(self, reservation_id: int) -> Act | None:
-        for gun in self._station.guns:
-            if gun.reservation and gun.reservation.reservation_id == reservation_id:
-                return partial(self._station.charging.drop_reservation, gun, None)
-        return None
+        reservations = self._station.charging.reservations
+        if not reservations.knows(reservation_id):
+            return None  # H02.FR.01
+
+        def act() -> None:
+            reservations.cancel(reservation_id)
+
+        return act
 
     def setting_changed(self, setting: Setting) -> Act:
         station = self._station

@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 
 from simulators.car import Car
 from simulators.charging import Charging
-from simulators.client import Account, CallFailed, Payload, Reply, SocketWire, Wire, WireOptions
+from simulators.client import (
+    Account,
+    CallFailed,
+    Payload,
+    Refusal,
+    Reply,
+    SocketWire,
+    Wire,
+    WireOptions,
+)
 from simulators.clock import Clock, ManualClock
 from simulators.configuration import Configuration
 from simulators.dialect import Dialect
@@ -23,6 +32,11 @@ from simulators.outbox import Acknowledged, Outbox, OutboxOptions
 from simulators.requests import Requests
 from simulators.statistics import Statistics
 from simulators.uplink import Uplink, UplinkOptions
+
+NO_RESERVING = {
+    Misbehaviour.NO_RESERVATIONS: "NotSupported",
+    Misbehaviour.UNKNOWN_RESERVATIONS: "NotImplemented",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +192,10 @@ class SimulatedStation:
         await self.uplink.close()
 
     def answer(self, action: str, payload: Payload) -> Reply:
+        if action in {"ReserveNow", "CancelReservation"}:
+            for quirk, code in NO_RESERVING.items():
+                if quirk in self.quirks:
+                    raise Refusal(code, f"{action} is not for this station")
         return self.dialect.answer(action, payload)
 
     # Cars and drivers.
@@ -227,12 +245,14 @@ class SimulatedStation:
         self.charging.set_fault(self.gun(evse_no), error_code)
         await self._settled_when_stepped()
 
-    def start_remotely(self, gun: Gun, token: str, remote_start_id: int | None) -> None:
+    def start_remotely(
+        self, gun: Gun, token: str, remote_start_id: int | None, group: str | None = None
+    ) -> None:
         if self.configuration.flag("AuthorizeRemoteTxRequests"):
             work = self._start_once_authorized(gun, token, remote_start_id)
             self.uplink.flows.start(work)
         else:
-            self.charging.start_or_wait(gun, token, None, remote_start_id, remote=True)
+            self.charging.start_or_wait(gun, token, group, remote_start_id, remote=True)
 
     async def _start_once_authorized(
         self, gun: Gun, token: str, remote_start_id: int | None

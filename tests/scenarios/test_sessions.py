@@ -136,6 +136,8 @@ def test_every_quirk_of_a_session_is_played() -> None:
         *(m.SILENT_TO_CALLS, m.ERROR_TO_CALLS, m.INVALID_ANSWERS),
         *(m.IGNORE_PROFILES, m.WATTS_ONLY, m.NO_SMART_CHARGING),  # test_profile_reports
         m.BOOT_FAULTED,  # test_statuses
+        *(m.NO_RESERVATIONS, m.UNKNOWN_RESERVATIONS),  # test_reservation_holds
+        *(m.FORGETS_RESERVATIONS, m.LATE_RESERVATIONS),
         *(m.ZERO_BEGIN, m.REGISTER_JUMPS_BACK, m.NEGATIVE_METER, m.NAN_METER),  # test_meter_truth
     }
     no_session = {m.HEX_PASSWORD, m.HEARTBEAT_FLOOD, m.ACCEPT_ANY_SETTING}

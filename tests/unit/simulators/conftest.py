@@ -42,7 +42,9 @@ async def make_station(hub: FakeHub) -> AsyncIterator[MakeStation]:
             clock=given.get("clock", ManualClock(START)),
             quirks=frozenset(quirks),
             options=StationOptions(
-                wire=WireOptions(call_timeout_s=DEADLINE_S, lost_answer_timeout_s=0.05),
+                wire=WireOptions(
+                    call_timeout_s=DEADLINE_S, lost_answer_timeout_s=0.05, late_answer_s=0.2
+                ),
                 outbox=OutboxOptions(retry_s=0.01),
                 uplink=UplinkOptions(reboot_s=0.01, reconnect_min_s=0.01),
                 register_wh=12_345_678.0,

@@ -11,7 +11,12 @@ from tests.unit.simulators.conftest import MakeStation
 from tests.unit.simulators.fake_hub import FakeHub
 from tests.unit.simulators.scene import CASES, Scene
 
-for module in ("scenarios_line", "scenarios_charging", "scenarios_profiles"):
+for module in (
+    "scenarios_line",
+    "scenarios_charging",
+    "scenarios_profiles",
+    "scenarios_reservations",
+):
     importlib.import_module(f"tests.unit.simulators.{module}")
 
 
