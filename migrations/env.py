@@ -13,7 +13,7 @@ from sqlalchemy import NullPool, create_engine, text
 import chargehub
 from chargehub.kit import db, jobs
 from chargehub.kit.partitions import partitioned_tables
-from chargehub.kit.tables import metadata
+from chargehub.kit.tables import EXTENSIONS, metadata
 
 LOCK_TIMEOUT = "4s"
 # Any constant will do, as long as it is always the same one.
@@ -34,8 +34,8 @@ def include_object(
     return not is_partition
 
 
-def add_sequences(_context: Any, _revision: Any, directives: list[Any]) -> None:
-    """Autogenerate knows no free sequences; the initial migration needs them first."""
+def add_what_is_no_table(_context: Any, _revision: Any, directives: list[Any]) -> None:
+    """Autogenerate knows no free sequences and no extensions; the initial migration needs them."""
     script = directives[0]
     if script.upgrade_ops is None or context.config.attributes.get("initial") is not True:
         return
@@ -44,6 +44,10 @@ def add_sequences(_context: Any, _revision: Any, directives: list[Any]) -> None:
         create = f"CREATE SEQUENCE {sequence.name} {options}"
         script.upgrade_ops.ops.insert(0, ops.ExecuteSQLOp(create))
         script.downgrade_ops.ops.append(ops.ExecuteSQLOp(f"DROP SEQUENCE {sequence.name}"))
+    for name in EXTENSIONS:
+        # They stay when the tables go: a database may have them for somebody else too.
+        create = f"CREATE EXTENSION IF NOT EXISTS {name}"
+        script.upgrade_ops.ops.insert(0, ops.ExecuteSQLOp(create))
     for table in partitioned_tables():
         default = f"CREATE TABLE {table.name}_default PARTITION OF {table.name} DEFAULT"
         script.upgrade_ops.ops.append(ops.ExecuteSQLOp(default))
@@ -58,7 +62,7 @@ def run() -> None:
             include_object=include_object,
             compare_type=True,
             compare_server_default=True,
-            process_revision_directives=add_sequences,
+            process_revision_directives=add_what_is_no_table,
         )
         with context.begin_transaction():
             connection.execute(text(f"SELECT pg_advisory_xact_lock({ONE_AT_A_TIME})"))

@@ -1,8 +1,10 @@
-"""The one SQLAlchemy MetaData, with the naming convention that migrations rely on."""
+"""The one SQLAlchemy MetaData: the naming convention of migrations, PostgreSQL's extensions."""
 
 from __future__ import annotations
 
-from sqlalchemy import MetaData
+from typing import Any
+
+from sqlalchemy import Connection, MetaData, event, text
 
 metadata = MetaData(
     naming_convention={
@@ -13,3 +15,12 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+EXTENSIONS = ("cube",)
+"""What tables need beyond PostgreSQL itself; the owner of a database may create these."""
+
+
+@event.listens_for(metadata, "before_create")
+def create_extensions(_metadata: MetaData, connection: Connection, **_: Any) -> None:
+    for name in EXTENSIONS:
+        connection.execute(text(f"CREATE EXTENSION IF NOT EXISTS {name}"))

@@ -15,6 +15,7 @@ from pydantic import (
     StrictFloat,
     StrictInt,
     StringConstraints,
+    field_validator,
     model_validator,
 )
 
@@ -133,6 +134,14 @@ class NewLocation(Input):
     latitude: Latitude
     longitude: Longitude
     time_zone: TimeZone = "Asia/Shanghai"
+    opening_times: views.OpeningTimes = views.OpeningTimes(twenty_four_seven=True)
+
+    @field_validator("id")
+    @classmethod
+    def _not_a_route(cls, value: str) -> str:
+        if value == "nearby":
+            raise ValueError("This id stands for the list of what is near")
+        return value
 
 
 class LocationChange(Input):
@@ -141,6 +150,7 @@ class LocationChange(Input):
     latitude: Latitude | None = None
     longitude: Longitude | None = None
     time_zone: TimeZone | None = None
+    opening_times: views.OpeningTimes | None = None
 
 
 class NewEvseInput(Input):
@@ -285,6 +295,14 @@ def _given(body: Input) -> dict[str, Any]:
     return body.model_dump(mode="json", exclude_unset=True, exclude_none=True)
 
 
+def _columns(body: NewLocation | LocationChange) -> dict[str, Any]:
+    """Return what is to be written, by column."""
+    values = _given(body) if isinstance(body, LocationChange) else body.model_dump()
+    if values.pop("opening_times", None) is not None and body.opening_times is not None:
+        values["regular_hours"] = body.opening_times.stored()
+    return values
+
+
 @router.post(
     "/locations",
     status_code=201,
@@ -292,7 +310,7 @@ def _given(body: Input) -> dict[str, Any]:
 )
 async def create_location(body: NewLocation, principal: Admin, parts: Parts) -> views.LocationView:
     """Create a location."""
-    await parts.commissioning.create_location(body.model_dump(), actor=principal.login)
+    await parts.commissioning.create_location(_columns(body), actor=principal.login)
     async with parts.database.read() as connection:
         return views.location_view(await read_location(connection, body.id))
 
@@ -304,8 +322,8 @@ async def create_location(body: NewLocation, principal: Admin, parts: Parts) -> 
 async def change_location(
     location_id: LocationPath, body: LocationChange, principal: Admin, parts: Parts
 ) -> views.LocationView:
-    """Change a location's name, address, position or time zone."""
-    await parts.commissioning.change_location(location_id, _given(body), actor=principal.login)
+    """Change a location's name, address, position, time zone or opening times."""
+    await parts.commissioning.change_location(location_id, _columns(body), actor=principal.login)
     async with parts.database.read() as connection:
         return views.location_view(await read_location(connection, location_id))
 

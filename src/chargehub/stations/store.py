@@ -37,9 +37,19 @@ locations = Table(
     Column("latitude", Double, nullable=False),
     Column("longitude", Double, nullable=False),
     Column("time_zone", Text, nullable=False, server_default="Asia/Shanghai"),
+    # OCPI RegularHours, by the wall clock there; NULL: open round the clock.
+    Column("regular_hours", JSONB(none_as_null=True)),
     CheckConstraint("latitude BETWEEN -90 AND 90", name="latitude"),
     CheckConstraint("longitude BETWEEN -180 AND 180", name="longitude"),
 )
+
+# Where a Location is on a ball of radius 1. Straight lines through the ball are as long as ways on
+# its surface are, over the poles and the antimeridian too, so the index knows who is nearest.
+UNIT_VECTOR = (
+    "cube(ARRAY[cos(radians(latitude)) * cos(radians(longitude)), "
+    "cos(radians(latitude)) * sin(radians(longitude)), sin(radians(latitude))])"
+)
+Index("ix_locations_unit_vector", text(UNIT_VECTOR), _table=locations, postgresql_using="gist")
 
 charging_stations = Table(
     "charging_stations",
