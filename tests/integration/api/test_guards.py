@@ -1,18 +1,36 @@
-"""Nothing is open by default: every route is walked without login and with too low a role."""
+"""The doors of the API: every endpoint is asked by every kind of caller, and a table says who may.
+
+An endpoint that is new fails here until the table names its door; one whose code has another door
+than the table fails too. What a caller may see of what is behind an open door (a driver only their
+own, an operator no passwords) is asked by the feature's own tests.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+import httpx
 import pytest
+import pytest_asyncio
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+from sqlalchemy import Update, update
 
+from chargehub.access.principal import CSRF_HEADER, SAFE_METHODS, SESSION_COOKIE
 from chargehub.access.rules import Role
-from chargehub.app import build_api
+from chargehub.access.service import IssuedLogin
+from chargehub.access.store import login_sessions
+from chargehub.app import build_api, create_openapi
+from chargehub.drivers.accounts import open_account
+from chargehub.drivers.logins import IssuedDriverLogin
+from chargehub.drivers.principal import DRIVER_COOKIE
+from chargehub.drivers.store import driver_logins, drivers
 from chargehub.kit.http import API_PREFIX
-from tests.integration.api.conftest import RunningApi, problem_of
+from tests.integration.api.conftest import NAMES, PASSWORD, PHONES, RunningApi, problem_of
 
 OPEN = {
     ("POST", "/api/v1/login"),
@@ -26,8 +44,7 @@ OPEN = {
     ("GET", "/console/"),
     ("GET", "/console/{name}"),
 }
-ROLES = ("viewer", "operator", "admin")
-DRIVER = "driver"
+DRIVER, ACCOUNT_HOLDER = "driver", "account holder"
 # Who may do what, said a second time and independently of the code. A new route must be added.
 LEAST_ROLE = {
     "viewer": """
@@ -117,11 +134,17 @@ LEAST_ROLE = {
         DELETE /driver-logins/current
         DELETE /driver-logins/{login_id}
     """,
+    # A driver who is known: no guest.
+    ACCOUNT_HOLDER: """
+    """,
 }
-# No answer to look at: a login that is revoked, and what the live board's own tests start.
-NOT_TRIED_ALLOWED = {
-    *("/api/v1/logout", "/api/v1/live", "/api/v1/live/snapshot"),
-    *("/api/v1/driver-logins", "/api/v1/driver-logins/current"),
+# What the live board's own tests start.
+NOT_TRIED_ALLOWED = {"/api/v1/live", "/api/v1/live/snapshot"}
+# They end the login that asks, so there each caller comes with one of its own.
+ENDS_THE_LOGIN = {
+    "/api/v1/logout",
+    "/api/v1/driver-logins",
+    "/api/v1/driver-logins/current",
 }
 DUMMIES = {
     "application_id": "00000000-0000-4000-8000-000000000000",
@@ -131,13 +154,42 @@ DUMMIES = {
     "evse_no": "1",
     "transaction_id": "999999",
 }
+NO_LOGIN = "401 unauthenticated"
+TOO_LITTLE = "403 forbidden"
+NO_CSRF = "403 csrf-token-missing"
+NO_GUESTS = "403 account-needed"
+LET_IN = "let in"
+OF_DRIVERS = {"DriverBearer", "DriverCookie"}
+SCHEMES: dict[str, set[str]] = {"": set(), DRIVER: OF_DRIVERS, ACCOUNT_HOLDER: OF_DRIVERS}
+"""By which logins the document says a door opens; operators' doors open by theirs."""
 Operation = tuple[str, str]
 
 
-def least_roles() -> dict[Operation, str]:
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who asks: with what, and what that is worth."""
+
+    client: httpx.AsyncClient
+    who: Role | str = ""
+    """A role of operators, DRIVER for a guest, ACCOUNT_HOLDER; empty: the login is none."""
+    csrf: bool = True
+    """False: a browser that another site made ask."""
+
+    def answer_at(self, method: str, door: str) -> str:
+        """Say what they have to hear at the door of an operation."""
+        if not self.who or (door in {DRIVER, ACCOUNT_HOLDER}) != (not isinstance(self.who, Role)):
+            return NO_LOGIN
+        if not self.csrf and method not in SAFE_METHODS:
+            return NO_CSRF
+        if isinstance(self.who, Role):
+            return LET_IN if self.who.includes(Role(door)) else TOO_LITTLE
+        return LET_IN if door in {DRIVER, self.who} else NO_GUESTS
+
+
+def doors() -> dict[Operation, str]:
     return {
-        (method, path[1:] if path.startswith("//") else API_PREFIX + path): role
-        for role, lines in LEAST_ROLE.items()
+        (method, path[1:] if path.startswith("//") else API_PREFIX + path): door
+        for door, lines in LEAST_ROLE.items()
         for method, path in (line.split() for line in lines.split("\n") if line.strip())
     }
 
@@ -149,33 +201,170 @@ def operations(app: FastAPI) -> Iterator[Operation]:
 
 
 ALL = sorted(operations(build_api({}, 1)))
+CLOSED = [item for item in ALL if item not in OPEN]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def callers(api: RunningApi) -> AsyncIterator[dict[str, Caller]]:
+    async with all_callers(api) as made:
+        yield made
+
+
+@asynccontextmanager
+async def all_callers(api: RunningApi) -> AsyncIterator[dict[str, Caller]]:
+    """Make one of each kind, with logins of their own."""
+    made = {
+        "nobody": Caller(api.new_client()),
+        "a stranger with a token": Caller(api.new_client("wrong")),
+    }
+    for role in Role:
+        issued = await operator_login(api, role)
+        made[role.value] = Caller(api.new_client(issued.token), role)
+    made |= await ended_operators(api)
+    made |= browsers(api, "an admin", SESSION_COOKIE, [await operator_login(api) for _ in "123"])
+    for who in (DRIVER, ACCOUNT_HOLDER):
+        device = await driver_login(api, is_guest=who == DRIVER)
+        made[who] = Caller(api.new_client(device.token), who)
+    made |= await ended_drivers(api)
+    made |= browsers(api, "a driver", DRIVER_COOKIE, [await driver_login(api) for _ in "123"])
+    try:
+        yield made
+    finally:
+        for caller in made.values():
+            await caller.client.aclose()
+
+
+async def operator_login(api: RunningApi, role: Role = Role.ADMIN) -> IssuedLogin:
+    """Make an operator and log them in."""
+    login = f"{role.value}-{next(NAMES)}"
+    await api.access.add_operator(login=login, role=role, password=PASSWORD, actor="test")
+    return await api.access.log_in(login, PASSWORD, address="test")
+
+
+async def ended_operators(api: RunningApi) -> dict[str, Caller]:
+    made = {}
+    for name, over in ended_logins(api).items():
+        issued = await operator_login(api)
+        mine = login_sessions.c.token_hash == issued.principal.token_hash
+        await change(api, update(login_sessions).where(mine).values(over))
+        made[f"an admin's login that is {name}"] = Caller(api.new_client(issued.token))
+    issued = await operator_login(api)
+    await api.access.change_operator(issued.principal.operator_id, actor="test", disabled=True)
+    made["an admin who is disabled"] = Caller(api.new_client(issued.token))
+    return made
+
+
+async def driver_login(api: RunningApi, *, is_guest: bool = False) -> IssuedDriverLogin:
+    """Open an account and log it in."""
+    async with api.database.write() as connection:
+        driver_id = await open_account(
+            connection,
+            api.clock.now(),
+            api.seal,
+            phone=None if is_guest else f"+86138{next(PHONES):08d}",
+            guest_until=api.clock.now() + timedelta(days=1) if is_guest else None,
+        )
+        assert driver_id is not None
+        return await api.driver_logins.issue(connection, driver_id, "test")
+
+
+async def ended_drivers(api: RunningApi) -> dict[str, Caller]:
+    made = {}
+    for name, over in ended_logins(api).items():
+        issued = await driver_login(api)
+        mine = driver_logins.c.id == issued.principal.login_id
+        await change(api, update(driver_logins).where(mine).values(over))
+        made[f"a driver's login that is {name}"] = Caller(api.new_client(issued.token))
+    issued = await driver_login(api, is_guest=True)
+    mine = drivers.c.id == issued.principal.driver_id
+    await change(api, update(drivers).where(mine).values(closed_at=api.clock.now()))
+    made["a driver whose account is closed"] = Caller(api.new_client(issued.token))
+    return made
+
+
+def ended_logins(api: RunningApi) -> dict[str, dict[str, datetime]]:
+    """Tell how a login may have ended, and what its row then says."""
+    return {
+        "expired": {"expires_at": api.wall() - timedelta(seconds=1)},
+        "revoked": {"revoked_at": api.wall()},
+    }
+
+
+async def change(api: RunningApi, statement: Update) -> None:
+    async with api.database.write() as connection:
+        assert (await connection.execute(statement)).rowcount == 1
+
+
+def browsers(
+    api: RunningApi, name: str, cookie: str, logins: Sequence[IssuedLogin | IssuedDriverLogin]
+) -> dict[str, Caller]:
+    """Make the ways in which a cookie comes: from our page, and from another site."""
+    page, without, with_another = logins
+    who: Role | str = Role.ADMIN if cookie == SESSION_COOKIE else ACCOUNT_HOLDER
+    made = {}
+    for what, login, token in (
+        ("page", page, page.csrf_token),
+        ("cookie without its CSRF token", without, None),
+        ("cookie with another login's CSRF token", with_another, page.csrf_token),
+    ):
+        client = api.new_client()
+        client.cookies.set(cookie, login.token)
+        if token is not None:
+            client.headers[CSRF_HEADER] = token
+        made[f"{name}'s {what}"] = Caller(client, who, csrf=login is page)
+    return made
 
 
 def test_the_table_names_every_route_and_no_other() -> None:
-    assert set(ALL) - OPEN == set(least_roles())
+    assert set(ALL) - OPEN == set(doors())
+
+
+def test_the_document_tells_the_doors() -> None:
+    """Whoever reads openapi.json knows with what login to come."""
+    for path, methods in create_openapi()["paths"].items():
+        for method, operation in methods.items():
+            schemes = {name for item in operation.get("security", ()) for name in item}
+            door = doors().get((method.upper(), path), "")
+            assert schemes == SCHEMES.get(door, {"Bearer", "Cookie"}), f"{method} {path}"
 
 
 def url_of(api: RunningApi, path: str) -> str:
     return api.url + re.sub(r"\{(\w+)\}", lambda match: DUMMIES.get(match[1], "nothing-here"), path)
 
 
-@pytest.mark.parametrize(("method", "path"), [item for item in ALL if item not in OPEN])
-async def test_route_is_guarded(api: RunningApi, method: str, path: str) -> None:
+async def heard(client: httpx.AsyncClient, method: str, url: str) -> str:
+    """Ask without a body and say how the door answered."""
+    async with client.stream(method, url) as response:
+        status = response.status_code
+        if status in {401, 403}:
+            await response.aread()
+            code = response.json()["code"]
+            problem_of(response, status, code)
+            return f"{status} {code}"
+    # Whatever it says of a request that lacks everything, but no fault of the server.
+    return LET_IN if status in {200, 204, 404, 415, 422} else f"unexpected {status}"
+
+
+@pytest.mark.parametrize(("method", "path"), CLOSED)
+async def test_door(api: RunningApi, callers: dict[str, Caller], method: str, path: str) -> None:
+    if path not in ENDS_THE_LOGIN:
+        await ask_everybody(api, callers, method, path)
+        return
+    async with all_callers(api) as once:
+        await ask_everybody(api, once, method, path)
+
+
+async def ask_everybody(
+    api: RunningApi, callers: dict[str, Caller], method: str, path: str
+) -> None:
+    door = doors()[method, path]
+    expected = {name: caller.answer_at(method, door) for name, caller in callers.items()}
+    assert LET_IN in expected.values()
+    if path in NOT_TRIED_ALLOWED:
+        expected = {name: answer for name, answer in expected.items() if answer != LET_IN}
     url = url_of(api, path)
-    problem_of(await api.anonymous.request(method, url), 401, "unauthenticated")
-    wrong = await api.anonymous.request(method, url, headers={"Authorization": "Bearer wrong"})
-    problem_of(wrong, 401, "unauthenticated")
-    least = least_roles()[method, path]
-    strangers = (*ROLES, Role.CONFORMANCE.value) if least == DRIVER else (DRIVER,)
-    for stranger in strangers:
-        client = api.clients[stranger]
-        problem_of(await client.request(method, url), 401, "unauthenticated")
-    lower = () if least == DRIVER else (*ROLES[: ROLES.index(least)], Role.CONFORMANCE.value)
-    for role in lower:
-        problem_of(await api.clients[role].request(method, url), 403, "forbidden")
-    if path not in NOT_TRIED_ALLOWED:
-        allowed = await api.clients[least].request(method, url)
-        assert allowed.status_code in {200, 404, 415, 422}, allowed.text
+    answers = {name: await heard(callers[name].client, method, url) for name in expected}
+    assert answers == expected
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(OPEN))
