@@ -61,6 +61,12 @@ _FIVE_VALUES_2 = (
     '"location":"EV","unitOfMeasure":{"unit":"Percent"}}]}]'
 )
 
+_BEGIN_VALUE_2 = (
+    ',"meterValue":[{"timestamp":"%s","sampledValue":['
+    '{"value":%s,"context":"Transaction.Begin","measurand":"Energy.Active.Import.Register",'
+    '"location":"Outlet","unitOfMeasure":{"unit":"Wh"}}]}]'
+)
+
 _second_texts: dict[int, str] = {}
 
 
@@ -94,10 +100,13 @@ def five_moments(transaction_id: str, at_ms: int, register_mwh: int) -> str:
     return f'{{"connectorId":1,"transactionId":{transaction_id},"meterValue":[{moments}]}}'
 
 
-def event_started(transaction_id: str, at_ms: int, seq_no: int, id_token: str) -> str:
-    """TransactionEvent of 2.x that begins a transaction with a token."""
-    more = _TOKEN % id_token
-    return _EVENT % ("Started", timestamp(at_ms), "Authorized", seq_no, transaction_id, more)
+def event_started(
+    transaction_id: str, at_ms: int, seq_no: int, id_token: str, register_mwh: int
+) -> str:
+    """TransactionEvent of 2.x that begins a transaction with a token and the register then."""
+    stamp = timestamp(at_ms)
+    more = _TOKEN % id_token + _BEGIN_VALUE_2 % (stamp, register(register_mwh))
+    return _EVENT % ("Started", stamp, "Authorized", seq_no, transaction_id, more)
 
 
 def event_sampled(transaction_id: str, at_ms: int, seq_no: int, register_mwh: int) -> str:

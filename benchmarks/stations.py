@@ -277,7 +277,9 @@ class EventStation(LoadStation):
         self.begin_ms = self.next_ms()
         # Unique over runs on one database: the time tells them apart.
         self.transaction_id = f"{self.identity}-{self.begin_ms}"
-        self._tell("Started", payloads.event_started(*self._now(self.begin_ms), self.id_tag))
+        register = self.register_mwh(self.begin_ms)
+        started = payloads.event_started(*self._now(self.begin_ms), self.id_tag, register)
+        self._tell("Started", started)
 
     def answered(self, action: str, payload: bytes) -> None:
         match self._kind:

@@ -5,17 +5,14 @@ What the other drivers replace by fakes is real here, so fewer frames are sent.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from random import Random
 from urllib.parse import urlsplit
 
 import pytest
-import pytest_asyncio
 
 from chargehub.gateway.connections import Connections
 from tests.fuzz.conversation import FRAMES_OF_A_SCRIPT, Line, Script, complain
-from tests.fuzz.stage import Alarms, alarms
 from tests.fuzz.wire import Wire
 from tests.hub_fixtures import (
     PASSWORD,
@@ -23,7 +20,6 @@ from tests.hub_fixtures import (
     RunningHub,
     basic_auth,
     eventually,
-    running_hub,
     status,
 )
 
@@ -54,19 +50,6 @@ class AtHub:
         )
         await eventually(lambda: self.hub.is_online(identity))
         return self.hub.station_ids[identity], wire
-
-
-@pytest.fixture
-def alarmed() -> Iterator[Alarms]:
-    with alarms() as heard:
-        yield heard
-
-
-@pytest_asyncio.fixture
-async def hub(database_url: str, alarmed: Alarms) -> AsyncIterator[RunningHub]:
-    async with running_hub(database_url, messages_per_s=1e9, messages_burst=10**9) as running:
-        yield running
-    assert alarmed.lines == []
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -9,23 +9,19 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, cast
-
-import pytest
-import pytest_asyncio
 
 from chargehub.kit.clock import wall_now
 from chargehub.kit.group_commit import BatchHandler, Decision, Item, Writes
 from chargehub.transactions.orphans import CloseHandler, CloseRequested
 from tests.fuzz.conversation import Line, Script
 from tests.fuzz.payloads import all_actions, request_schema, response_schema
-from tests.fuzz.stage import Alarms, alarms
 from tests.fuzz.test_fuzz_hub import AtHub
-from tests.hub_fixtures import VERSIONS, RunningHub, eventually, running_hub
+from tests.hub_fixtures import VERSIONS, RunningHub, eventually
 
 OPEN = "SELECT id, station_id FROM transactions WHERE state = 'Active'"
 SCRIPTS = 8
@@ -110,19 +106,6 @@ def kept_of(owner: object) -> dict[str, Any]:
     """Return what is in its tables, but for those of what there is, not of what was said."""
     tables = tables_of(owner).items()
     return {name: table for name, table in tables if table and name not in OF_STATIONS}
-
-
-@pytest.fixture
-def alarmed() -> Iterator[Alarms]:
-    with alarms() as heard:
-        yield heard
-
-
-@pytest_asyncio.fixture
-async def hub(database_url: str, alarmed: Alarms) -> AsyncIterator[RunningHub]:
-    async with running_hub(database_url, messages_per_s=1e9, messages_burst=10**9) as running:
-        yield running
-    assert alarmed.lines == []
 
 
 @contextmanager
