@@ -83,12 +83,15 @@ class FrameLog:
         if len(text) > self._text_max:
             cut_from = len(text)
             text = text[: self._text_max]
-        self._bytes += len(text) + ROW_BYTES
-        if self._bytes > self._waiting_max:
-            self._lose(len(text) + ROW_BYTES)
-            return
         if "\0" in text:  # PostgreSQL keeps every character but this one.
             text = text.replace("\0", "\ufffd")
+        # Now, while it is at hand: until the COMMIT thousands of others come.
+        encoded = text.encode("utf-8", "replace")
+        size = len(encoded) + ROW_BYTES
+        self._bytes += size
+        if self._bytes > self._waiting_max:
+            self._lose(size)
+            return
         if at is not self._at:
             self._at, self._at_us = at, microseconds(at)
         self._rows.append(
@@ -103,7 +106,7 @@ class FrameLog:
                 protocol,
                 message_id,
                 action,
-                text,
+                encoded,
             )
         )
 
