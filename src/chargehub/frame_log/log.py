@@ -25,8 +25,11 @@ log = structlog.get_logger(__name__)
 FLUSH_EVERY_S = 0.5
 ROW_BYTES = 200
 """What a waiting row costs beside its text."""
-PORTION_BYTES = 1_048_576
-"""What one COMMIT takes along: more, as after an outage, would hold the event loop too long."""
+PORTION_BYTES = 1_572_864
+"""What one COMMIT takes along: more, as after an outage, would hold the event loop too long.
+
+So much holds a thousand stations' messages and answers, which then need no COMMIT of their own.
+"""
 
 LOGGED = Counter("chargehub_frame_log_frames_total", "Frames written into the frame log")
 LOST = Counter(
