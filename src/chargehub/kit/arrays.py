@@ -32,15 +32,16 @@ class _BinaryArray:
     __slots__ = ("data",)
     element_oid: int
 
-    def __init__(self, elements: Sequence[bytes | None]) -> None:
+    def __init__(self, elements: Sequence[Any]) -> None:
+        """Take bytes and None."""
         count = len(elements)
         parts = [b""] * (2 * count + 1)
         # Dimensions, whether NULL may come, the elements' type; size and lower bound.
         parts[0] = struct.pack("!5i", 1, 1, self.element_oid, count, 1)
         try:
             # A loop of ours would cost more than all that is done for an element.
-            parts[1::2] = map(_SIZES.__getitem__, map(len, elements))  # type: ignore[arg-type]
-            parts[2::2] = elements  # type: ignore[assignment]
+            parts[1::2] = map(_SIZES.__getitem__, map(len, elements))
+            parts[2::2] = elements
         except (TypeError, IndexError):
             for place, element in enumerate(elements):
                 parts[2 * place + 1] = _NULL if element is None else len(element).to_bytes(4, "big")
@@ -54,9 +55,10 @@ class BinaryTexts(_BinaryArray):
     __slots__ = ()
     element_oid = 25
 
-    def __init__(self, texts: Sequence[str | None]) -> None:
+    def __init__(self, texts: Sequence[Any]) -> None:
+        """Take texts and None."""
         try:
-            encoded: list[bytes | None] = list(map(str.encode, texts))  # type: ignore[arg-type]
+            encoded: list[bytes | None] = list(map(str.encode, texts))
         except TypeError:
             encoded = [None if text is None else text.encode() for text in texts]
         super().__init__(encoded)
