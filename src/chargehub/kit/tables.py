@@ -16,7 +16,7 @@ metadata = MetaData(
     }
 )
 
-EXTENSIONS = ("cube",)
+EXTENSIONS = ("btree_gist", "cube")
 """What tables need beyond PostgreSQL itself; the owner of a database may create these."""
 
 

@@ -1,0 +1,1 @@
+"""Reservations: who holds which gun when, under which dated rules; never two at once on one."""

@@ -1,0 +1,142 @@
+"""A Location with guns and drivers, written straight into the database, and a clock by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.drivers.store import drivers, id_tokens
+from chargehub.kit.clock import ClockPair, HubClock
+from chargehub.kit.db import Database
+from chargehub.reservations.store import reservations
+from chargehub.stations.store import (
+    charging_stations,
+    connectors,
+    evses,
+    locations,
+    station_connections,
+)
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+POWER_W = 120_000
+
+
+@dataclass
+class HandClock:
+    """Wall seconds since 1970 that a test moves."""
+
+    at: datetime = NOON
+
+    def __call__(self) -> float:
+        return self.at.timestamp()
+
+    def hub_clock(self) -> HubClock:
+        return HubClock(ClockPair(0, 0, 1), self)
+
+    def go(self, **much: float) -> datetime:
+        self.at += timedelta(**much)
+        return self.at
+
+
+@dataclass
+class Occupied:
+    """The guns at which a transaction runs."""
+
+    guns: set[tuple[int, int]] = field(default_factory=set)
+
+    def at_evse(self, station_id: int, evse_no: int) -> object | None:
+        return True if (station_id, evse_no) in self.guns else None
+
+
+async def add_location(connection: AsyncConnection, location_id: str = "L1") -> None:
+    await connection.execute(
+        locations.insert().values(id=location_id, name="hub", latitude=28.97, longitude=118.87)
+    )
+
+
+async def add_station(
+    connection: AsyncConnection,
+    identity: str,
+    location_id: str = "L1",
+    *,
+    powers_w: Sequence[int] = (POWER_W, POWER_W),
+    online: bool = True,
+) -> int:
+    """Add a station whose guns `<identity>-1`, ... are Available."""
+    values = {
+        "identity": identity,
+        "location_id": location_id,
+        "max_power_w": max(powers_w),
+        "commissioned_at": NOON,
+    }
+    statement = charging_stations.insert().values(values).returning(charging_stations.c.id)
+    station_id: int = (await connection.execute(statement)).scalar_one()
+    for evse_no, power_w in enumerate(powers_w, 1):
+        key = {"station_id": station_id, "evse_no": evse_no}
+        code = f"{identity}-{evse_no}"
+        await connection.execute(
+            evses.insert().values(key | {"gun_code": code, "max_power_w": power_w})
+        )
+        await connection.execute(
+            connectors.insert().values(key | {"connector_no": 1, "status": "Available"})
+        )
+    await connection.execute(
+        station_connections.insert().values(
+            station_id=station_id,
+            epoch=1,
+            protocol="ocpp1.6",
+            remote="here",
+            connected_at=NOON,
+            disconnected_at=None if online else NOON,
+        )
+    )
+    return station_id
+
+
+async def add_driver(connection: AsyncConnection) -> UUID:
+    driver_id = uuid4()
+    group = f"DRV-{driver_id.hex[:12]}"
+    await connection.execute(
+        drivers.insert().values(id=driver_id, group_token=group, created_at=NOON)
+    )
+    token = f"APP-{driver_id.hex[:12]}"
+    await connection.execute(
+        id_tokens.insert().values(
+            token=token.lower(),
+            display=token,
+            kind="Central",
+            group_token=group,
+            driver_id=driver_id,
+        )
+    )
+    return driver_id
+
+
+async def set_status(database: Database, key: tuple[int, int], status: str) -> None:
+    async with database.write() as connection:
+        await connection.execute(
+            update(connectors)
+            .where(connectors.c.station_id == key[0], connectors.c.evse_no == key[1])
+            .values(status=status)
+        )
+
+
+async def set_online(database: Database, station_id: int, *, online: bool) -> None:
+    async with database.write() as connection:
+        await connection.execute(
+            update(station_connections)
+            .where(station_connections.c.station_id == station_id)
+            .values(disconnected_at=None if online else NOON)
+        )
+
+
+async def stored(database: Database, number: int) -> Row[Any]:
+    async with database.read() as connection:
+        query = select(reservations).where(reservations.c.id == number)
+        return (await connection.execute(query)).one()
