@@ -11,7 +11,7 @@ from alembic.operations import ops
 from sqlalchemy import NullPool, create_engine, text
 
 import chargehub
-from chargehub.kit import db, jobs
+from chargehub.kit import db, idempotency, jobs
 from chargehub.kit.partitions import partitioned_tables
 from chargehub.kit.tables import EXTENSIONS, metadata
 
@@ -20,6 +20,7 @@ LOCK_TIMEOUT = "4s"
 ONE_AT_A_TIME = 6_100_271_337
 
 assert db.hub_clock.metadata is jobs.outbox.metadata is metadata
+assert idempotency.idempotency_keys.metadata is metadata
 for store in sorted(Path(chargehub.__file__).parent.glob("*/store.py")):
     importlib.import_module(f"chargehub.{store.parent.name}.store")
 

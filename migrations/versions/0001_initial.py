@@ -139,6 +139,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hub_clock")),
     )
     op.create_table(
+        "idempotency_keys",
+        sa.Column("principal", sa.Text(), nullable=False),
+        sa.Column("key_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("begun_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("status", sa.SmallInteger(), nullable=True),
+        sa.Column(
+            "headers", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
+        ),
+        sa.Column("body", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'answered') = (status IS NOT NULL)", name=op.f("ck_idempotency_keys_answered")
+        ),
+        sa.CheckConstraint(
+            "state IN ('under_way', 'answered', 'unclear')", name=op.f("ck_idempotency_keys_state")
+        ),
+        sa.PrimaryKeyConstraint("principal", "key_hash", name=op.f("pk_idempotency_keys")),
+    )
+    op.create_index("ix_idempotency_keys_begun_at", "idempotency_keys", ["begun_at"], unique=False)
+    op.create_table(
         "locations",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -1119,6 +1140,8 @@ def downgrade() -> None:
     op.drop_table("operators")
     op.drop_index("ix_locations_unit_vector", table_name="locations", postgresql_using="gist")
     op.drop_table("locations")
+    op.drop_index("ix_idempotency_keys_begun_at", table_name="idempotency_keys")
+    op.drop_table("idempotency_keys")
     op.drop_table("hub_clock")
     op.drop_index("ix_frames_message_id_station_id", table_name="frames")
     op.drop_table("frames")

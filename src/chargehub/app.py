@@ -52,6 +52,7 @@ from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import GroupCommitter
 from chargehub.kit.health import health_router, measure_loop_lag
 from chargehub.kit.http import create_api, provide
+from chargehub.kit.idempotency import Repeats, close_left_open
 from chargehub.kit.sealing import Seal
 from chargehub.kit.serving import QuietServer, cancel, spare_the_collector
 from chargehub.kit.worker import DueAction, Worker
@@ -272,6 +273,7 @@ class Hub:
             await close_left_open_connections(connection, now)
             unknown = await close_pending_as_unknown(connection, now)
             await close_unanswered(connection, now)
+            await close_left_open(connection)
             await ensure_partitions(connection, now)
             await DAYS.ensure(connection, now, DAYS_AHEAD)
             await jobs.schedule_daily(connection, (*DAILY_ACTIONS, DARK_CHECK), now)
@@ -378,7 +380,7 @@ class Hub:
         addresses: Addresses,
     ) -> tuple[object, ...]:
         """Return what the routers find by type."""
-        settings, database = self.settings, self.database
+        settings, database, limits = self.settings, self.database, self.settings.limits
         key = station_key(settings)
         stations = StationParts(
             database=database,
@@ -394,6 +396,7 @@ class Hub:
             clock,
             AccessService(database, clock),
             AccessParts(database, settings.secure_cookies),
+            Repeats(database, timedelta(hours=limits.idempotency_hours), limits.idempotency_keys),
             stations,
             orders.queue,
             self.devices,

@@ -16,8 +16,9 @@ from chargehub.access.store import audit_entries
 from chargehub.devices.store import template_applications, variable_reports
 from chargehub.frame_log.store import DAYS, DAYS_AHEAD
 from chargehub.kit import jobs
-from chargehub.kit.clock import HubClock
+from chargehub.kit.clock import HubClock, wall_now
 from chargehub.kit.db import Database
+from chargehub.kit.idempotency import idempotency_keys
 from chargehub.kit.worker import DueAction
 from chargehub.smart_charging.ledger import close_ended
 from chargehub.smart_charging.store import charging_profiles, profile_requests
@@ -40,6 +41,7 @@ class Retention:
     history_days: int
     audit_days: int
     frame_log_days: int
+    idempotency_hours: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,9 @@ class Housekeeping:
             deleted = await jobs.prune(self.database, column, now - timedelta(days=days))
             if deleted:
                 log.info("history_pruned", table=str(column.table), rows=deleted, kept_days=days)
+        # A repeat is a matter of the network, which runs on wall time.
+        repeated_since = wall_now() - timedelta(hours=kept.idempotency_hours)
+        await jobs.prune(self.database, idempotency_keys.c.begun_at, repeated_since)
         async with self.database.write() as connection:
             dropped = await DAYS.drop_before(connection, now - timedelta(days=kept.frame_log_days))
         if dropped:

@@ -169,6 +169,15 @@ class Limits(BaseModel):
     audit_days: int = Field(
         1_095, ge=1, description="Hub days that the operators' audit entries are kept."
     )
+    idempotency_hours: int = Field(
+        24,
+        ge=1,
+        le=720,
+        description="Wall hours that a request with an Idempotency-Key is given the same answer.",
+    )
+    idempotency_keys: int = Field(
+        1_000, ge=1, description="Such keys that are kept of one login at most."
+    )
     database_connections: int = Field(
         8, ge=2, le=80, description="Database connections of the pool."
     )

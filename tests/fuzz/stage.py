@@ -137,7 +137,7 @@ class PromptCommitter(GroupCommitter):
         batch, self._handed_in = self._handed_in, []
         assert self.side_rows is not None
         for row in self.side_rows.take():
-            assert "\0" not in row[-1]
+            assert b"\0" not in row[-1]
         for station_id, report, decided in batch:
             self.reports += 1
             if self._kept is not None:

@@ -95,6 +95,7 @@ def test_every_store_is_known_to_the_metadata() -> None:
     }
     assert {name for name in defining if not name.endswith("/store.py")} == {
         "kit/db.py",
+        "kit/idempotency.py",
         "kit/jobs.py",
     }
 

@@ -12,6 +12,7 @@ from chargehub.devices.store import template_application_stations, template_appl
 from chargehub.frame_log.store import DAYS, INBOUND, frames
 from chargehub.housekeeping import PRUNE_HISTORY
 from chargehub.kit.clock import wall_now
+from chargehub.kit.idempotency import idempotency_keys
 from chargehub.kit.jobs import due_actions
 from chargehub.stations.store import (
     connector_status_events,
@@ -88,6 +89,20 @@ async def apply_templates(hub: RunningHub, station_id: int) -> None:
             )
 
 
+async def repeat_requests(hub: RunningHub) -> None:
+    async with hub.database.write() as connection:
+        for hours in (23, 25):
+            await connection.execute(
+                insert(idempotency_keys).values(
+                    principal="a test",
+                    key_hash=b"%d" % hours,
+                    fingerprint=b"x",
+                    state="unclear",
+                    begun_at=wall_now() - timedelta(hours=hours),
+                )
+            )
+
+
 async def log_a_frame(hub: RunningHub, identity: str, days: int, *, own_day: bool = True) -> str:
     """Put a frame of so many days ago into the log; return its day's partition."""
     at = wall_now() - timedelta(days=days)
@@ -115,6 +130,7 @@ async def test_history_is_kept_for_its_time(database_url: str) -> None:
         identity = await hub.new_station()
         await grow_old(hub, hub.station_ids[identity])
         await apply_templates(hub, hub.station_ids[identity])
+        await repeat_requests(hub)
         old_day, kept_day = [await log_a_frame(hub, identity, days) for days in (16, 13)]
         await log_a_frame(hub, identity, 15, own_day=False)
         await log_a_frame(hub, identity, 12, own_day=False)
@@ -129,6 +145,7 @@ async def test_history_is_kept_for_its_time(database_url: str) -> None:
         assert await hub.value("SELECT to_regclass(:name)::text", name=old_day) is None
         assert await hub.value("SELECT to_regclass(:name)::text", name=kept_day) == kept_day
         assert await hub.value("SELECT count(*) FROM template_applications") == 2
+        assert await hub.value("SELECT count(*) FROM idempotency_keys") == 1
         tables = ("connector_status_events", "station_notices", "station_commands")
         for table in (*tables, "template_application_stations"):
             assert await hub.count(table, identity) == 2, table

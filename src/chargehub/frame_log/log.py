@@ -25,8 +25,11 @@ log = structlog.get_logger(__name__)
 FLUSH_EVERY_S = 0.5
 ROW_BYTES = 200
 """What a waiting row costs beside its text."""
-PORTION_BYTES = 1_048_576
-"""What one COMMIT takes along: more, as after an outage, would hold the event loop too long."""
+PORTION_BYTES = 1_572_864
+"""What one COMMIT takes along: more, as after an outage, would hold the event loop too long.
+
+So much holds a thousand stations' messages and answers, which then need no COMMIT of their own.
+"""
 
 LOGGED = Counter("chargehub_frame_log_frames_total", "Frames written into the frame log")
 LOST = Counter(
@@ -83,12 +86,15 @@ class FrameLog:
         if len(text) > self._text_max:
             cut_from = len(text)
             text = text[: self._text_max]
-        self._bytes += len(text) + ROW_BYTES
-        if self._bytes > self._waiting_max:
-            self._lose(len(text) + ROW_BYTES)
-            return
         if "\0" in text:  # PostgreSQL keeps every character but this one.
             text = text.replace("\0", "\ufffd")
+        # Now, while it is at hand: until the COMMIT thousands of others come.
+        encoded = text.encode("utf-8", "replace")
+        size = len(encoded) + ROW_BYTES
+        self._bytes += size
+        if self._bytes > self._waiting_max:
+            self._lose(size)
+            return
         if at is not self._at:
             self._at, self._at_us = at, microseconds(at)
         self._rows.append(
@@ -103,7 +109,7 @@ class FrameLog:
                 protocol,
                 message_id,
                 action,
-                text,
+                encoded,
             )
         )
 

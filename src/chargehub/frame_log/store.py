@@ -49,13 +49,14 @@ INSERT_FRAMES = BatchStatement(
     INSERT INTO frames (at, station_id, epoch, number, message_type, cut_from, direction, protocol,
         message_id, action, text)
     SELECT 'epoch'::timestamptz + at_us * interval '1 microsecond', station_id, epoch, number,
-        message_type, cut_from, direction, protocol, message_id, action, text
+        message_type, cut_from, direction, protocol, message_id, action,
+        convert_from(utf8, 'UTF8')
     FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::integer[], %s::smallint[],
-                %s::integer[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+                %s::integer[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[])
          AS u(at_us, station_id, epoch, number, message_type, cut_from, direction, protocol,
-              message_id, action, text)
+              message_id, action, utf8)
     ON CONFLICT DO NOTHING
     """,
     order=95,
 )
-"""Columns in the order of the SELECT list; the time in microseconds since 1970."""
+"""Columns in the order of `u`; the time in microseconds since 1970, the text in UTF-8."""

@@ -38,14 +38,18 @@ class FrameRecorder:
     def received(self, text: str | bytes, event: Event, at: datetime) -> None:
         """Log a frame of the station before anything is done about it."""
         action = getattr(event, "action", "")  # An ignored frame has none.
-        if self._secret_call is not None and event.message_id == self._secret_call:
+        message_id = event.message_id
+        if self._secret_call is not None and message_id == self._secret_call:
             shown = without_echo(str(text))
-        elif not isinstance(event, CallReceived) or not event.valid or event.signed:
-            shown = without_secrets(text)
-        else:
+        elif (
+            type(event) is CallReceived
+            and event.violation is None
+            and not event.signed
+            and is_plain(action, str(text), self._version)
+        ):
             shown = str(text)
-            if not is_plain(action, shown, self._version):
-                shown = without_secrets(shown)
+        else:
+            shown = without_secrets(text)
         self._count += 1
         self._log.add(
             at,
@@ -55,7 +59,7 @@ class FrameRecorder:
             CALL if shown.startswith("[2,") else _message_type(shown),
             INBOUND,
             self._protocol,
-            _storable(event.message_id),
+            _storable(message_id),
             action[:_ACTION_MAX] or None,
             shown,
         )

@@ -13,6 +13,8 @@ from chargehub.gateway.doorway import Place
 
 UNREAD_MAX_BYTES = 1 << 20
 """What a station may leave unread and go on pinging; its messages are stopped long before."""
+_SHORT_HEADS = [bytes((0x81, size)) for size in range(126)]
+"""A whole unmasked text by its size in bytes (RFC 6455 5.2)."""
 
 
 class StationSocket(ServerConnection):
@@ -59,9 +61,14 @@ class StationSocket(ServerConnection):
         """
         if self.protocol.state is not State.OPEN:
             return
+        data = text.encode()
         try:
-            self.protocol.send_text(text.encode())
-            self.send_data()
+            if len(data) < len(_SHORT_HEADS) and not self.protocol.extensions:
+                # Most answers: the library would take longer to frame it than to write it.
+                self.transport.write(_SHORT_HEADS[len(data)] + data)
+            else:
+                self.protocol.send_text(data)
+                self.send_data()
         except (OSError, RuntimeError) as error:
             # As the library does where it answers by itself: the connection fails.
             self.set_connection_exc(error)

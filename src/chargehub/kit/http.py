@@ -81,6 +81,14 @@ class DatabaseUnavailable(ChargeHubError):
     status = 503
 
 
+class AnsweredBefore(Exception):
+    """Ends a request with an answer that is there already."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__("answered before")
+        self.response = response
+
+
 class FieldError(BaseModel):
     """One thing that is wrong with the request."""
 
@@ -126,7 +134,9 @@ def problems(*kinds: type[ChargeHubError]) -> dict[int | str, dict[str, Any]]:
 
 def _problem_examples(base: type[ChargeHubError] = ChargeHubError) -> dict[str, Any]:
     """Build one example per problem code there is."""
-    found = {base.code: {"summary": base.title(), "value": _document(base(), "3f0e9d6c5b7a")}}
+    found = {
+        base.code: {"summary": base.title(), "value": problem_document(base(), "3f0e9d6c5b7a")}
+    }
     for kind in base.__subclasses__():
         found |= _problem_examples(kind)
     return found
@@ -140,7 +150,7 @@ def _document_bodies(responses: dict[str, Any]) -> None:
         examples.update(response["content"][PROBLEM_MEDIA_TYPE]["examples"])
 
 
-def _document(error: ChargeHubError, request_id: str) -> dict[str, Any]:
+def problem_document(error: ChargeHubError, request_id: str) -> dict[str, Any]:
     return {
         "type": f"/problems/{error.code}",
         "title": error.title(),
@@ -173,7 +183,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if "retry_after_s" in error.facts:
         headers["Retry-After"] = str(error.facts["retry_after_s"])
-    return render_problem(_document(error, request_id_of(request)), headers)
+    return render_problem(problem_document(error, request_id_of(request)), headers)
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
@@ -187,7 +197,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
         for item in error.errors()[:MAX_REPORTED_ERRORS]
     ]
     problem = InvalidInput("Some fields are not acceptable.", errors=errors)
-    return render_problem(_document(problem, request_id_of(request)))
+    return render_problem(problem_document(problem, request_id_of(request)))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
@@ -212,7 +222,12 @@ def _code_of(status: HTTPStatus) -> str:
 
 async def _on_database_down(request: Request, error: Exception) -> Response:
     log.error("http_database_unavailable", error=str(error))
-    return render_problem(_document(DatabaseUnavailable(), request_id_of(request)))
+    return render_problem(problem_document(DatabaseUnavailable(), request_id_of(request)))
+
+
+async def _on_answered_before(_request: Request, answered: Exception) -> Response:
+    assert isinstance(answered, AnsweredBefore)
+    return answered.response
 
 
 class RequestContext:
@@ -250,7 +265,7 @@ class RequestContext:
         refusal = self._refusal(headers)
         try:
             if refusal is not None:
-                answer = render_problem(_document(refusal, request_id))
+                answer = render_problem(problem_document(refusal, request_id))
                 await answer(scope, receive, send_marked)
             else:
                 await self._app(scope, self._limited(receive), send_marked)
@@ -258,7 +273,7 @@ class RequestContext:
             log.exception("http_request_failed", method=scope["method"], path=scope["path"])
             if status:
                 raise
-            answer = render_problem(_document(ChargeHubError(), request_id))
+            answer = render_problem(problem_document(ChargeHubError(), request_id))
             await answer(scope, receive, send_marked)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
@@ -322,6 +337,7 @@ def create_api(*, title: str, version: str, description: str, max_body_bytes: in
     )
     api.add_middleware(RequestContext, max_body_bytes=max_body_bytes)
     handlers: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+        AnsweredBefore: _on_answered_before,
         ChargeHubError: _on_error,
         RequestValidationError: _on_validation,
         HTTPException: _on_http_exception,

@@ -36,6 +36,7 @@ from chargehub.kit.db import Database
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import GroupCommitter
 from chargehub.kit.http import API_PREFIX, PROBLEM_MEDIA_TYPE, provide
+from chargehub.kit.idempotency import Repeats
 from chargehub.kit.sealing import Seal
 from chargehub.live.board import Board
 from chargehub.live.facts import HubFacts
@@ -214,6 +215,7 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         SmartChargingParts.build(database, clock, desk, book=book, remote=remote, supply=Supply()),
         LiveFeed(Board(FrameRing("test"), clock.now, 1.0), no_hub, max_viewers=1),
         AccessParts(database, secure_cookies=False),
+        Repeats(database),
         StationParts(
             database,
             desk,
