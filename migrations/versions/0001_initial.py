@@ -54,6 +54,21 @@ def upgrade() -> None:
         unique=True,
     )
     op.create_table(
+        "driver_login_codes",
+        sa.Column("phone_fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("code_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sends", sa.Integer(), nullable=False),
+        sa.Column("window_began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("phone_fingerprint", name=op.f("pk_driver_login_codes")),
+    )
+    op.create_index(
+        "ix_driver_login_codes_sent_at", "driver_login_codes", ["sent_at"], unique=False
+    )
+    op.create_table(
         "drivers",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("phone_sealed", sa.LargeBinary(), nullable=True),
@@ -383,6 +398,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_hash", name=op.f("uq_driver_logins_token_hash")),
     )
     op.create_index("ix_driver_logins_driver_id", "driver_logins", ["driver_id"], unique=False)
+    op.create_index("ix_driver_logins_expires_at", "driver_logins", ["expires_at"], unique=False)
     op.create_table(
         "id_tokens",
         sa.Column("token", sa.Text(), nullable=False),
@@ -1114,6 +1130,7 @@ def downgrade() -> None:
     op.drop_index("ix_id_tokens_group_token", table_name="id_tokens")
     op.drop_index("ix_id_tokens_driver_id", table_name="id_tokens")
     op.drop_table("id_tokens")
+    op.drop_index("ix_driver_logins_expires_at", table_name="driver_logins")
     op.drop_index("ix_driver_logins_driver_id", table_name="driver_logins")
     op.drop_table("driver_logins")
     op.drop_index(
@@ -1159,6 +1176,8 @@ def downgrade() -> None:
     )
     op.drop_index("ix_drivers_created_at_id", table_name="drivers")
     op.drop_table("drivers")
+    op.drop_index("ix_driver_login_codes_sent_at", table_name="driver_login_codes")
+    op.drop_table("driver_login_codes")
     op.drop_index("uq_configuration_templates_name", table_name="configuration_templates")
     op.drop_table("configuration_templates")
     op.drop_index("ix_audit_entries_at", table_name="audit_entries")

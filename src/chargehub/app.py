@@ -33,7 +33,8 @@ from chargehub.devices import templates_api, variables_api
 from chargehub.devices.service import Devices
 from chargehub.drivers import api as drivers_api
 from chargehub.drivers import logins_api
-from chargehub.drivers.logins import DriverLogins
+from chargehub.drivers.ports import ports_of
+from chargehub.drivers.service import driver_services
 from chargehub.frame_log import api as frame_log_api
 from chargehub.frame_log.log import FrameLog
 from chargehub.frame_log.store import DAYS, DAYS_AHEAD
@@ -403,8 +404,13 @@ class Hub:
             remote,
             self.smart,
             feed,
-            self.seal,
-            DriverLogins(database),
+            *driver_services(
+                database,
+                clock,
+                self.seal,
+                ports_of(demo=settings.demo),
+                secure_cookies=settings.secure_cookies,
+            ),
         )
 
     async def _start_http(self, api: FastAPI, feed: LiveFeed, listening: socket.socket) -> None:

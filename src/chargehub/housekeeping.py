@@ -14,6 +14,7 @@ import structlog
 
 from chargehub.access.store import audit_entries
 from chargehub.devices.store import template_applications, variable_reports
+from chargehub.drivers.store import driver_login_codes, driver_logins
 from chargehub.frame_log.store import DAYS, DAYS_AHEAD
 from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock, wall_now
@@ -30,6 +31,7 @@ log = structlog.get_logger(__name__)
 ENSURE_PARTITIONS = "telemetry.ensure_partitions"
 PRUNE_OUTBOX = "outbox.prune"
 PRUNE_HISTORY = "history.prune"
+LOGINS_KEPT = timedelta(days=7)
 DAILY_ACTIONS = (ENSURE_PARTITIONS, PRUNE_OUTBOX, PRUNE_HISTORY)
 
 
@@ -98,6 +100,9 @@ class Housekeeping:
         # A repeat is a matter of the network, which runs on wall time.
         repeated_since = wall_now() - timedelta(hours=kept.idempotency_hours)
         await jobs.prune(self.database, idempotency_keys.c.begun_at, repeated_since)
+        # Logins run on wall time.
+        for ended in (driver_logins.c.expires_at, driver_login_codes.c.sent_at):
+            await jobs.prune(self.database, ended, wall_now() - LOGINS_KEPT)
         async with self.database.write() as connection:
             dropped = await DAYS.drop_before(connection, now - timedelta(days=kept.frame_log_days))
         if dropped:

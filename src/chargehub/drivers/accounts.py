@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -75,6 +75,11 @@ async def open_account(
     return driver_id
 
 
+def lock_number(fingerprint: bytes) -> int:
+    """Return the number of the advisory lock of what has no row to lock yet."""
+    return int.from_bytes(fingerprint[:8], "big", signed=True)
+
+
 async def find_account(
     connection: AsyncConnection, driver_id: UUID, *, lock: bool = False
 ) -> Row[Any]:
@@ -99,3 +104,59 @@ async def find_app_token(connection: AsyncConnection, driver_id: UUID) -> Row[An
     if row is None:
         raise NotFound("The driver has no app token.")
     return row
+
+
+async def find_by_phone(
+    connection: AsyncConnection, seal: Seal, phone: str, *, lock: bool = False
+) -> Row[Any] | None:
+    """Return the open account of a normalised phone."""
+    query = select(drivers).where(
+        drivers.c.phone_fingerprint == seal.fingerprint(phone, PHONE), drivers.c.closed_at.is_(None)
+    )
+    if lock:
+        query = query.with_for_update()
+    return (await connection.execute(query)).one_or_none()
+
+
+async def find_by_wechat(connection: AsyncConnection, seal: Seal, open_id: str) -> Row[Any] | None:
+    """Return the open account bound to it. Those who ask for one that is not yet take turns."""
+    key = seal.fingerprint(open_id, WECHAT)
+    await connection.execute(select(func.pg_advisory_xact_lock(lock_number(key))))
+    query = select(drivers).where(
+        drivers.c.wechat_fingerprint == key,
+        drivers.c.closed_at.is_(None),
+    )
+    return (await connection.execute(query.with_for_update())).one_or_none()
+
+
+async def make_account_of_guest(
+    connection: AsyncConnection, seal: Seal, driver_id: UUID, phone: str
+) -> None:
+    """Give a guest a phone: from now on it is an account, and its app token has no end."""
+    await connection.execute(
+        update(drivers)
+        .where(drivers.c.id == driver_id)
+        .values(
+            phone_sealed=seal.close(phone, f"{PHONE}/{driver_id}"),
+            phone_fingerprint=seal.fingerprint(phone, PHONE),
+            guest_until=None,
+        )
+    )
+    await connection.execute(
+        update(id_tokens).where(id_tokens.c.driver_id == driver_id).values(expires_at=None)
+    )
+
+
+async def close_guest_into(
+    connection: AsyncConnection, at: datetime, guest_id: UUID, driver: Row[Any]
+) -> None:
+    """Let the account of a driver who began as a guest take the guest's idTokens over.
+
+    What runs on such a token can be ended by the account: it is of its group now.
+    """
+    await connection.execute(
+        update(id_tokens)
+        .where(id_tokens.c.driver_id == guest_id)
+        .values(driver_id=driver.id, group_token=driver.group_token, expires_at=None)
+    )
+    await connection.execute(update(drivers).where(drivers.c.id == guest_id).values(closed_at=at))

@@ -1,27 +1,111 @@
-"""REST of a driver's logins: the devices that are logged in, and logging them out."""
+"""REST of drivers' logins: one-time codes, logging in, the devices that are logged in."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from chargehub.drivers.account_rules import PHONE_SAID, normalise_phone
+from chargehub.drivers.entry import (
+    CodeExpired,
+    Device,
+    DriverEntry,
+    Entered,
+    PhoneLocked,
+    WeChatTaken,
+    WrongCode,
+)
 from chargehub.drivers.logins import DriverLogins
+from chargehub.drivers.ports import (
+    SmsNotConfigured,
+    SmsNotSent,
+    WeChatNotConfigured,
+    WeChatRefused,
+)
 from chargehub.drivers.principal import (
     DRIVER_COOKIE,
     DRIVER_CSRF_COOKIE,
     DRIVER_GUARDS,
     Driver,
+    PresentDriver,
 )
-from chargehub.kit.errors import NotFound
-from chargehub.kit.http import API_PREFIX, problems, provided
+from chargehub.kit.errors import InvalidInput, NotFound
+from chargehub.kit.fields import CleanText, ShortText, explained
+from chargehub.kit.http import API_PREFIX, TooManyRequests, problems, provided
+
+
+@dataclass(frozen=True, slots=True)
+class DriverParts:
+    secure_cookies: bool
+    """True wherever the API is served over TLS."""
+
 
 router = APIRouter(prefix=f"{API_PREFIX}/driver-logins", tags=["Driver logins"])
 
 Logins = Annotated[DriverLogins, Depends(provided(DriverLogins))]
+Entry = Annotated[DriverEntry, Depends(provided(DriverEntry))]
+Parts = Annotated[DriverParts, Depends(provided(DriverParts))]
+
+Phone = Annotated[
+    str,
+    StringConstraints(max_length=24),
+    AfterValidator(normalise_phone),
+    explained(PHONE_SAID),
+    Field(examples=["13900001234"]),
+]
+Language = Literal["zh", "en"]
+
+
+class Input(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class CodeRequest(Input):
+    phone: Phone
+    language: Language = "zh"
+
+
+class CodeAnswer(BaseModel):
+    """The same for every phone, with an account or without."""
+
+    expires_in_s: int = Field(description="Wall seconds that the code is good.", examples=[300])
+    again_in_s: int = Field(
+        description="Wall seconds until another may be asked for.", examples=[60]
+    )
+
+
+class DeviceInput(Input):
+    device_name: ShortText = Field("", examples=["iPhone 17"])
+    language: Language = Field("zh", description="Of an account that is opened by this.")
+
+
+class PhoneLogin(DeviceInput):
+    phone: Phone
+    code: Annotated[
+        str, StringConstraints(pattern=r"^[0-9]{6}$"), explained("A code is six digits.")
+    ] = Field(examples=["123456"])
+
+
+class WeChatLogin(DeviceInput):
+    code: Annotated[CleanText, StringConstraints(min_length=1, max_length=128)] = Field(
+        description="What wx.login gave the app.", examples=["demo-wang"]
+    )
+
+
+class DriverLoginResult(BaseModel):
+    driver_id: UUID
+    is_guest: bool = Field(examples=[False])
+    is_new: bool = Field(description="Whether this login opened the account.")
+    expires_at: datetime = Field(description="When this login ends, on wall time.")
+    token: str = Field(description="Use as `Authorization: Bearer`; also set as cookie.")
+    csrf_token: str = Field(
+        description="Send as X-CSRF-Token on unsafe methods when the cookie is used."
+    )
 
 
 class DeviceView(BaseModel):
@@ -34,6 +118,71 @@ class DeviceView(BaseModel):
 
 class DeviceList(BaseModel):
     items: list[DeviceView]
+
+
+@router.post(
+    "/codes",
+    status_code=202,
+    responses=problems(InvalidInput, TooManyRequests, SmsNotConfigured, SmsNotSent),
+)
+async def send_login_code(body: CodeRequest, request: Request, entry: Entry) -> CodeAnswer:
+    """Send a one-time code to a phone; it replaces the one before."""
+    await entry.send_code(body.phone, Device("", _address(request), body.language))
+    rules = entry.codes.rules
+    return CodeAnswer(
+        expires_in_s=int(rules.lifetime.total_seconds()),
+        again_in_s=int(rules.resend_after.total_seconds()),
+    )
+
+
+@router.post(
+    "",
+    responses=problems(InvalidInput, WrongCode, CodeExpired, PhoneLocked, TooManyRequests),
+)
+async def log_driver_in(
+    body: PhoneLogin,
+    request: Request,
+    response: Response,
+    present: PresentDriver,
+    *,
+    entry: Entry,
+    parts: Parts,
+) -> DriverLoginResult:
+    """Log in by phone and code; the first time opens the account.
+
+    A guest who shows their login keeps their idToken in the account.
+    """
+    device = Device(body.device_name, _address(request), body.language)
+    return _answer(await entry.log_in(body.phone, body.code, device, present), response, parts)
+
+
+@router.post(
+    "/wechat",
+    responses=problems(
+        InvalidInput, WeChatNotConfigured, WeChatRefused, WeChatTaken, TooManyRequests
+    ),
+)
+async def log_driver_in_by_wechat(
+    body: WeChatLogin,
+    request: Request,
+    response: Response,
+    present: PresentDriver,
+    *,
+    entry: Entry,
+    parts: Parts,
+) -> DriverLoginResult:
+    """Log in by WeChat. Who shows the login of an account binds WeChat to it."""
+    device = Device(body.device_name, _address(request), body.language)
+    return _answer(await entry.log_in_by_wechat(body.code, device, present), response, parts)
+
+
+@router.post("/guests", status_code=201, responses=problems(InvalidInput, TooManyRequests))
+async def log_guest_in(
+    body: DeviceInput, request: Request, response: Response, *, entry: Entry, parts: Parts
+) -> DriverLoginResult:
+    """Enter without an account: for a day, to charge and no more."""
+    device = Device(body.device_name, _address(request), body.language)
+    return _answer(await entry.enter_as_guest(device), response, parts)
 
 
 @router.get("", responses=problems(*DRIVER_GUARDS))
@@ -72,6 +221,35 @@ async def log_driver_out(principal: Driver, response: Response, logins: Logins) 
 async def log_driver_device_out(login_id: UUID, principal: Driver, logins: Logins) -> None:
     """Log out on one device of the driver's own."""
     await logins.log_out(principal.driver_id, login_id)
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _answer(entered: Entered, response: Response, parts: DriverParts) -> DriverLoginResult:
+    login = entered.login
+    for name, value, http_only in (
+        (DRIVER_COOKIE, login.token, True),
+        (DRIVER_CSRF_COOKIE, login.csrf_token, False),
+    ):
+        response.set_cookie(
+            name,
+            value,
+            expires=login.principal.expires_at,
+            httponly=http_only,
+            secure=parts.secure_cookies,
+            samesite="strict",
+            path="/",
+        )
+    return DriverLoginResult(
+        driver_id=login.principal.driver_id,
+        is_guest=login.principal.is_guest,
+        is_new=entered.is_new,
+        expires_at=login.principal.expires_at,
+        token=login.token,
+        csrf_token=login.csrf_token,
+    )
 
 
 def forget_cookies(response: Response) -> None:

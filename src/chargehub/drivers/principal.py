@@ -65,7 +65,28 @@ async def driver(
     return principal
 
 
+async def present_driver(
+    connection: HTTPConnection,
+    logins: Annotated[DriverLogins, Depends(provided(DriverLogins))],
+) -> DriverPrincipal | None:
+    """Return who is logged in already where a login is asked for; None: nobody.
+
+    Not by the schemes of the closed doors: the document would say that this one is closed, too.
+    """
+    scheme, _, credentials = connection.headers.get("authorization", "").partition(" ")
+    bearer = None
+    if scheme.lower() == "bearer":
+        bearer = HTTPAuthorizationCredentials(scheme=scheme, credentials=credentials)
+    try:
+        return await driver(connection, logins, bearer, connection.cookies.get(DRIVER_COOKIE))
+    except (Unauthenticated, CsrfTokenMissing):
+        return None
+
+
 Driver = Annotated[DriverPrincipal, Depends(driver)]
+
+
+PresentDriver = Annotated[DriverPrincipal | None, Depends(present_driver)]
 
 
 async def account_holder(principal: Driver) -> DriverPrincipal:

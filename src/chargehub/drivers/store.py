@@ -74,6 +74,23 @@ driver_logins = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("revoked_at", DateTime(timezone=True)),
     Index("ix_driver_logins_driver_id", "driver_id"),
+    Index("ix_driver_logins_expires_at", "expires_at"),
+)
+
+driver_login_codes = Table(
+    "driver_login_codes",
+    metadata,
+    # A phone that asked for a code, whether it has an account or not. All of it on wall time.
+    Column("phone_fingerprint", LargeBinary, primary_key=True),
+    # Keyed hash of the one code that is good; null when it was used or guessed at too often.
+    Column("code_hash", LargeBinary),
+    Column("sent_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("sends", Integer, nullable=False),
+    Column("window_began_at", DateTime(timezone=True), nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("locked_until", DateTime(timezone=True)),
+    Index("ix_driver_login_codes_sent_at", "sent_at"),
 )
 
 id_tokens = Table(

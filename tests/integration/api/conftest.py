@@ -29,8 +29,12 @@ from chargehub.access.rules import LoginGuard, Role
 from chargehub.access.service import AccessService
 from chargehub.app import build_api, create_openapi
 from chargehub.devices.service import Devices
+from chargehub.drivers.account_rules import AddressBudget
 from chargehub.drivers.accounts import open_account
+from chargehub.drivers.entry import Budgets
 from chargehub.drivers.logins import DriverLogins
+from chargehub.drivers.ports import DriverPorts
+from chargehub.drivers.service import driver_services
 from chargehub.kit.clock import ClockPair, HubClock, wall_now
 from chargehub.kit.db import Database
 from chargehub.kit.events import EventBus
@@ -57,6 +61,7 @@ from chargehub.transactions.book import Book
 from chargehub.transactions.orphans import CloseHandler, OrphanPolicy
 from chargehub.transactions.queries import read_charges
 from chargehub.transactions.remote import RemoteControl
+from tests.fakes.driver_ports import FakeSms, FakeWeChat
 from tests.fakes.station_link import FakeStationLink
 
 PASSWORD = "a password for tests"
@@ -106,6 +111,7 @@ class RunningApi:
     devices: Devices
     seal: Seal
     driver_logins: DriverLogins
+    sms: FakeSms
     clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
 
     @property
@@ -199,7 +205,7 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
     orders = Orders.through(link, database, clock, bus, QUEUE_LIMITS)
     desk, queue, control = orders.desk, orders.queue, orders.control
     devices = Devices.with_orders(orders, at_once=2, stations_max=50)
-    seal, driver_logins = Seal(PERSONAL_KEY), DriverLogins(database, wall=wall)
+    seal, sms = Seal(PERSONAL_KEY), FakeSms()
     book = Book()
     remote = RemoteControl(database, clock, desk, book, call_timeout_s=30.0)
     committer = GroupCommitter(database, ConnectionFence(), max_batch=10, max_waiting=10)
@@ -227,15 +233,14 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         ),
         queue,
         devices,
-        seal,
-        driver_logins,
+        *driver_parts(database, clock, seal, sms, wall),
     )
     async with database.write() as connection:
         await ensure_partitions(connection, clock.now())
     async with serving(app) as url:
         api = RunningApi(
             *(app, url, database, clock, link, bus, wall, access, queue, control, devices),
-            *(seal, driver_logins),
+            *(seal, app.state.parts[DriverLogins], sms),
         )
         await log_everybody_in(api)
         yield api
@@ -244,6 +249,16 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
     await orders.stop()
     await committer.stop()
     await database.close()
+
+
+def driver_parts(
+    database: Database, clock: HubClock, seal: Seal, sms: FakeSms, wall: MovableWall
+) -> tuple[object, ...]:
+    """Return the parts of drivers, for many tests behind one address."""
+    budgets = Budgets(*(AddressBudget(10_000) for _ in range(3)))
+    return driver_services(
+        database, clock, seal, DriverPorts(sms, FakeWeChat()), budgets=budgets, wall=wall
+    )
 
 
 async def log_everybody_in(api: RunningApi) -> None:

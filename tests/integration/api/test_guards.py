@@ -36,6 +36,10 @@ OPEN = {
     ("POST", "/api/v1/login"),
     ("GET", "/api/v1/openapi.json"),
     ("HEAD", "/api/v1/openapi.json"),
+    ("POST", "/api/v1/driver-logins"),
+    ("POST", "/api/v1/driver-logins/codes"),
+    ("POST", "/api/v1/driver-logins/guests"),
+    ("POST", "/api/v1/driver-logins/wechat"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     # The board page's files hold no data; what they show comes from guarded routes.

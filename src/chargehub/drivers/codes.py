@@ -1,0 +1,100 @@
+"""One-time codes of phones: made, kept as a keyed hash, sent and redeemed.
+
+A phone is known here by its fingerprint alone, whether or not it has an account: so no answer tells
+which has one. Times are wall times.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_or_skip
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.drivers.account_rules import (
+    CodeRules,
+    CodeState,
+    Redemption,
+    redeem,
+    seconds_until,
+    sent,
+    wait_for_send,
+)
+from chargehub.drivers.accounts import PHONE, lock_number
+from chargehub.drivers.store import driver_login_codes as codes
+from chargehub.kit.sealing import Seal
+
+DIGITS = 6
+CODE = "drivers.code"
+
+
+class PhoneCodes:
+    def __init__(self, seal: Seal, rules: CodeRules | None = None) -> None:
+        self._seal = seal
+        self.rules = rules or CodeRules()
+
+    async def make(self, connection: AsyncConnection, phone: str, now: datetime) -> str | int:
+        """Return a fresh code, which is stored; or the seconds to wait for one."""
+        key = self._seal.fingerprint(phone, PHONE)
+        # Two first requests of one phone take turns: there is no row to lock yet.
+        await connection.execute(select(func.pg_advisory_xact_lock(lock_number(key))))
+        state = await _locked_state(connection, key)
+        wait_s = wait_for_send(state, now, self.rules)
+        if wait_s > 0:
+            return wait_s
+        code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}"
+        fresh = sent(state, self._hash(phone, code), now, self.rules)
+        row = insert_or_skip(codes).values(phone_fingerprint=key, **asdict(fresh))
+        await connection.execute(
+            row.on_conflict_do_update(index_elements=["phone_fingerprint"], set_=asdict(fresh))
+        )
+        return code
+
+    async def forget(self, connection: AsyncConnection, phone: str) -> None:
+        """Take a code back that could not be sent: another may be asked for at once."""
+        key = self._seal.fingerprint(phone, PHONE)
+        await connection.execute(
+            update(codes).where(codes.c.phone_fingerprint == key).values(code_hash=None, sends=0)
+        )
+
+    async def redeem(
+        self, connection: AsyncConnection, phone: str, code: str, now: datetime
+    ) -> tuple[Redemption, int]:
+        """Judge a presented code and count the try; return also the seconds a lock lasts.
+
+        Whatever comes of it, the transaction has to be committed: a try counts.
+        """
+        key = self._seal.fingerprint(phone, PHONE)
+        state = await _locked_state(connection, key)
+        stored = state and state.code_hash
+        # Compared also where there is none, so that the time tells nothing.
+        matches = hmac.compare_digest(self._hash(phone, code), stored or b"")
+        verdict, after = redeem(state, matches, now, self.rules)
+        if after is None:
+            return verdict, 0
+        if after != state:
+            await connection.execute(
+                update(codes).where(codes.c.phone_fingerprint == key).values(asdict(after))
+            )
+        return verdict, seconds_until(after.locked_until, now)
+
+    def _hash(self, phone: str, code: str) -> bytes:
+        # Keyed: six digits are guessed in no time by who has the table alone.
+        return self._seal.fingerprint(f"{phone}/{code}", CODE)
+
+
+async def _locked_state(connection: AsyncConnection, key: bytes) -> CodeState | None:
+    row = (
+        await connection.execute(
+            select(codes).where(codes.c.phone_fingerprint == key).with_for_update()
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    values = row._asdict()
+    del values["phone_fingerprint"]
+    return CodeState(**values)

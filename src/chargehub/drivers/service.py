@@ -1,0 +1,35 @@
+"""Builds what the routers of drivers need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from chargehub.drivers.account_parts import AccountPart
+from chargehub.drivers.entry import Budgets, DriverEntry
+from chargehub.drivers.logins import DriverLogins
+from chargehub.drivers.logins_api import DriverParts
+from chargehub.drivers.ports import DriverPorts
+from chargehub.kit.clock import HubClock, wall_now
+from chargehub.kit.db import Database
+from chargehub.kit.sealing import Seal
+
+
+def driver_services(
+    database: Database,
+    clock: HubClock,
+    seal: Seal,
+    ports: DriverPorts,
+    *,
+    secure_cookies: bool = False,
+    budgets: Budgets | None = None,
+    parts: Iterable[AccountPart] = (),
+    wall: Callable[[], datetime] = wall_now,
+) -> tuple[object, ...]:
+    """Return what the routers find by type.
+
+    `parts` are those who keep something of a driver and have a say when an account ends.
+    """
+    logins = DriverLogins(database, wall=wall)
+    entry = DriverEntry(database, clock, seal, logins, ports, budgets=budgets, parts=parts)
+    return seal, logins, entry, DriverParts(secure_cookies)
