@@ -853,6 +853,15 @@ def upgrade() -> None:
         sa.UniqueConstraint("station_id", "ref", name=op.f("uq_transactions_station_id_ref")),
     )
     op.create_index(
+        "ix_transactions_aborted",
+        "transactions",
+        ["station_id", "ended_at"],
+        unique=False,
+        postgresql_where=sa.text(
+            "stopped_reason IN ('EmergencyStop', 'GroundFault', 'ImmediateReset', 'OvercurrentFault', 'PowerLoss', 'PowerQuality', 'Reboot', 'SoftReset')"
+        ),
+    )
+    op.create_index(
         "ix_transactions_active",
         "transactions",
         ["station_id", "evse_no"],
@@ -1077,6 +1086,13 @@ def downgrade() -> None:
         "ix_transactions_active",
         table_name="transactions",
         postgresql_where=sa.text("state = 'Active'"),
+    )
+    op.drop_index(
+        "ix_transactions_aborted",
+        table_name="transactions",
+        postgresql_where=sa.text(
+            "stopped_reason IN ('EmergencyStop', 'GroundFault', 'ImmediateReset', 'OvercurrentFault', 'PowerLoss', 'PowerQuality', 'Reboot', 'SoftReset')"
+        ),
     )
     op.drop_table("transactions")
     op.drop_index("ix_template_drift_station_id", table_name="template_drift")

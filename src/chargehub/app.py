@@ -35,6 +35,8 @@ from chargehub.drivers import api as drivers_api
 from chargehub.drivers import logins_api
 from chargehub.drivers.ports import ports_of
 from chargehub.drivers.service import driver_services
+from chargehub.finding import api as finding_api
+from chargehub.finding.api import FindingParts
 from chargehub.frame_log import api as frame_log_api
 from chargehub.frame_log.log import FrameLog
 from chargehub.frame_log.store import DAYS, DAYS_AHEAD
@@ -123,6 +125,7 @@ def build_api(checks: dict[str, Callable[[], Awaitable[bool]]], max_body_bytes: 
     )
     for router in (
         access_api.router,
+        finding_api.router,  # locations/nearby, before what takes any location's id
         stations_api.router,
         commands_api.router,
         variables_api.router,
@@ -404,6 +407,9 @@ class Hub:
             remote,
             self.smart,
             feed,
+            FindingParts.build(
+                database, clock, self.connections.online_ids, **settings.finding.model_dump()
+            ),
             *driver_services(
                 database,
                 clock,

@@ -234,6 +234,37 @@ class TlsSettings(BaseModel):
         return tuple((chain, key) for chain, key in pairs if chain is not None and key is not None)
 
 
+class FindingSettings(BaseModel):
+    """What drivers are told of places to charge."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fast_from_w: int = Field(
+        30_000, ge=1, description="A gun of this power counts as fast (快充), a weaker one as slow."
+    )
+    super_from_w: int = Field(
+        120_000, ge=1, description="A gun of this power counts as super (超充)."
+    )
+    battery_wh: int = Field(
+        60_000, ge=1_000, le=2_000_000, description="Battery that is assumed of a car."
+    )
+    leaves_at_percent: int = Field(
+        95, ge=50, le=100, description="State of charge at which cars are assumed to leave."
+    )
+    requests_per_minute: int = Field(
+        600,
+        ge=1,
+        description="Requests that one address may make, which many phones may share: there is no "
+        "login.",
+    )
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if self.fast_from_w >= self.super_from_w:
+            raise ValueError("fast_from_w must be less than super_from_w")
+        return self
+
+
 class LogSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -323,6 +354,9 @@ class Settings(BaseSettings):
     )
     limits: Limits = Field(default_factory=Limits, description="Limits.")
     tls: TlsSettings = Field(default_factory=TlsSettings, description="OCPP over TLS.")
+    finding: FindingSettings = Field(
+        default_factory=FindingSettings, description="What drivers are told."
+    )
     log: LogSettings = Field(default_factory=LogSettings, description="Logging.")
 
     @field_validator("database_url")

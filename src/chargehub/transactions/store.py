@@ -26,6 +26,13 @@ from chargehub.kit.tables import metadata
 transaction_ids = Sequence("transaction_ids", minvalue=1, maxvalue=2**31 - 1, metadata=metadata)
 remote_start_ids = Sequence("remote_start_ids", minvalue=1, maxvalue=2**31 - 1, metadata=metadata)
 
+# Ended by the equipment, the grid or a reset: not by driver, car, a limit, or a rule of ours. Not
+# `Other`, which the hub says of what it closed itself and some stations of everything.
+ABORTED = (
+    "stopped_reason IN ('EmergencyStop', 'GroundFault', 'ImmediateReset', 'OvercurrentFault', "
+    "'PowerLoss', 'PowerQuality', 'Reboot', 'SoftReset')"
+)
+
 transactions = Table(
     "transactions",
     metadata,
@@ -79,6 +86,12 @@ transactions = Table(
     Index("ix_transactions_started_at_id", "started_at", "id"),
     Index("ix_transactions_station_id_started_at", "station_id", "started_at"),
     Index("ix_transactions_id_token", "id_token"),
+    Index(
+        "ix_transactions_aborted",
+        "station_id",
+        "ended_at",
+        postgresql_where=text(ABORTED),
+    ),
 )
 
 transaction_events = Table(

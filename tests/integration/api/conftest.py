@@ -35,6 +35,8 @@ from chargehub.drivers.entry import Budgets
 from chargehub.drivers.logins import DriverLogins
 from chargehub.drivers.ports import DriverPorts
 from chargehub.drivers.service import driver_services
+from chargehub.finding.api import FindingParts
+from chargehub.finding.rules import PowerClasses, TypicalCar
 from chargehub.kit.clock import ClockPair, HubClock, wall_now
 from chargehub.kit.db import Database
 from chargehub.kit.events import EventBus
@@ -234,6 +236,7 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         queue,
         devices,
         *driver_parts(database, clock, seal, sms, wall),
+        finding_parts(database, clock, link),
     )
     async with database.write() as connection:
         await ensure_partitions(connection, clock.now())
@@ -249,6 +252,11 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
     await orders.stop()
     await committer.stop()
     await database.close()
+
+
+def finding_parts(database: Database, clock: HubClock, link: FakeStationLink) -> FindingParts:
+    budget = AddressBudget(100_000)
+    return FindingParts(database, clock, link.online_ids, PowerClasses(), TypicalCar(), budget)
 
 
 def driver_parts(

@@ -41,6 +41,9 @@ OPEN = {
     ("POST", "/api/v1/driver-logins/guests"),
     ("POST", "/api/v1/driver-logins/wechat"),
     ("GET", "/healthz"),
+    # What everybody may know who wants to charge; no more often than they need to.
+    ("GET", "/api/v1/locations/nearby"),
+    ("GET", "/api/v1/locations/{location_id}/guns"),
     ("GET", "/readyz"),
     # The board page's files hold no data; what they show comes from guarded routes.
     ("GET", "/"),

@@ -1,0 +1,189 @@
+"""What finding reads: the nearest Locations by the index, and their guns by set queries.
+
+Reads only. A Location with no gun in service is read but not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.finding.rules import Vector
+from chargehub.kit.errors import NotFound
+from chargehub.reservations.store import OPEN
+from chargehub.stations.store import UNIT_VECTOR
+from chargehub.transactions.store import ABORTED
+
+Rows = Sequence[Row[Any]]
+GunKey = tuple[int, int]
+"""(station id, evse_no)."""
+
+_POINT = "cube(CAST(:vector AS double precision[]))"
+# Ordered by what the index orders by; the id decides between Locations at one place.
+_NEAREST = """
+SELECT id, name, address, latitude, longitude, time_zone, regular_hours,
+       {here} <-> {point} AS chord,
+       CAST(:now AS timestamptz) AT TIME ZONE time_zone AS wall
+FROM locations
+WHERE true {conditions}
+ORDER BY {here} <-> {point}, id
+LIMIT :limit
+"""
+# An index takes part in this, and stops where the radius does; the ball inside the cube is exact.
+_WITHIN = "AND {here} <@ cube_enlarge({point}, :reach, 3) AND {here} <-> {point} <= :reach"
+_AFTER = "AND ({here} <-> {point}, id) > (CAST(:chord AS double precision), CAST(:id AS text))"
+
+_GUNS = """
+SELECT s.location_id, s.id AS station_id, s.identity, s.name AS station_name, s.registration,
+       s.status AS station_status, s.max_power_w AS station_max_power_w,
+       s.wanted_operative AND e.wanted_operative AS operative,
+       e.evse_no, e.gun_code, least(e.max_power_w, s.max_power_w) AS max_power_w,
+       c.statuses, c.standards, active.id AS transaction_id, active.started_at,
+       coalesce(active.now, newest.ended_at) AS last_charged_at
+FROM charging_stations s
+JOIN evses e ON e.station_id = s.id
+CROSS JOIN LATERAL (
+    SELECT array_agg(status) AS statuses, array_agg(DISTINCT standard) AS standards
+    FROM connectors WHERE station_id = e.station_id AND evse_no = e.evse_no
+) AS c
+LEFT JOIN LATERAL (
+    SELECT id, started_at, CAST(:now AS timestamptz) AS now FROM transactions
+    WHERE station_id = e.station_id AND evse_no = e.evse_no AND state = 'Active'
+    ORDER BY started_at DESC, id DESC LIMIT 1
+) AS active ON true
+LEFT JOIN LATERAL (
+    SELECT least(ended_at, :now) AS ended_at FROM transactions
+    WHERE station_id = e.station_id AND evse_no = e.evse_no AND ended_at IS NOT NULL
+    ORDER BY started_at DESC LIMIT 1
+) AS newest ON true
+WHERE s.decommissioned_at IS NULL AND s.location_id = ANY(CAST(:locations AS text[]))
+{conditions}
+ORDER BY lower(s.identity), e.evse_no
+LIMIT CAST(:limit AS bigint)
+"""
+_GUNS_AFTER = "AND (lower(s.identity), e.evse_no) > (CAST(:identity AS text), :evse_no)"
+_ABORTED = text(
+    f"""
+    SELECT DISTINCT s.location_id
+    FROM transactions t JOIN charging_stations s ON s.id = t.station_id
+    WHERE t.{ABORTED} AND t.ended_at >= :since
+      AND t.station_id = ANY(CAST(:stations AS bigint[]))
+    """  # noqa: S608  Put together from our own constants.
+)
+_USUAL = text(
+    """
+    SELECT s.location_id, CAST(percentile_cont(0.5) WITHIN GROUP (
+        ORDER BY extract(epoch FROM t.ended_at - t.started_at) / 60) AS double precision) AS minutes
+    FROM transactions t JOIN charging_stations s ON s.id = t.station_id
+    WHERE t.station_id = ANY(CAST(:stations AS bigint[]))
+      AND t.started_at >= :since AND t.state = 'Ended' AND t.energy_wh > 0
+    GROUP BY s.location_id
+    """
+)
+_HELD = text(
+    f"""
+    SELECT station_id, evse_no FROM reservations
+    WHERE status IN ({", ".join(f"'{status}'" for status in OPEN)})
+      AND location_id = ANY(CAST(:locations AS text[]))
+      AND held_from <= :now AND ends_at > :now
+    """  # noqa: S608  Put together from our own constants.
+)
+_UTC = text(
+    """
+    SELECT place, wall AT TIME ZONE zone AS at
+    FROM unnest(CAST(:places AS text[]), CAST(:walls AS timestamp[]), CAST(:zones AS text[]))
+         AS u(place, wall, zone)
+    """
+)
+
+
+async def read_held(
+    connection: AsyncConnection, location_ids: Collection[str], now: datetime
+) -> set[GunKey]:
+    """Return the guns that a reservation holds now, whatever their stations know of it."""
+    values = {"locations": list(location_ids), "now": now}
+    return {(row.station_id, row.evse_no) for row in await connection.execute(_HELD, values)}
+
+
+def nearest_query(*, within: bool, after: bool) -> str:
+    """Return the SQL, for the benchmark and the test of its plan too."""
+    conditions = " ".join([_WITHIN] * within + [_AFTER] * after)
+    return _NEAREST.replace("{conditions}", conditions).format(here=UNIT_VECTOR, point=_POINT)
+
+
+async def read_nearest(
+    connection: AsyncConnection,
+    vector: Vector,
+    *,
+    now: datetime,
+    reach: float | None,
+    after: tuple[float, str] | None,
+    limit: int,
+) -> Rows:
+    """Return Locations by distance and id; `chord` is the distance through a ball of radius 1.
+
+    `wall` is what a clock shows there; `reach` and the first of `after` are chords.
+    """
+    values: dict[str, Any] = {"vector": list(vector), "now": now, "limit": limit}
+    if reach is not None:
+        values["reach"] = reach
+    if after is not None:
+        values |= {"chord": after[0], "id": after[1]}
+    query = nearest_query(within=reach is not None, after=after is not None)
+    rows: Rows = (await connection.execute(text(query), values)).all()
+    return rows
+
+
+async def read_guns(
+    connection: AsyncConnection,
+    location_ids: Collection[str],
+    now: datetime,
+    *,
+    after: tuple[str, int] | None = None,
+    limit: int | None = None,
+) -> Rows:
+    """Return the guns in service of some Locations, by station identity and number."""
+    values: dict[str, Any] = {"locations": list(location_ids), "now": now, "limit": limit}
+    if after is not None:
+        values |= {"identity": after[0], "evse_no": after[1]}
+    query = _GUNS.format(conditions="" if after is None else _GUNS_AFTER)
+    rows: Rows = (await connection.execute(text(query), values)).all()
+    return rows
+
+
+async def find_location(connection: AsyncConnection, location_id: str) -> None:
+    """Raise NotFound where there is no such Location."""
+    query = text("SELECT 1 FROM locations WHERE id = :id")
+    if (await connection.execute(query, {"id": location_id})).one_or_none() is None:
+        raise NotFound("There is no such location.")
+
+
+async def read_aborted(
+    connection: AsyncConnection, station_ids: Collection[int], since: datetime
+) -> set[str]:
+    """Return the Locations where a transaction was aborted since then."""
+    values = {"stations": list(station_ids), "since": since}
+    return {row.location_id for row in await connection.execute(_ABORTED, values)}
+
+
+async def read_usual_minutes(
+    connection: AsyncConnection, station_ids: Collection[int], since: datetime
+) -> dict[str, float]:
+    """Return the median length of the transactions begun since then, by Location."""
+    values = {"stations": list(station_ids), "since": since}
+    return {row.location_id: row.minutes for row in await connection.execute(_USUAL, values)}
+
+
+async def read_utc(
+    connection: AsyncConnection, walls: Sequence[tuple[str, datetime, str]]
+) -> dict[str, datetime]:
+    """Return when clocks show these wall times: (Location id, wall time, time zone)."""
+    if not walls:
+        return {}
+    places, times, zones = zip(*walls, strict=True)
+    values = {"places": list(places), "walls": list(times), "zones": list(zones)}
+    return {row.place: row.at for row in await connection.execute(_UTC, values)}
