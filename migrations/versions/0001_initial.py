@@ -467,6 +467,33 @@ def upgrade() -> None:
         unique=True,
     )
     op.create_table(
+        "vehicles",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("driver_id", sa.Uuid(), nullable=False),
+        sa.Column("plate_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("plate_fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("vin_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("vin_fingerprint", sa.LargeBinary(), nullable=True),
+        sa.Column("connector_standard", sa.Text(), server_default="GBT_DC", nullable=False),
+        sa.Column("battery_wh", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "(vin_sealed IS NULL) = (vin_fingerprint IS NULL)", name=op.f("ck_vehicles_vin")
+        ),
+        sa.CheckConstraint("battery_wh > 0", name=op.f("ck_vehicles_battery")),
+        sa.ForeignKeyConstraint(
+            ["driver_id"], ["drivers.id"], name=op.f("fk_vehicles_driver_id_drivers")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_vehicles")),
+        sa.UniqueConstraint(
+            "driver_id", "plate_fingerprint", name=op.f("uq_vehicles_driver_id_plate_fingerprint")
+        ),
+        sa.UniqueConstraint("vin_fingerprint", name=op.f("uq_vehicles_vin_fingerprint")),
+    )
+    op.create_index(
+        "ix_vehicles_plate_fingerprint", "vehicles", ["plate_fingerprint"], unique=False
+    )
+    op.create_table(
         "charging_profiles",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("station_id", sa.BigInteger(), nullable=False),
@@ -1139,6 +1166,8 @@ def downgrade() -> None:
     )
     op.drop_index("ix_charging_profiles_closed_at", table_name="charging_profiles")
     op.drop_table("charging_profiles")
+    op.drop_index("ix_vehicles_plate_fingerprint", table_name="vehicles")
+    op.drop_table("vehicles")
     op.drop_index("uq_reservation_rules_location_id_valid_from", table_name="reservation_rules")
     op.drop_table("reservation_rules")
     op.drop_index("ix_login_sessions_operator_id", table_name="login_sessions")

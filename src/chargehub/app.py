@@ -32,7 +32,7 @@ from chargehub.conformance import api as conformance_api
 from chargehub.devices import templates_api, variables_api
 from chargehub.devices.service import Devices
 from chargehub.drivers import api as drivers_api
-from chargehub.drivers import logins_api
+from chargehub.drivers import logins_api, me_api, staff_api, vehicles_api
 from chargehub.drivers.ports import ports_of
 from chargehub.drivers.service import driver_services
 from chargehub.finding import api as finding_api
@@ -133,6 +133,9 @@ def build_api(checks: dict[str, Callable[[], Awaitable[bool]]], max_body_bytes: 
         commissioning_api.router,
         drivers_api.router,
         logins_api.router,
+        me_api.router,
+        vehicles_api.router,
+        staff_api.router,
         transactions_api.router,
         smart_charging_api.router,
         telemetry_api.router,

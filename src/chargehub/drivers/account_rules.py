@@ -57,6 +57,16 @@ def mask_phone(phone: str) -> str:
     return f"{digits[:3]}****{digits[-4:]}"
 
 
+PHONES_WITHIN = re.compile(
+    r"(?<![0-9])(?:\+?86[ -]?)?1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])"
+)
+
+
+def mask_phones_within(text: str) -> str:
+    """Mask whatever looks like a phone in what somebody wrote."""
+    return PHONES_WITHIN.sub(lambda found: mask_phone(normalise_phone(found[0])), text)
+
+
 def mask_name(name: str) -> str:
     """李**: the first character, and two stars however long the rest is."""
     return f"{name[:1]}**" if name else ""

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.drivers.store import drivers, id_tokens
@@ -127,6 +128,22 @@ async def find_by_wechat(connection: AsyncConnection, seal: Seal, open_id: str) 
         drivers.c.closed_at.is_(None),
     )
     return (await connection.execute(query.with_for_update())).one_or_none()
+
+
+async def set_phone(connection: AsyncConnection, seal: Seal, driver_id: UUID, phone: str) -> bool:
+    """Give an account this phone; False where another open account has it."""
+    values = {
+        "phone_sealed": seal.close(phone, f"{PHONE}/{driver_id}"),
+        "phone_fingerprint": seal.fingerprint(phone, PHONE),
+    }
+    try:
+        async with connection.begin_nested():
+            await connection.execute(
+                update(drivers).where(drivers.c.id == driver_id).values(values)
+            )
+    except IntegrityError:
+        return False
+    return True
 
 
 async def make_account_of_guest(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
@@ -12,6 +13,7 @@ from sqlalchemy import Row
 
 from chargehub.access.audit import audit
 from chargehub.access.principal import GUARDS, Operator, operator
+from chargehub.drivers.cards import TokenOfDriver, group_of_owner
 from chargehub.drivers.queries import (
     find_id_token,
     find_missing_locations,
@@ -97,13 +99,14 @@ class IdTokenView(BaseModel):
     location_ids: list[str] | None
     max_power_w: int | None
     holder: str
+    driver_id: UUID | None = Field(None, description="Whose it is; staff give cards to drivers.")
 
 
 class IdTokenPage(Page[IdTokenView]):
     pass
 
 
-def _view(row: Row[Any]) -> IdTokenView:
+def view_of(row: Row[Any]) -> IdTokenView:
     return IdTokenView(
         token=row.display,
         kind=IdTokenKind(row.kind),
@@ -113,10 +116,11 @@ def _view(row: Row[Any]) -> IdTokenView:
         location_ids=row.location_ids,
         max_power_w=row.max_power_w,
         holder=row.holder,
+        driver_id=row.driver_id,
     )
 
 
-def _audited(token: str, kind: str) -> str:
+def audited(token: str, kind: str) -> str:
     # C04.FR.04: a PIN stays out of every trail.
     return "(key code)" if kind == IdTokenKind.KEY_CODE else token
 
@@ -135,21 +139,21 @@ async def list_id_tokens(database: Db, query: Annotated[IdTokenQuery, Query()]) 
             holder=query.holder,
         )
     page, following = cut_page(rows, query.limit, lambda row: encode_cursor("id-tokens", row.token))
-    return IdTokenPage(items=[_view(row) for row in page], next_cursor=following)
+    return IdTokenPage(items=[view_of(row) for row in page], next_cursor=following)
 
 
 @router.get("/{token}", dependencies=[Depends(operator)], responses=problems(*GUARDS, NotFound))
 async def get_id_token(token: TokenPath, database: Db) -> IdTokenView:
     """Return one idToken."""
     async with database.read() as connection:
-        return _view(await find_id_token(connection, token))
+        return view_of(await find_id_token(connection, token))
 
 
 @router.put(
     "/{token}",
     responses={
         201: {"model": IdTokenView, "description": "Created"},
-        **problems(*GUARDS, UnknownLocation),
+        **problems(*GUARDS, UnknownLocation, TokenOfDriver),
     },
 )
 async def put_id_token(
@@ -171,7 +175,10 @@ async def put_id_token(
 async def write_id_token(
     database: Database, at: datetime, token: str, wanted: IdTokenInput, *, actor: str
 ) -> tuple[bool, IdTokenView]:
-    """Create an idToken or replace it; return whether it is new. Raises UnknownLocation."""
+    """Create an idToken or replace it; return whether it is new.
+
+    Raises UnknownLocation, and TokenOfDriver where a driver's would get another group.
+    """
     values = {
         "kind": wanted.kind.value,
         "status": wanted.status,
@@ -185,28 +192,36 @@ async def write_id_token(
         if missing:
             raise UnknownLocation(location_id=missing[0])
         group = wanted.group and await spell_group(connection, token, wanted.group)
+        own_group = await group_of_owner(connection, token)
+        if own_group is not None:
+            if group is not None and group.lower() != own_group.lower():
+                raise TokenOfDriver(group=own_group)
+            group = own_group
         is_new = await store_id_token(connection, token, values | {"group_token": group})
         await audit(
             connection,
             at,
             actor,
             "id_token.created" if is_new else "id_token.changed",
-            _audited(token, wanted.kind),
+            audited(token, wanted.kind),
             status=wanted.status,
             group=group,
         )
-        return is_new, _view(await find_id_token(connection, token))
+        return is_new, view_of(await find_id_token(connection, token))
 
 
-@router.delete("/{token}", status_code=204, responses=problems(*GUARDS, NotFound))
+@router.delete("/{token}", status_code=204, responses=problems(*GUARDS, NotFound, TokenOfDriver))
 async def delete_id_token(
     token: TokenPath, principal: Operator, database: Db, clock: Clock
 ) -> None:
     """Forget an idToken; its past transactions stay."""
     async with database.write() as connection:
         row = await find_id_token(connection, token, lock=True)
+        if row.driver_id is not None:
+            # Its driver's charges are found by it; who has to be kept out is blocked.
+            raise TokenOfDriver("This idToken is a driver's: take the card back, or block it.")
         await remove_id_token(connection, token)
-        subject = _audited(row.display, row.kind)
+        subject = audited(row.display, row.kind)
         await audit(connection, clock.now(), principal.login, "id_token.deleted", subject)
 
 
@@ -231,6 +246,6 @@ async def _set_status(
 ) -> IdTokenView:
     async with database.write() as connection:
         row = await set_status(connection, token, status)
-        subject = _audited(row.display, row.kind)
+        subject = audited(row.display, row.kind)
         await audit(connection, clock.now(), actor, "id_token.changed", subject, status=status)
-    return _view(row)
+    return view_of(row)

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import Row, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chargehub.access.audit import audit
 from chargehub.drivers.account_parts import AccountPart
 from chargehub.drivers.account_rules import AddressBudget, Redemption, mask_phone
 from chargehub.drivers.accounts import (
@@ -26,6 +27,7 @@ from chargehub.drivers.accounts import (
     find_by_wechat,
     make_account_of_guest,
     open_account,
+    set_phone,
 )
 from chargehub.drivers.codes import PhoneCodes
 from chargehub.drivers.logins import LIFETIME, DriverLogins, DriverPrincipal, IssuedDriverLogin
@@ -38,7 +40,7 @@ from chargehub.drivers.ports import (
 from chargehub.drivers.store import drivers
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
-from chargehub.kit.errors import Conflict, Unauthenticated
+from chargehub.kit.errors import ChargeHubError, Conflict, Unauthenticated
 from chargehub.kit.http import TooManyRequests
 from chargehub.kit.sealing import Seal
 
@@ -66,6 +68,12 @@ class PhoneLocked(TooManyRequests):
     """Too many wrong codes for this phone; wait."""
 
     code = "phone-locked"
+
+
+class PhoneTaken(Conflict):
+    """This phone has an account of its own."""
+
+    code = "phone-taken"
 
 
 class WeChatTaken(Conflict):
@@ -161,10 +169,23 @@ class DriverEntry:
             if verdict is Redemption.RIGHT:
                 return await self._enter_by_phone(connection, phone, device, guest)
         # Only now: the try is committed.
-        log.warning("driver_login_failed", phone=mask_phone(phone), why=verdict.name)
-        if verdict is Redemption.LOCKED:
-            raise PhoneLocked(retry_after_s=max(1, lock_s))
-        raise CodeExpired if verdict is Redemption.EXPIRED else WrongCode
+        raise _refusal(phone, verdict, lock_s)
+
+    async def change_phone(self, driver_id: UUID, phone: str, code: str, address: str) -> None:
+        """Give an account another phone, which the code proves.
+
+        Raises PhoneTaken, and what `log_in` does.
+        """
+        self._spend(self.budgets.logins, address)
+        async with self._database.write() as connection:
+            verdict, lock_s = await self.codes.redeem(connection, phone, code, self._wall())
+            if verdict is Redemption.RIGHT:
+                await find_account(connection, driver_id, lock=True)
+                if not await set_phone(connection, self._seal, driver_id, phone):
+                    raise PhoneTaken
+                await audit(connection, self._clock.now(), "driver", "driver.phone", str(driver_id))
+                return
+        raise _refusal(phone, verdict, lock_s)
 
     async def _enter_by_phone(
         self,
@@ -279,3 +300,10 @@ class DriverEntry:
             raise TooManyRequests(
                 "Too many requests come from this address; wait.", retry_after_s=wait_s
             )
+
+
+def _refusal(phone: str, verdict: Redemption, lock_s: int) -> ChargeHubError:
+    log.warning("driver_code_refused", phone=mask_phone(phone), why=verdict.name)
+    if verdict is Redemption.LOCKED:
+        return PhoneLocked(retry_after_s=max(1, lock_s))
+    return CodeExpired() if verdict is Redemption.EXPIRED else WrongCode()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
-from chargehub.drivers.account_rules import PHONE_SAID, normalise_phone
+from chargehub.drivers.account_fields import Input, Language, OneTimeCode, Phone
 from chargehub.drivers.entry import (
     CodeExpired,
     Device,
@@ -35,7 +35,7 @@ from chargehub.drivers.principal import (
     PresentDriver,
 )
 from chargehub.kit.errors import InvalidInput, NotFound
-from chargehub.kit.fields import CleanText, ShortText, explained
+from chargehub.kit.fields import CleanText, ShortText
 from chargehub.kit.http import API_PREFIX, TooManyRequests, problems, provided
 
 
@@ -50,19 +50,6 @@ router = APIRouter(prefix=f"{API_PREFIX}/driver-logins", tags=["Driver logins"])
 Logins = Annotated[DriverLogins, Depends(provided(DriverLogins))]
 Entry = Annotated[DriverEntry, Depends(provided(DriverEntry))]
 Parts = Annotated[DriverParts, Depends(provided(DriverParts))]
-
-Phone = Annotated[
-    str,
-    StringConstraints(max_length=24),
-    AfterValidator(normalise_phone),
-    explained(PHONE_SAID),
-    Field(examples=["13900001234"]),
-]
-Language = Literal["zh", "en"]
-
-
-class Input(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class CodeRequest(Input):
@@ -86,9 +73,7 @@ class DeviceInput(Input):
 
 class PhoneLogin(DeviceInput):
     phone: Phone
-    code: Annotated[
-        str, StringConstraints(pattern=r"^[0-9]{6}$"), explained("A code is six digits.")
-    ] = Field(examples=["123456"])
+    code: OneTimeCode
 
 
 class WeChatLogin(DeviceInput):
@@ -127,7 +112,7 @@ class DeviceList(BaseModel):
 )
 async def send_login_code(body: CodeRequest, request: Request, entry: Entry) -> CodeAnswer:
     """Send a one-time code to a phone; it replaces the one before."""
-    await entry.send_code(body.phone, Device("", _address(request), body.language))
+    await entry.send_code(body.phone, Device("", address_of(request), body.language))
     rules = entry.codes.rules
     return CodeAnswer(
         expires_in_s=int(rules.lifetime.total_seconds()),
@@ -152,7 +137,7 @@ async def log_driver_in(
 
     A guest who shows their login keeps their idToken in the account.
     """
-    device = Device(body.device_name, _address(request), body.language)
+    device = Device(body.device_name, address_of(request), body.language)
     return _answer(await entry.log_in(body.phone, body.code, device, present), response, parts)
 
 
@@ -172,7 +157,7 @@ async def log_driver_in_by_wechat(
     parts: Parts,
 ) -> DriverLoginResult:
     """Log in by WeChat. Who shows the login of an account binds WeChat to it."""
-    device = Device(body.device_name, _address(request), body.language)
+    device = Device(body.device_name, address_of(request), body.language)
     return _answer(await entry.log_in_by_wechat(body.code, device, present), response, parts)
 
 
@@ -181,7 +166,7 @@ async def log_guest_in(
     body: DeviceInput, request: Request, response: Response, *, entry: Entry, parts: Parts
 ) -> DriverLoginResult:
     """Enter without an account: for a day, to charge and no more."""
-    device = Device(body.device_name, _address(request), body.language)
+    device = Device(body.device_name, address_of(request), body.language)
     return _answer(await entry.enter_as_guest(device), response, parts)
 
 
@@ -223,7 +208,7 @@ async def log_driver_device_out(login_id: UUID, principal: Driver, logins: Login
     await logins.log_out(principal.driver_id, login_id)
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 

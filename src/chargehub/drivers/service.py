@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from chargehub.drivers.account_end import AccountEnd
 from chargehub.drivers.account_parts import AccountPart
 from chargehub.drivers.entry import Budgets, DriverEntry
 from chargehub.drivers.logins import DriverLogins
 from chargehub.drivers.logins_api import DriverParts
 from chargehub.drivers.ports import DriverPorts
+from chargehub.drivers.vehicles import Garage
 from chargehub.kit.clock import HubClock, wall_now
 from chargehub.kit.db import Database
 from chargehub.kit.sealing import Seal
@@ -31,5 +33,8 @@ def driver_services(
     `parts` are those who keep something of a driver and have a say when an account ends.
     """
     logins = DriverLogins(database, wall=wall)
-    entry = DriverEntry(database, clock, seal, logins, ports, budgets=budgets, parts=parts)
-    return seal, logins, entry, DriverParts(secure_cookies)
+    known = tuple(parts)
+    entry = DriverEntry(database, clock, seal, logins, ports, budgets=budgets, parts=known)
+    garage = Garage(seal)
+    closing = AccountEnd(database, clock, seal, logins=logins, garage=garage, parts=known)
+    return seal, logins, entry, garage, closing, DriverParts(secure_cookies)

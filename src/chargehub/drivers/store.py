@@ -1,4 +1,4 @@
-"""Drivers, their logins, idTokens and groups."""
+"""Drivers, their logins, vehicles, idTokens and groups."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     func,
     text,
@@ -91,6 +92,26 @@ driver_login_codes = Table(
     Column("failures", Integer, nullable=False),
     Column("locked_until", DateTime(timezone=True)),
     Index("ix_driver_login_codes_sent_at", "sent_at"),
+)
+
+vehicles = Table(
+    "vehicles",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("driver_id", Uuid, ForeignKey(drivers.c.id), nullable=False),
+    # Sealed, and found by their fingerprints. Many drivers may share a plate (day and night
+    # shift); a VIN, with which a car may start by itself, is one driver's.
+    Column("plate_sealed", LargeBinary, nullable=False),
+    Column("plate_fingerprint", LargeBinary, nullable=False),
+    Column("vin_sealed", LargeBinary),
+    Column("vin_fingerprint", LargeBinary, unique=True),
+    Column("connector_standard", Text, nullable=False, server_default="GBT_DC"),
+    Column("battery_wh", Integer),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("driver_id", "plate_fingerprint"),
+    Index("ix_vehicles_plate_fingerprint", "plate_fingerprint"),
+    CheckConstraint("battery_wh > 0", name="battery"),
+    CheckConstraint("(vin_sealed IS NULL) = (vin_fingerprint IS NULL)", name="vin"),
 )
 
 id_tokens = Table(

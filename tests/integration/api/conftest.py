@@ -63,7 +63,7 @@ from chargehub.transactions.book import Book
 from chargehub.transactions.orphans import CloseHandler, OrphanPolicy
 from chargehub.transactions.queries import read_charges
 from chargehub.transactions.remote import RemoteControl
-from tests.fakes.driver_ports import FakeSms, FakeWeChat
+from tests.fakes.driver_ports import FakeAccountPart, FakeSms, FakeWeChat
 from tests.fakes.station_link import FakeStationLink
 
 PASSWORD = "a password for tests"
@@ -264,8 +264,15 @@ def driver_parts(
 ) -> tuple[object, ...]:
     """Return the parts of drivers, for many tests behind one address."""
     budgets = Budgets(*(AddressBudget(10_000) for _ in range(3)))
-    return driver_services(
-        database, clock, seal, DriverPorts(sms, FakeWeChat()), budgets=budgets, wall=wall
+    counting = FakeAccountPart()
+    return counting, *driver_services(
+        database,
+        clock,
+        seal,
+        DriverPorts(sms, FakeWeChat()),
+        budgets=budgets,
+        parts=[counting],
+        wall=wall,
     )
 
 

@@ -85,6 +85,8 @@ LEAST_ROLE = {
         GET /live
         GET /live/snapshot
         GET //metrics
+        GET /drivers
+        GET /drivers/{driver_id}
     """,
     "operator": """
         GET /charging-stations/{identity}/notices
@@ -114,6 +116,10 @@ LEAST_ROLE = {
         DELETE /id-tokens/{token}
         POST /id-tokens/{token}/block
         POST /id-tokens/{token}/unblock
+        POST /drivers/search
+        POST /drivers/{driver_id}/reveal
+        PUT /drivers/{driver_id}/id-tokens/{token}
+        DELETE /drivers/{driver_id}/id-tokens/{token}
     """,
     "admin": """
         GET /operators
@@ -140,9 +146,20 @@ LEAST_ROLE = {
         DELETE /driver-logins
         DELETE /driver-logins/current
         DELETE /driver-logins/{login_id}
+        GET /drivers/me
+        DELETE /drivers/me
+        GET /drivers/me/export
+        GET /drivers/me/id-tokens
     """,
     # A driver who is known: no guest.
     ACCOUNT_HOLDER: """
+        PATCH /drivers/me
+        PUT /drivers/me/phone
+        GET /vehicles
+        POST /vehicles
+        GET /vehicles/{vehicle_id}
+        PATCH /vehicles/{vehicle_id}
+        DELETE /vehicles/{vehicle_id}
     """,
 }
 # What the live board's own tests start.
@@ -152,10 +169,13 @@ ENDS_THE_LOGIN = {
     "/api/v1/logout",
     "/api/v1/driver-logins",
     "/api/v1/driver-logins/current",
+    "/api/v1/drivers/me",
 }
 DUMMIES = {
     "application_id": "00000000-0000-4000-8000-000000000000",
     "template_id": "999999",
+    "driver_id": "00000000-0000-4000-8000-000000000000",
+    "vehicle_id": "00000000-0000-4000-8000-000000000000",
     "login_id": "00000000-0000-4000-8000-000000000000",
     "operator_id": "00000000-0000-4000-8000-000000000000",
     "evse_no": "1",

@@ -26,6 +26,7 @@ async def test_created_then_replaced_in_any_case(api: RunningApi) -> None:
         "location_ids": None,
         "max_power_w": None,
         "holder": "浙H·D1",
+        "driver_id": None,
     }
     assert (await api.operator.get("/id-tokens/aBc-1")).json() == made
     status, replaced = await put(api, "ABC-1", kind="Central")

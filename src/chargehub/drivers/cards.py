@@ -1,0 +1,105 @@
+"""Which idTokens are a driver's: staff give cards out, and take them back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.drivers.accounts import find_account
+from chargehub.drivers.store import drivers, id_tokens
+from chargehub.kit.errors import Conflict, NotFound
+
+APP_PREFIX = "app-"
+
+
+class IdTokenTaken(Conflict):
+    """This idToken is another driver's."""
+
+    code = "id-token-taken"
+
+
+class TokenOfDriver(Conflict):
+    """This idToken belongs to a driver: its group is the driver's, and the app token stays."""
+
+    code = "token-of-driver"
+
+
+async def read_own_tokens(connection: AsyncConnection, driver_id: UUID) -> Sequence[Row[Any]]:
+    query = select(id_tokens).where(id_tokens.c.driver_id == driver_id)
+    return (await connection.execute(query.order_by(id_tokens.c.token))).all()
+
+
+async def group_of_owner(connection: AsyncConnection, token: str) -> str | None:
+    """Return the group of the driver whose idToken it is; None: nobody's."""
+    query = (
+        select(drivers.c.group_token)
+        .join(id_tokens, id_tokens.c.driver_id == drivers.c.id)
+        .where(id_tokens.c.token == token.lower())
+    )
+    found: str | None = await connection.scalar(query)
+    return found
+
+
+async def give_card(
+    connection: AsyncConnection, driver_id: UUID, token: str, kind: str
+) -> tuple[bool, Row[Any]]:
+    """Give an idToken to a driver, and make it where it is not known; return whether it was new.
+
+    It goes into the driver's group; its kind and its restrictions stay as they were entered.
+    Raises NotFound or IdTokenTaken.
+    """
+    driver = await find_account(connection, driver_id, lock=True)
+    card = await _find_with_owner(connection, token)
+    if card is None:
+        row = insert(id_tokens).values(
+            token=token.lower(),
+            display=token,
+            kind=kind,
+            group_token=driver.group_token,
+            driver_id=driver_id,
+        )
+        return True, (await connection.execute(row.returning(id_tokens))).one()
+    values: dict[str, Any] = {"driver_id": driver_id, "group_token": driver.group_token}
+    if card.driver_id not in {None, driver_id}:
+        if card.owner_closed_at is None or card.token.startswith(APP_PREFIX):
+            raise IdTokenTaken
+        # The end of its last owner's account blocked it.
+        values["status"] = "Accepted"
+    row_of_card = (
+        update(id_tokens).where(id_tokens.c.token == card.token).values(values).returning(id_tokens)
+    )
+    return False, (await connection.execute(row_of_card)).one()
+
+
+async def take_card(connection: AsyncConnection, driver_id: UUID, token: str) -> Row[Any]:
+    """Take a card from a driver: it is nobody's then, and blocked. The app token stays.
+
+    Raises NotFound or TokenOfDriver.
+    """
+    card = await _find_with_owner(connection, token)
+    if card is None or card.driver_id != driver_id:
+        raise NotFound("The driver has no such idToken.")
+    if card.token.startswith(APP_PREFIX):
+        raise TokenOfDriver
+    freed = (
+        update(id_tokens)
+        .where(id_tokens.c.token == card.token)
+        .values(driver_id=None, group_token=None, holder="", status="Blocked")
+        .returning(id_tokens)
+    )
+    row: Row[Any] = (await connection.execute(freed)).one()
+    return row
+
+
+async def _find_with_owner(connection: AsyncConnection, token: str) -> Row[Any] | None:
+    query = (
+        select(id_tokens, drivers.c.closed_at.label("owner_closed_at"))
+        .outerjoin(drivers, drivers.c.id == id_tokens.c.driver_id)
+        .where(id_tokens.c.token == token.lower())
+        .with_for_update(of=id_tokens)
+    )
+    return (await connection.execute(query)).one_or_none()

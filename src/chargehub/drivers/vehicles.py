@@ -1,0 +1,163 @@
+"""Drivers' vehicles: their plates and VINs are sealed, and found by fingerprint."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.drivers.accounts import find_account
+from chargehub.drivers.store import drivers, vehicles
+from chargehub.kit.errors import Conflict, NotFound
+from chargehub.kit.sealing import Seal
+
+MAX_VEHICLES = 10
+PLATE, VIN = "vehicles.plate", "vehicles.vin"
+
+
+class VinTaken(Conflict):
+    """A vehicle with this VIN is another's already; ask the hub if it is yours."""
+
+    code = "vin-taken"
+
+
+class PlateKnown(Conflict):
+    """You have a vehicle with this plate."""
+
+    code = "plate-known"
+
+
+class TooManyVehicles(Conflict):
+    """You have as many vehicles as a driver may have; remove one first."""
+
+    code = "too-many-vehicles"
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    id: UUID
+    plate: str
+    vin: str | None
+    connector_standard: str
+    battery_wh: int | None
+    created_at: datetime
+
+
+class Garage:
+    """The vehicles of one hub, under its seal. Plates and VINs come normalised."""
+
+    def __init__(self, seal: Seal) -> None:
+        self._seal = seal
+
+    def opened(self, row: Row[Any]) -> Vehicle:
+        """Return a vehicle as its driver knows it."""
+        vin = row.vin_sealed
+        return Vehicle(
+            id=row.id,
+            plate=self._seal.open_text(row.plate_sealed, f"{PLATE}/{row.id}"),
+            vin=None if vin is None else self._seal.open_text(vin, f"{VIN}/{row.id}"),
+            connector_standard=row.connector_standard,
+            battery_wh=row.battery_wh,
+            created_at=row.created_at,
+        )
+
+    async def add(
+        self, connection: AsyncConnection, driver_id: UUID, values: dict[str, Any], at: datetime
+    ) -> UUID:
+        """Store a vehicle: `plate`, `vin`, `connector_standard`, `battery_wh`.
+
+        Raises VinTaken, PlateKnown or TooManyVehicles.
+        """
+        await find_account(connection, driver_id, lock=True)
+        count = await connection.scalar(
+            select(func.count()).where(vehicles.c.driver_id == driver_id)
+        )
+        if count is not None and count >= MAX_VEHICLES:
+            raise TooManyVehicles(max=MAX_VEHICLES)
+        vehicle_id = uuid.uuid4()
+        columns = self._columns(vehicle_id, values)
+        row = insert(vehicles).values(id=vehicle_id, driver_id=driver_id, created_at=at, **columns)
+        await _stored(connection, row)
+        return vehicle_id
+
+    async def change(
+        self,
+        connection: AsyncConnection,
+        driver_id: UUID,
+        vehicle_id: UUID,
+        values: dict[str, Any],
+    ) -> None:
+        """Change what is named. Raises NotFound, VinTaken or PlateKnown."""
+        await find_vehicle(connection, driver_id, vehicle_id, lock=True)
+        columns = self._columns(vehicle_id, values)
+        if columns:
+            await _stored(
+                connection, update(vehicles).where(vehicles.c.id == vehicle_id).values(columns)
+            )
+
+    async def find_by_vin(self, connection: AsyncConnection, vin: str) -> Row[Any] | None:
+        """Return the vehicle of a normalised VIN, with its `driver_id`, of an open account."""
+        query = (
+            select(vehicles)
+            .join(drivers, drivers.c.id == vehicles.c.driver_id)
+            .where(
+                vehicles.c.vin_fingerprint == self._seal.fingerprint(vin, VIN),
+                drivers.c.closed_at.is_(None),
+            )
+        )
+        return (await connection.execute(query)).one_or_none()
+
+    def plate_fingerprint(self, plate: str) -> bytes:
+        return self._seal.fingerprint(plate, PLATE)
+
+    def _columns(self, vehicle_id: UUID, values: dict[str, Any]) -> dict[str, Any]:
+        columns = dict(values)
+        for name, purpose in (("plate", PLATE), ("vin", VIN)):
+            if name in columns:
+                text = columns.pop(name)
+                sealed = text and self._seal.close(text, f"{purpose}/{vehicle_id}")
+                columns[f"{name}_sealed"] = sealed
+                columns[f"{name}_fingerprint"] = text and self._seal.fingerprint(text, purpose)
+        return columns
+
+
+async def _stored(connection: AsyncConnection, statement: Any) -> None:
+    try:
+        async with connection.begin_nested():
+            await connection.execute(statement)
+    except IntegrityError as error:
+        # Its text quotes fingerprints only, but whoever asks needs a sentence.
+        raise (VinTaken if "vin_fingerprint" in str(error.orig) else PlateKnown) from None
+
+
+async def find_vehicle(
+    connection: AsyncConnection, driver_id: UUID, vehicle_id: UUID, *, lock: bool = False
+) -> Row[Any]:
+    """Return a vehicle of this driver; another's is not there."""
+    query = select(vehicles).where(vehicles.c.id == vehicle_id, vehicles.c.driver_id == driver_id)
+    if lock:
+        query = query.with_for_update()
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such vehicle of yours.")
+    return row
+
+
+async def read_vehicles(
+    connection: AsyncConnection, driver_ids: Collection[UUID]
+) -> Sequence[Row[Any]]:
+    """Return the vehicles of these drivers, in the order in which they were entered."""
+    query = select(vehicles).where(vehicles.c.driver_id.in_(driver_ids))
+    return (await connection.execute(query.order_by(vehicles.c.created_at, vehicles.c.id))).all()
+
+
+async def remove_vehicle(connection: AsyncConnection, driver_id: UUID, vehicle_id: UUID) -> None:
+    await find_vehicle(connection, driver_id, vehicle_id, lock=True)
+    await connection.execute(delete(vehicles).where(vehicles.c.id == vehicle_id))
