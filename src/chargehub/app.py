@@ -67,10 +67,6 @@ from chargehub.live.frames import FrameRing
 from chargehub.live.page import page_router
 from chargehub.live.store import load_hub
 from chargehub.live.stream import prepare_listening_socket
-from chargehub.reservations import api as reservations_api
-from chargehub.reservations.booking import Bookings
-from chargehub.reservations.life import LifeCycle, tell_nobody
-from chargehub.reservations.station import GuardedByUs
 from chargehub.settings import Settings
 from chargehub.smart_charging import api as smart_charging_api
 from chargehub.smart_charging.api import SmartChargingParts
@@ -140,7 +136,6 @@ def build_api(checks: dict[str, Callable[[], Awaitable[bool]]], max_body_bytes: 
         me_api.router,
         vehicles_api.router,
         staff_api.router,
-        *reservations_api.routers,
         transactions_api.router,
         smart_charging_api.router,
         telemetry_api.router,
@@ -360,9 +355,7 @@ class Hub:
     def _start_worker(
         self, clock: HubClock, orders: Orders, remote: RemoteControl, orphans: OrphanPolicy
     ) -> Worker:
-        reserved = LifeCycle(self.database, clock, self.book, GuardedByUs(), tell_nobody)
         due: dict[str, DueAction] = {
-            **reserved.due(),
             SETTLE: Settlement(self.database, clock).settle,
             ORPHAN_CHECK: orphans.check,
             DARK_CHECK: orphans.check_dark,
@@ -373,7 +366,7 @@ class Hub:
         }
         missing = MissingMessages(self.database, clock, orders.desk)
         slow = {ASK_MISSING: missing.ask, **orders.slow(), **self.devices.slow()}
-        slow |= self.smart.slow | reserved.slow()
+        slow |= self.smart.slow
         topics = {RETIRED: orphans.station_retired, **orders.topics(), **self.devices.topics()}
         topics |= self.smart.topics
         worker = Worker(self.database, clock, due, topics, slow, self.settings.limits.deliveries)
@@ -415,7 +408,6 @@ class Hub:
             orders.queue,
             self.devices,
             remote,
-            Bookings(clock, self.book),
             self.smart,
             feed,
             FindingParts.build(

@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 
 from chargehub.drivers.account_rules import AddressBudget
 from chargehub.finding.guns import Wanted, gun_of
-from chargehub.finding.queries import find_location, read_guns, read_held
+from chargehub.finding.queries import find_location, read_held, read_page_of_guns
 from chargehub.finding.rules import HALF_WAY_ROUND_M, PowerClasses, TypicalCar
 from chargehub.finding.search import Place, Search, Surroundings, search
 from chargehub.finding.views import GunPage, NearbyPage, gun_view, nearby_location
@@ -148,7 +148,9 @@ async def list_guns(
     online_ids, now = parts.online_ids(), parts.clock.now()
     async with parts.database.read() as connection:
         await find_location(connection, location_id)
-        rows = await read_guns(connection, [location_id], now, after=after, limit=query.limit + 1)
+        rows = await read_page_of_guns(
+            connection, location_id, now, after=after, limit=query.limit + 1
+        )
         held = await read_held(connection, [location_id], now)
         page, following = cut_page(
             rows,

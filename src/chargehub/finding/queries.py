@@ -61,11 +61,15 @@ LEFT JOIN LATERAL (
     ORDER BY started_at DESC LIMIT 1
 ) AS newest ON true
 WHERE s.decommissioned_at IS NULL AND s.location_id = ANY(CAST(:locations AS text[]))
-{conditions}
-ORDER BY lower(s.identity), e.evse_no
-LIMIT CAST(:limit AS bigint)
 """
-_GUNS_AFTER = "AND (lower(s.identity), e.evse_no) > (CAST(:identity AS text), :evse_no)"
+# OFFSET 0: else a plan for any Location walks all stations in the order of their identities.
+_PAGE_OF_GUNS = f"""
+SELECT * FROM ({_GUNS} OFFSET 0) AS guns
+WHERE {{conditions}}
+ORDER BY lower(identity), evse_no
+LIMIT :limit
+"""  # noqa: S608  Put together from our own constants.
+_GUNS_AFTER = "(lower(identity), evse_no) > (CAST(:identity AS text), :evse_no)"
 _ABORTED = text(
     f"""
     SELECT DISTINCT s.location_id
@@ -142,15 +146,26 @@ async def read_guns(
     connection: AsyncConnection,
     location_ids: Collection[str],
     now: datetime,
-    *,
-    after: tuple[str, int] | None = None,
-    limit: int | None = None,
 ) -> Rows:
-    """Return the guns in service of some Locations, by station identity and number."""
-    values: dict[str, Any] = {"locations": list(location_ids), "now": now, "limit": limit}
+    """Return the guns in service of some Locations."""
+    values = {"locations": list(location_ids), "now": now}
+    rows: Rows = (await connection.execute(text(_GUNS), values)).all()
+    return rows
+
+
+async def read_page_of_guns(
+    connection: AsyncConnection,
+    location_id: str,
+    now: datetime,
+    *,
+    after: tuple[str, int] | None,
+    limit: int,
+) -> Rows:
+    """Return guns in service of a Location, by station identity (lower case) and number."""
+    values: dict[str, Any] = {"locations": [location_id], "now": now, "limit": limit}
     if after is not None:
         values |= {"identity": after[0], "evse_no": after[1]}
-    query = _GUNS.format(conditions="" if after is None else _GUNS_AFTER)
+    query = _PAGE_OF_GUNS.format(conditions="true" if after is None else _GUNS_AFTER)
     rows: Rows = (await connection.execute(text(query), values)).all()
     return rows
 
