@@ -67,6 +67,10 @@ from chargehub.live.frames import FrameRing
 from chargehub.live.page import page_router
 from chargehub.live.store import load_hub
 from chargehub.live.stream import prepare_listening_socket
+from chargehub.reservations import api as reservations_api
+from chargehub.reservations.booking import Bookings
+from chargehub.reservations.life import LifeCycle, tell_nobody
+from chargehub.reservations.station import GuardedByUs
 from chargehub.settings import Settings
 from chargehub.smart_charging import api as smart_charging_api
 from chargehub.smart_charging.api import SmartChargingParts
@@ -136,6 +140,7 @@ def build_api(checks: dict[str, Callable[[], Awaitable[bool]]], max_body_bytes: 
         me_api.router,
         vehicles_api.router,
         staff_api.router,
+        *reservations_api.routers,
         transactions_api.router,
         smart_charging_api.router,
         telemetry_api.router,
@@ -355,7 +360,9 @@ class Hub:
     def _start_worker(
         self, clock: HubClock, orders: Orders, remote: RemoteControl, orphans: OrphanPolicy
     ) -> Worker:
+        reserved = LifeCycle(self.database, clock, self.book, GuardedByUs(), tell_nobody)
         due: dict[str, DueAction] = {
+            **reserved.due(),
             SETTLE: Settlement(self.database, clock).settle,
             ORPHAN_CHECK: orphans.check,
             DARK_CHECK: orphans.check_dark,
@@ -366,7 +373,7 @@ class Hub:
         }
         missing = MissingMessages(self.database, clock, orders.desk)
         slow = {ASK_MISSING: missing.ask, **orders.slow(), **self.devices.slow()}
-        slow |= self.smart.slow
+        slow |= self.smart.slow | reserved.slow()
         topics = {RETIRED: orphans.station_retired, **orders.topics(), **self.devices.topics()}
         topics |= self.smart.topics
         worker = Worker(self.database, clock, due, topics, slow, self.settings.limits.deliveries)
@@ -408,6 +415,7 @@ class Hub:
             orders.queue,
             self.devices,
             remote,
+            Bookings(clock, self.book),
             self.smart,
             feed,
             FindingParts.build(

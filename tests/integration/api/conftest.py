@@ -48,6 +48,7 @@ from chargehub.live.board import Board
 from chargehub.live.facts import HubFacts
 from chargehub.live.feed import LiveFeed
 from chargehub.live.frames import FrameRing
+from chargehub.reservations.booking import Bookings
 from chargehub.smart_charging.api import SmartChargingParts
 from chargehub.smart_charging.composite import Supply
 from chargehub.stations.api import StationParts
@@ -224,6 +225,7 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         LiveFeed(Board(FrameRing("test"), clock.now, 1.0), no_hub, max_viewers=1),
         AccessParts(database, secure_cookies=False),
         Repeats(database),
+        Bookings(clock, book),
         StationParts(
             database,
             desk,

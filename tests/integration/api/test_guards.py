@@ -82,6 +82,8 @@ LEAST_ROLE = {
         GET /transactions/{transaction_id}
         GET /transactions/{transaction_id}/samples
         GET /transactions/{transaction_id}/events
+        GET /reservation-rules
+        GET /reservation-rules/in-force
         GET /live
         GET /live/snapshot
         GET //metrics
@@ -89,6 +91,8 @@ LEAST_ROLE = {
         GET /drivers/{driver_id}
     """,
     "operator": """
+        GET /locations/{location_id}/reservations
+        POST /locations/{location_id}/reservations/{reservation_id}/cancel
         GET /charging-stations/{identity}/notices
         GET /charging-stations/{identity}/frames
         GET /frames
@@ -122,6 +126,8 @@ LEAST_ROLE = {
         DELETE /drivers/{driver_id}/id-tokens/{token}
     """,
     "admin": """
+        POST /reservation-rules
+        DELETE /reservation-rules/{version_id}
         GET /operators
         POST /operators
         PATCH /operators/{operator_id}
@@ -160,6 +166,11 @@ LEAST_ROLE = {
         GET /vehicles/{vehicle_id}
         PATCH /vehicles/{vehicle_id}
         DELETE /vehicles/{vehicle_id}
+        POST /reservations
+        GET /reservations
+        GET /reservations/{reservation_id}
+        POST /reservations/{reservation_id}/cancel
+        POST /reservations/{reservation_id}/extend
     """,
 }
 # What the live board's own tests start.
@@ -180,6 +191,8 @@ DUMMIES = {
     "operator_id": "00000000-0000-4000-8000-000000000000",
     "evse_no": "1",
     "transaction_id": "999999",
+    "reservation_id": "999999",
+    "version_id": "999999",
 }
 NO_LOGIN = "401 unauthenticated"
 TOO_LITTLE = "403 forbidden"

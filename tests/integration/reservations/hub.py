@@ -8,13 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.drivers.store import drivers, id_tokens
 from chargehub.kit.clock import ClockPair, HubClock
 from chargehub.kit.db import Database
+from chargehub.reservations.booking import Bookings, Wish
+from chargehub.reservations.rules import ReservationRefused, Terms
 from chargehub.reservations.store import reservations
+from chargehub.reservations.terms import add_version
 from chargehub.stations.store import (
     charging_stations,
     connectors,
@@ -140,3 +144,52 @@ async def stored(database: Database, number: int) -> Row[Any]:
     async with database.read() as connection:
         query = select(reservations).where(reservations.c.id == number)
         return (await connection.execute(query)).one()
+
+
+class Desk:
+    """A Location of 5 dual-gun stations, of which the rules let all guns be held."""
+
+    def __init__(self, database: Database, terms: Terms) -> None:
+        self.database = database
+        self.wall = HandClock()
+        self.occupied = Occupied()
+        self.bookings = Bookings(self.wall.hub_clock(), self.occupied)
+        self.stations: list[int] = []
+        self.terms = terms
+
+    async def open(self) -> None:
+        async with self.database.write() as connection:
+            await add_location(connection)
+            for number in range(5):
+                power = 60_000 if number == 0 else 120_000
+                station_id = await add_station(connection, f"CS{number}", powers_w=(power, power))
+                self.stations.append(station_id)
+        await self.set_terms(self.terms)
+
+    async def set_terms(self, terms: Terms) -> None:
+        async with self.database.write() as connection:
+            at = self.wall.at
+            await add_version(
+                connection,
+                terms,
+                location_id="L1",
+                valid_from=at,
+                created_by="test",
+                created_at=at,
+            )
+
+    async def drivers(self, count: int) -> list[UUID]:
+        async with self.database.write() as connection:
+            return [await add_driver(connection) for _ in range(count)]
+
+    async def book(self, driver_id: UUID | None = None, **wish: Any) -> Row[Any]:
+        driver_id = driver_id or (await self.drivers(1))[0]
+        if "gun_code" not in wish:
+            wish.setdefault("location_id", "L1")
+        async with self.bookings.turns, self.database.write() as connection:
+            return await self.bookings.book(connection, Wish(driver_id, **wish))
+
+    async def refused(self, driver_id: UUID | None = None, **wish: Any) -> dict[str, Any]:
+        with pytest.raises(ReservationRefused) as refused:
+            await self.book(driver_id, **wish)
+        return refused.value.facts

@@ -1,0 +1,418 @@
+"""Booking, extending and cancelling: the use cases, each one transaction.
+
+A Location's bookings are decided one after another under an advisory lock, so that its share of
+held guns is kept; that no gun is promised twice is the table's exclusion constraint, lock or not.
+Locks are taken in one order: driver, Location, row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg.errors import ExclusionViolation
+from sqlalchemy import Row, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.access.audit import audit
+from chargehub.drivers.store import drivers, id_tokens
+from chargehub.kit import jobs
+from chargehub.kit.clock import HubClock
+from chargehub.kit.errors import InvalidInput, NotFound
+from chargehub.reservations.guns import (
+    Gun,
+    Occupancy,
+    location_exists,
+    location_of_gun,
+    read_guns,
+    read_held,
+)
+from chargehub.reservations.rules import (
+    History,
+    Terms,
+    Window,
+    check_driver,
+    check_extension,
+    check_share,
+    is_free_to_cancel,
+    refusal,
+    window_of,
+)
+from chargehub.reservations.store import OPEN, reservations
+from chargehub.reservations.terms import terms_at
+
+STEP = "reservation.step"
+"""Does what is due for a reservation by our clock; subject: its id."""
+ASK = "reservation.ask"
+"""Asks the station to hold the gun; subject: the reservation's id."""
+RELEASE = "reservation.release"
+"""Has a station forget a reservation; subject: `<id>:<station id>`."""
+
+BOOKINGS_AT_ONCE = 4
+"""Of the database's connections so many may wait for a Location's lock."""
+
+PAST_TOLERANCE = timedelta(minutes=1)
+"""A phone's clock may be behind by so much: its window is now."""
+
+Verified = Callable[[AsyncConnection, UUID, datetime], Awaitable[bool]]
+"""Tells whether a driver is a verified taxi driver at that time."""
+R = reservations.c
+
+
+class WindowPast(InvalidInput):
+    """The window has begun already; leave `starts_at` out to reserve now."""
+
+    code = "window-past"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    driver_id: UUID
+    gun_code: str | None = None
+    """The given gun; None: any of the Location."""
+    location_id: str | None = None
+    power_w: int = 0
+    """At least, of any gun."""
+    starts_at: datetime | None = None
+    """None: now."""
+
+
+async def nobody_is_verified(_connection: AsyncConnection, _driver: UUID, _at: datetime) -> bool:
+    return False
+
+
+@dataclass(slots=True)
+class Bookings:
+    """Every change is made in the caller's transaction, which holds locks until its end."""
+
+    clock: HubClock
+    occupancy: Occupancy
+    is_verified: Verified = nobody_is_verified
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BOOKINGS_AT_ONCE))
+    """Taken around the transaction of a booking: who waits for a Location holds no connection."""
+
+    async def book(self, connection: AsyncConnection, wish: Wish) -> Row[Any]:
+        """Hold a gun for the driver. Raises NotFound and ReservationRefused."""
+        await lock(connection, f"driver {wish.driver_id}")
+        token, group = await _driver_tokens(connection, wish.driver_id)
+        location_id = await _location_of(connection, wish)
+        await lock(connection, f"location {location_id}")
+        now = self.clock.now()
+        if wish.starts_at is not None and wish.starts_at < now - PAST_TOLERANCE:
+            raise WindowPast
+        terms = await terms_at(connection, location_id, now)
+        window = window_of(terms, wish.starts_at, now)
+        history = await self._history(connection, wish.driver_id, terms, now)
+        check_driver(terms, history, window, now)
+        choice = await Choice.read(connection, location_id, self.occupancy, window, now)
+        check_share(terms, len(choice.guns), choice.held_times(), window)
+        values = {
+            "driver_id": wish.driver_id,
+            "id_token": token.lower(),
+            "group_token": group,
+            "location_id": location_id,
+            "any_evse": wish.gun_code is None,
+            "binds_any": terms.early_arrival,
+            "held_from": window.held_from,
+            "starts_at": window.starts_at,
+            "ends_at": window.ends_at,
+            "hold_until": window.ends_at,
+            "status": "requested",
+            "created_at": now,
+        }
+        row = await _insert(connection, choice, wish, values)
+        await jobs.schedule(connection, STEP, str(row.id), window.held_from)
+        return row
+
+    async def _history(
+        self, connection: AsyncConnection, driver_id: UUID, terms: Terms, now: datetime
+    ) -> History:
+        since = now - timedelta(days=terms.no_show_days + terms.suspension_days)
+        rows = await connection.execute(
+            select(R.status, R.ends_at, R.ended_at).where(
+                R.driver_id == driver_id,
+                or_(
+                    R.status.in_(OPEN) & (R.ends_at > now),
+                    (R.status == "no_show") & (R.ended_at >= since),
+                ),
+            )
+        )
+        found = list(rows)
+        return History(
+            [row.ends_at for row in found if row.status in OPEN],
+            [row.ended_at for row in found if row.status == "no_show"],
+            await self.is_verified(connection, driver_id, now),
+        )
+
+    async def extend(
+        self, connection: AsyncConnection, reservation_id: int, driver_id: UUID
+    ) -> Row[Any]:
+        """Hold the gun longer. Raises NotFound and ReservationRefused."""
+        row = await lock_reservation(connection, reservation_id, driver_id=driver_id)
+        now = self.clock.now()
+        terms = await terms_at(connection, row.location_id, now)
+        check_extension(
+            terms,
+            extended=row.extended,
+            status=row.status,
+            hold_until=row.hold_until,
+            now=now,
+        )
+        until = row.hold_until + terms.extension
+        more = Window(row.ends_at, row.ends_at, until)
+        choice = await Choice.read(
+            connection, row.location_id, self.occupancy, more, now, besides=row.id
+        )
+        check_share(terms, len(choice.guns), choice.held_times(), more)
+        key = (row.station_id, row.evse_no)
+        await choice.make_room(connection, key)
+        values = {"hold_until": until, "ends_at": until, "extended": True}
+        changed = await change(connection, row.id, values)
+        if changed is None:
+            raise refusal(
+                "extension_free",
+                "The gun is promised to somebody else right after.",
+                choice.free_again([key]),
+            )
+        await jobs.schedule_earliest(connection, STEP, str(row.id), max(now, row.held_from))
+        if row.status in {"pending", "active"}:
+            await jobs.schedule(connection, ASK, str(row.id), now)
+        return changed
+
+    async def cancel(
+        self, connection: AsyncConnection, reservation_id: int, driver_id: UUID
+    ) -> Row[Any]:
+        """End a driver's own reservation; one that was cancelled stays so. Raises as above."""
+        row = await lock_reservation(connection, reservation_id, driver_id=driver_id)
+        now = self.clock.now()
+        terms = await terms_at(connection, row.location_id, now)
+        free = is_free_to_cancel(terms, row.created_at, now)
+        return await _cancel(connection, row, "cancelled" if free else "cancelled_late", now)
+
+    async def cancel_by_staff(
+        self,
+        connection: AsyncConnection,
+        location_id: str,
+        reservation_id: int,
+        *,
+        reason: str,
+        actor: str,
+    ) -> Row[Any]:
+        row = await lock_reservation(connection, reservation_id, location_id=location_id)
+        now = self.clock.now()
+        ended = await _cancel(connection, row, "cancelled_by_staff", now)
+        subject = str(reservation_id)
+        await audit(connection, now, actor, "reservation.cancelled", subject, reason=reason)
+        return ended
+
+
+@dataclass(slots=True)
+class Choice:
+    """A Location's guns and what of them is promised, read under its lock."""
+
+    guns: list[Gun]
+    held: Sequence[Row[Any]]
+    window: Window
+    now: datetime
+
+    @classmethod
+    async def read(
+        cls,
+        connection: AsyncConnection,
+        location_id: str,
+        occupancy: Occupancy,
+        window: Window,
+        now: datetime,
+        *,
+        besides: int = 0,
+    ) -> Choice:
+        guns = await read_guns(connection, location_id, occupancy)
+        held = await read_held(connection, location_id, now, besides=besides)
+        return cls(guns, held, window, now)
+
+    def held_times(self) -> list[tuple[datetime, datetime]]:
+        return [(row.held_from, row.ends_at) for row in self.held]
+
+    def fitting(self, power_w: int) -> list[Gun]:
+        """Return what may be promised of that power, the best first.
+
+        A gun that is to be held at once must be known to be free. The weakest that will do is
+        taken, so that the strong ones are there for who needs them.
+        """
+        able = [gun for gun in self.guns if gun.power_w >= power_w]
+        if self.window.held_from <= self.now:
+            able = [gun for gun in able if gun.free_now]
+        taken = {(row.station_id, row.evse_no) for row in self._overlapping()}
+        free = [gun for gun in able if gun.key not in taken]
+        return sorted(free, key=lambda gun: (gun.broken, not gun.online, gun.power_w, gun.key))
+
+    def free_again(self, keys: Iterable[tuple[int, int]]) -> datetime | None:
+        """Return when the first of these guns is promised to nobody any more; None: not known."""
+        ends: dict[tuple[int, int], datetime] = {}
+        for row in self._overlapping():
+            key = (row.station_id, row.evse_no)
+            ends[key] = max(row.ends_at, ends.get(key, row.ends_at))
+        return min((ends[key] for key in keys if key in ends), default=None)
+
+    def _overlapping(self) -> list[Row[Any]]:
+        begin, end = self.window.held_from, self.window.ends_at
+        return [row for row in self.held if row.held_from < end and begin < row.ends_at]
+
+    async def make_room(self, connection: AsyncConnection, key: tuple[int, int]) -> None:
+        """Move provisional bookings of others off this gun, where others fit them."""
+        for row in self._overlapping():
+            movable = row.any_evse and row.called_at is None and row.status == "requested"
+            if (row.station_id, row.evse_no) == key and movable:
+                await self._move_away(connection, row)
+
+    async def _move_away(self, connection: AsyncConnection, row: Row[Any]) -> None:
+        window = Window(row.held_from, row.held_from, row.ends_at)
+        others = [one for one in self.held if one.id != row.id]
+        elsewhere = Choice(self.guns, others, window, self.now)
+        for gun in elsewhere.fitting(row.wanted_power_w):
+            if gun.key != (row.station_id, row.evse_no):
+                values = {"station_id": gun.station_id, "evse_no": gun.evse_no}
+                moved = await change(connection, row.id, values)
+                if moved is not None:
+                    self.held = [*others, moved]
+                    return
+
+
+async def _insert(
+    connection: AsyncConnection, choice: Choice, wish: Wish, values: dict[str, Any]
+) -> Row[Any]:
+    """Store the booking at the first gun that the database lets us have."""
+    if wish.gun_code is None:
+        able = [gun for gun in choice.guns if gun.power_w >= wish.power_w]
+        if not able:
+            raise refusal("power", "No gun in service here has that power.")
+        candidates, power_w = choice.fitting(wish.power_w), wish.power_w
+    else:
+        code = wish.gun_code.lower()
+        able = [gun for gun in choice.guns if gun.gun_code.lower() == code]
+        if not able:
+            raise refusal("in_service", "The gun is not in service.")
+        await choice.make_room(connection, able[0].key)
+        candidates = [gun for gun in choice.fitting(0) if gun.key == able[0].key]
+        power_w = able[0].power_w
+    for gun in candidates:
+        row = await _try_insert(
+            connection,
+            values
+            | {"station_id": gun.station_id, "evse_no": gun.evse_no, "wanted_power_w": power_w},
+        )
+        if row is not None:
+            return row
+    why = "No gun of that power is free then." if wish.gun_code is None else "The gun is not free."
+    raise refusal("gun_free", why, choice.free_again([gun.key for gun in able]))
+
+
+async def _try_insert(connection: AsyncConnection, values: dict[str, Any]) -> Row[Any] | None:
+    statement = reservations.insert().values(values).returning(reservations)
+    return await _unless_taken(connection, statement)
+
+
+async def change(
+    connection: AsyncConnection, number: int, values: dict[str, Any]
+) -> Row[Any] | None:
+    """Change a reservation; None where the gun is somebody else's then, and nothing changed."""
+    statement = update(reservations).where(R.id == number).values(values).returning(reservations)
+    return await _unless_taken(connection, statement)
+
+
+async def _unless_taken(connection: AsyncConnection, statement: Any) -> Row[Any] | None:
+    try:
+        async with connection.begin_nested():
+            row: Row[Any] = (await connection.execute(statement)).one()
+            return row
+    except IntegrityError as error:
+        if isinstance(error.orig, ExclusionViolation):
+            return None
+        raise
+
+
+async def lock(connection: AsyncConnection, name: str) -> None:
+    """Wait until nobody else decides on this, and keep others waiting until the end."""
+    await connection.execute(
+        select(func.pg_advisory_xact_lock(func.hashtextextended(f"reservations: {name}", 0)))
+    )
+
+
+async def lock_reservation(
+    connection: AsyncConnection,
+    number: int,
+    *,
+    driver_id: UUID | None = None,
+    location_id: str | None = None,
+) -> Row[Any]:
+    """Return the row, with its Location and itself locked; another's or unknown: NotFound."""
+    query = select(reservations).where(R.id == number)
+    if driver_id is not None:
+        query = query.where(R.driver_id == driver_id)
+    if location_id is not None:
+        query = query.where(R.location_id == location_id)
+    found = (await connection.execute(query)).one_or_none()
+    if found is None:
+        raise NotFound("There is no such reservation.")
+    await lock(connection, f"location {found.location_id}")
+    row: Row[Any] = (await connection.execute(query.with_for_update())).one()
+    return row
+
+
+async def finish(
+    connection: AsyncConnection, row: Row[Any], status: str, reason: str, now: datetime
+) -> Row[Any]:
+    """End an open reservation, and have its station forget it where that was told of it."""
+    values = {"status": status, "ended_at": now, "end_reason": reason}
+    ended = await change(connection, row.id, values)
+    assert ended is not None  # What is over overlaps with nothing.
+    if row.status != "requested":
+        await jobs.schedule(connection, RELEASE, f"{row.id}:{row.station_id}", now)
+    return ended
+
+
+async def _cancel(
+    connection: AsyncConnection, row: Row[Any], reason: str, now: datetime
+) -> Row[Any]:
+    if row.status == "cancelled":
+        return row
+    if row.status not in OPEN or row.hold_until <= now:
+        raise refusal("open", "The reservation is over.")
+    return await finish(connection, row, "cancelled", reason, now)
+
+
+async def _driver_tokens(connection: AsyncConnection, driver_id: UUID) -> tuple[str, str]:
+    """Return the driver's app token and group."""
+    driver = (
+        await connection.execute(
+            select(drivers.c.group_token, drivers.c.closed_at).where(drivers.c.id == driver_id)
+        )
+    ).one_or_none()
+    if driver is None or driver.closed_at is not None:
+        raise NotFound("There is no such driver.")
+    token = await connection.scalar(
+        select(id_tokens.c.token)
+        .where(id_tokens.c.driver_id == driver_id, id_tokens.c.status == "Accepted")
+        .order_by(id_tokens.c.kind != "Central", id_tokens.c.token)
+        .limit(1)
+    )
+    if token is None:
+        raise refusal("id_token", "You have no token to charge with; ask the staff.")
+    return token, driver.group_token
+
+
+async def _location_of(connection: AsyncConnection, wish: Wish) -> str:
+    if wish.gun_code is not None:
+        found = await location_of_gun(connection, wish.gun_code)
+        if found is None or wish.location_id not in {None, found}:
+            raise NotFound("There is no such gun here.")
+        return found
+    assert wish.location_id is not None
+    if not await location_exists(connection, wish.location_id):
+        raise NotFound("There is no such location.")
+    return wish.location_id

@@ -1,0 +1,141 @@
+"""The guns of a Location as reservations see them: in service, free now, by when free.
+
+Reads only. Whether a transaction runs on a gun is known above this feature: `Occupancy` is wired
+in app.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy import Row, and_, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.reservations.store import OPEN, reservations
+from chargehub.stations.reports import ConnectorStatus
+from chargehub.stations.states import most_telling
+from chargehub.stations.store import (
+    charging_stations,
+    connectors,
+    evses,
+    locations,
+    station_connections,
+)
+
+R = reservations.c
+WAITS_FOR_A_CAR = frozenset({ConnectorStatus.AVAILABLE, ConnectorStatus.RESERVED})
+
+
+class Occupancy(Protocol):
+    """Tells of the transaction that runs at a gun; implemented by the book of transactions."""
+
+    def at_evse(self, station_id: int, evse_no: int) -> object | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Gun:
+    station_id: int
+    evse_no: int
+    gun_code: str
+    power_w: int
+    online: bool
+    status: ConnectorStatus
+    charging: bool
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.station_id, self.evse_no
+
+    @property
+    def free_now(self) -> bool:
+        """Whether it is known to wait for a car: what is offline promises nothing."""
+        return self.online and not self.charging and self.status in WAITS_FOR_A_CAR
+
+    @property
+    def broken(self) -> bool:
+        return self.status in {ConnectorStatus.FAULTED, ConnectorStatus.UNAVAILABLE}
+
+
+async def read_guns(
+    connection: AsyncConnection, location_id: str, occupancy: Occupancy
+) -> list[Gun]:
+    """Return the Location's guns in service, the least powerful first."""
+    online = and_(
+        station_connections.c.station_id.is_not(None),
+        station_connections.c.disconnected_at.is_(None),
+    )
+    query = (
+        select(
+            evses.c.station_id,
+            evses.c.evse_no,
+            evses.c.gun_code,
+            evses.c.max_power_w,
+            online.label("online"),
+            func.array_agg(connectors.c.status).label("statuses"),
+        )
+        .select_from(
+            evses.join(charging_stations)
+            .outerjoin(station_connections)
+            .outerjoin(
+                connectors,
+                (connectors.c.station_id == evses.c.station_id)
+                & (connectors.c.evse_no == evses.c.evse_no),
+            )
+        )
+        .where(
+            charging_stations.c.location_id == location_id,
+            charging_stations.c.decommissioned_at.is_(None),
+            charging_stations.c.registration == "Accepted",
+            charging_stations.c.wanted_operative,
+            evses.c.wanted_operative,
+        )
+        .group_by(evses.c.station_id, evses.c.evse_no, "online")
+        .order_by(evses.c.max_power_w, evses.c.station_id, evses.c.evse_no)
+    )
+    return [
+        Gun(
+            row.station_id,
+            row.evse_no,
+            row.gun_code,
+            row.max_power_w,
+            row.online,
+            most_telling(ConnectorStatus(word) for word in row.statuses if word),
+            occupancy.at_evse(row.station_id, row.evse_no) is not None,
+        )
+        for row in await connection.execute(query)
+    ]
+
+
+async def location_of_gun(connection: AsyncConnection, gun_code: str) -> str | None:
+    """Return where the gun stands, whether in service or not; None for an unknown code."""
+    query = (
+        select(charging_stations.c.location_id)
+        .select_from(evses.join(charging_stations))
+        .where(func.lower(evses.c.gun_code) == gun_code.lower())
+        .where(charging_stations.c.decommissioned_at.is_(None))
+    )
+    found: str | None = await connection.scalar(query)
+    return found
+
+
+async def location_exists(connection: AsyncConnection, location_id: str) -> bool:
+    return (
+        await connection.scalar(select(locations.c.id).where(locations.c.id == location_id))
+        is not None
+    )
+
+
+async def read_held(
+    connection: AsyncConnection, location_id: str, now: datetime, *, besides: int = 0
+) -> Sequence[Row[Any]]:
+    """Return the Location's open reservations that are not past, without `besides`."""
+    query = select(reservations).where(
+        R.location_id == location_id,
+        R.status.in_(OPEN),
+        R.ends_at > now,
+        R.id != besides,
+    )
+    return (await connection.execute(query)).all()

@@ -1,0 +1,192 @@
+"""What a booking may be: the terms in force, and every reason to refuse one. Pure.
+
+Each refusal names its rule and when it would pass. Who is free when is looked up by
+`booking.py`; that no two reservations overlap is the database's own rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chargehub.kit.errors import Conflict
+
+
+class ReservationRefused(Conflict):
+    """A rule of reservations does not allow this."""
+
+    code = "reservation-refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """One version of the dated rules. Minutes and percents are whole; power is not priced here."""
+
+    hold_min: int = 15
+    """How long a gun waits for its driver from the window's beginning."""
+    hold_lead_min: int = 20
+    """How long before its window the gun takes only this driver."""
+    max_active: int = 1
+    """Reservations that one driver may have open at once."""
+    extensions: int = 1
+    """1: the driver may ask once for more time; 0: never."""
+    extension_min: int = 15
+    held_share_percent: int = 30
+    """Of a Location's guns in service so many at most are held at any moment, rounded down."""
+    free_cancel_min: int = 3
+    """A cancellation later than this after the booking is recorded as late."""
+    no_show_limit: int = 3
+    no_show_days: int = 30
+    suspension_days: int = 7
+    """So many no-shows within so many days keep a driver from booking for so long."""
+    longest_lead_min: int = 24 * 60
+    """How long before its window a booking opens."""
+    verified_head_start_min: int = 12 * 60
+    """By so much earlier it opens to verified taxi drivers than to others."""
+    early_arrival: bool = True
+    """A driver who comes early, or finds the gun taken, may use any free gun of equal power."""
+
+    @property
+    def hold(self) -> timedelta:
+        return timedelta(minutes=self.hold_min)
+
+    @property
+    def hold_lead(self) -> timedelta:
+        return timedelta(minutes=self.hold_lead_min)
+
+    @property
+    def extension(self) -> timedelta:
+        return timedelta(minutes=self.extension_min)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    held_from: datetime
+    """From then on the gun takes only its driver."""
+    starts_at: datetime
+    ends_at: datetime
+    """The driver who has not come by now has not come."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What of a driver's reservations decides on a new one."""
+
+    open_until: Sequence[datetime] = ()
+    """When each that is open would end by itself."""
+    no_shows: Sequence[datetime] = ()
+    verified: bool = False
+    """A verified taxi driver."""
+
+
+def refusal(rule: str, why: str, passes_at: datetime | None = None) -> ReservationRefused:
+    """Return the refusal to raise; `passes_at` is None where time alone changes nothing."""
+    told = None if passes_at is None else passes_at.isoformat().replace("+00:00", "Z")
+    return ReservationRefused(why, rule=rule, passes_at=told)
+
+
+def window_of(terms: Terms, wanted_at: datetime | None, now: datetime) -> Window:
+    """Return the window of a booking for now (None) or for a moment to come."""
+    if wanted_at is None or wanted_at <= now:
+        return Window(now, now, now + terms.hold)
+    return Window(max(now, wanted_at - terms.hold_lead), wanted_at, wanted_at + terms.hold)
+
+
+def check_driver(terms: Terms, history: History, window: Window, now: datetime) -> None:
+    """Raise ReservationRefused where the driver may not book this window now."""
+    until = suspended_until(terms, history.no_shows)
+    if until is not None and until > now:
+        raise refusal(
+            "no_show_limit",
+            f"You did not come {terms.no_show_limit} times within {terms.no_show_days} days, and"
+            f" cannot book for {terms.suspension_days} days.",
+            until,
+        )
+    if len(history.open_until) >= terms.max_active:
+        # The one whose end makes room, not the next to end: several may be too many.
+        ends = sorted(history.open_until)
+        makes_room = ends[len(ends) - terms.max_active] if terms.max_active else None
+        raise refusal(
+            "max_active",
+            f"You have {len(ends)} open reservations; {terms.max_active} is the most.",
+            makes_room,
+        )
+    _check_lead(terms, history, window, now)
+
+
+def _check_lead(terms: Terms, history: History, window: Window, now: datetime) -> None:
+    longest = timedelta(minutes=terms.longest_lead_min)
+    if window.starts_at - now > longest:
+        raise refusal(
+            "longest_lead",
+            f"A window can be booked at most {terms.longest_lead_min} minutes ahead.",
+            window.starts_at - longest,
+        )
+    others = max(timedelta(), longest - timedelta(minutes=terms.verified_head_start_min))
+    if not history.verified and window.starts_at - now > others:
+        raise refusal(
+            "verified_first",
+            "So far ahead only verified taxi drivers may book yet.",
+            window.starts_at - others,
+        )
+
+
+def suspended_until(terms: Terms, no_shows: Iterable[datetime]) -> datetime | None:
+    """Return until when the no-shows keep their driver from booking, past or to come."""
+    times, limit = sorted(no_shows), terms.no_show_limit
+    if not limit:
+        return None
+    within = timedelta(days=terms.no_show_days)
+    last = [
+        latest
+        for earliest, latest in zip(times, times[limit - 1 :], strict=False)
+        if latest - earliest <= within
+    ]
+    return last[-1] + timedelta(days=terms.suspension_days) if last else None
+
+
+def check_share(
+    terms: Terms, guns: int, held: Sequence[tuple[datetime, datetime]], window: Window
+) -> None:
+    """Raise where one more held gun would be more than the share of the Location's guns.
+
+    `held` are the times from `held_from` to `ends_at` of the Location's open reservations.
+    """
+    most = guns * terms.held_share_percent // 100
+    told = f"Of this location's {guns} guns {most} may be held at once."
+    if most == 0:
+        raise refusal("held_share", told)
+    ends = fully_held(held, window, most)
+    if ends is not None:
+        raise refusal("held_share", told, ends)
+
+
+def fully_held(
+    held: Sequence[tuple[datetime, datetime]], window: Window, most: int
+) -> datetime | None:
+    """Return when, after a moment of the window with `most` held, one of those ends; else None."""
+    over = [one for one in held if one[0] < window.ends_at and window.held_from < one[1]]
+    # The count of those held only rises where one begins.
+    for moment in sorted({window.held_from, *(one[0] for one in over)}, reverse=True):
+        if moment < window.held_from:
+            continue
+        ends = sorted(end for begin, end in over if begin <= moment < end)
+        if len(ends) >= most:
+            return ends[len(ends) - most]
+    return None
+
+
+def check_extension(
+    terms: Terms, *, extended: bool, status: str, hold_until: datetime, now: datetime
+) -> None:
+    if status not in {"requested", "pending", "active"} or hold_until <= now:
+        raise refusal("open", "The reservation is over.")
+    if not terms.extensions:
+        raise refusal("extensions", "Reservations are not extended here.")
+    if extended:
+        raise refusal("extensions", "It was extended already; once is the most.")
+
+
+def is_free_to_cancel(terms: Terms, created_at: datetime, now: datetime) -> bool:
+    return now - created_at <= timedelta(minutes=terms.free_cancel_min)

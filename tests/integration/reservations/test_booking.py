@@ -1,0 +1,214 @@
+"""Booking against a real database, also by 200 at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import Row, func, select
+
+from chargehub.kit.db import Database
+from chargehub.reservations.booking import Wish
+from chargehub.reservations.rules import ReservationRefused, Terms
+from chargehub.reservations.store import OPEN, reservations
+from tests.integration.reservations.hub import (
+    NOON,
+    Desk,
+    set_online,
+    set_status,
+    stored,
+)
+
+CALLERS = 200
+
+
+@pytest_asyncio.fixture
+async def desk(database: Database) -> Desk:
+    made = Desk(database, Terms(held_share_percent=100))
+    await made.open()
+    return made
+
+
+@pytest_asyncio.fixture
+async def connections(database_url: str) -> AsyncIterator[Database]:
+    """A database with a connection for each of 40 callers at once."""
+    opened = Database(database_url, pool_size=40)
+    yield opened
+    await opened.close()
+
+
+async def race(desk: Desk, database: Database, **wish: Any) -> Counter[str]:
+    """Let 200 drivers book at once, each in a transaction of their own; count what became of it."""
+    drivers = await desk.drivers(CALLERS)
+    desk.bookings.turns = asyncio.Semaphore(40)
+
+    async def one(driver_id: UUID) -> str:
+        try:
+            async with desk.bookings.turns, database.write() as connection:
+                await desk.bookings.book(connection, Wish(driver_id, **wish))
+        except ReservationRefused as refused:
+            return str(refused.facts["rule"])
+        return "booked"
+
+    return Counter(await asyncio.gather(*(one(driver_id) for driver_id in drivers)))
+
+
+async def open_count(database: Database) -> int:
+    async with database.read() as connection:
+        query = select(func.count()).where(reservations.c.status.in_(OPEN))
+        return await connection.scalar(query) or 0
+
+
+@pytest.mark.parametrize("ahead", [None, timedelta(hours=2)])
+async def test_of_200_who_want_one_gun_exactly_one_gets_it(
+    desk: Desk, connections: Database, ahead: timedelta | None
+) -> None:
+    at = None if ahead is None else NOON + ahead
+    ends = await race(desk, connections, gun_code="cs1-1", starts_at=at)
+    assert ends == {"booked": 1, "gun_free": CALLERS - 1}
+    assert await open_count(connections) == 1
+
+
+async def test_of_200_who_want_any_of_k_guns_exactly_k_get_one(
+    desk: Desk, connections: Database
+) -> None:
+    ends = await race(desk, connections, location_id="L1", power_w=120_000)
+    assert ends == {"booked": 8, "gun_free": CALLERS - 8}
+    assert await open_count(connections) == 8
+
+
+async def test_of_200_at_once_no_more_are_let_in_than_the_share(
+    desk: Desk, connections: Database
+) -> None:
+    desk.wall.go(minutes=1)
+    await desk.set_terms(Terms())
+    ends = await race(desk, connections, location_id="L1")
+    assert ends == {"booked": 3, "held_share": CALLERS - 3}
+
+
+async def test_one_driver_who_asks_20_times_at_once_has_one(
+    desk: Desk, connections: Database
+) -> None:
+    (driver_id,) = await desk.drivers(1)
+
+    async def one() -> str:
+        try:
+            async with connections.write() as connection:
+                await desk.bookings.book(connection, Wish(driver_id, location_id="L1"))
+        except ReservationRefused as refused:
+            return str(refused.facts["rule"])
+        return "booked"
+
+    ends = Counter(await asyncio.gather(*(one() for _ in range(20))))
+    assert ends == {"booked": 1, "max_active": 19}
+
+
+async def test_without_any_lock_the_database_still_promises_a_gun_once(
+    desk: Desk, connections: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_lock(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr("chargehub.reservations.booking.lock", no_lock)
+    ends = await race(desk, connections, location_id="L1")
+    assert ends["booked"] == 10
+    assert await open_count(connections) == 10
+
+
+async def test_any_gun_is_the_weakest_that_will_do(desk: Desk) -> None:
+    first = await desk.book()
+    assert (first.station_id, first.any_evse, first.wanted_power_w) == (desk.stations[0], True, 0)
+    strong = await desk.book(power_w=120_000)
+    assert strong.station_id == desk.stations[1]
+    assert await desk.refused(power_w=240_000) == {"rule": "power", "passes_at": None}
+
+
+@pytest.mark.parametrize("why", ["charging", "faulted", "offline"])
+async def test_a_gun_to_be_held_at_once_is_known_to_be_free(desk: Desk, why: str) -> None:
+    key = (desk.stations[1], 1)
+    if why == "charging":
+        desk.occupied.guns.add(key)
+    elif why == "faulted":
+        await set_status(desk.database, key, "Faulted")
+    else:
+        await set_online(desk.database, key[0], online=False)
+    assert await desk.refused(gun_code="CS1-1") == {"rule": "gun_free", "passes_at": None}
+    ahead = await desk.book(gun_code="CS1-1", starts_at=NOON + timedelta(hours=3))
+    assert (ahead.station_id, ahead.evse_no) == key
+
+
+async def test_the_refusal_says_when_the_gun_is_promised_no_more(desk: Desk) -> None:
+    await desk.book(gun_code="CS1-1")
+    assert await desk.refused(gun_code="CS1-1") == {
+        "rule": "gun_free",
+        "passes_at": "2026-11-23T12:15:00Z",
+    }
+    desk.wall.go(minutes=15)
+    await desk.book(gun_code="CS1-1")
+
+
+async def test_a_provisional_booking_makes_room_for_who_wants_its_gun(desk: Desk) -> None:
+    at = NOON + timedelta(hours=2)
+    pool = await desk.book(starts_at=at)
+    given = await desk.book(gun_code="CS0-1", starts_at=at)
+    assert (pool.station_id, pool.evse_no) == (given.station_id, given.evse_no)
+    moved = await stored(desk.database, pool.id)
+    assert (moved.station_id, moved.evse_no) == (desk.stations[0], 2)
+
+
+async def test_a_called_driver_keeps_the_gun(desk: Desk) -> None:
+    at = NOON + timedelta(hours=2)
+    pool = await desk.book(starts_at=at)
+    async with desk.database.write() as connection:
+        values = {"called_at": NOON, "status": "pending"}
+        await connection.execute(reservations.update().values(values))
+    refused = await desk.refused(gun_code="CS0-1", starts_at=at)
+    assert refused == {"rule": "gun_free", "passes_at": "2026-11-23T14:15:00Z"}
+    assert (await stored(desk.database, pool.id)).evse_no == 1
+
+
+async def test_three_no_shows_keep_a_driver_from_booking(desk: Desk) -> None:
+    (driver_id,) = await desk.drivers(1)
+    for _ in range(3):
+        row = await desk.book(driver_id)
+        desk.wall.go(minutes=20)
+        async with desk.database.write() as connection:
+            ended = {"status": "no_show", "ended_at": desk.wall.at}
+            await connection.execute(
+                reservations.update().where(reservations.c.id == row.id).values(ended)
+            )
+    refused = await desk.refused(driver_id)
+    assert refused == {"rule": "no_show_limit", "passes_at": "2026-11-30T13:00:00Z"}
+    desk.wall.go(days=7)
+    await desk.book(driver_id)
+
+
+async def test_an_extension_holds_the_gun_longer_or_says_who_has_it(desk: Desk) -> None:
+    drivers = await desk.drivers(3)
+    row = await desk.book(drivers[0], gun_code="CS1-1")
+
+    async def extend(number: int, driver_id: UUID) -> Row[Any]:
+        async with desk.database.write() as connection:
+            return await desk.bookings.extend(connection, number, driver_id)
+
+    longer = await extend(row.id, drivers[0])
+    assert longer.hold_until == longer.ends_at == NOON + timedelta(minutes=30)
+    with pytest.raises(ReservationRefused) as refused:
+        await extend(row.id, drivers[0])
+    assert refused.value.facts["rule"] == "extensions"
+    tight = await desk.book(drivers[1], gun_code="CS1-2")
+    next_at = NOON + timedelta(minutes=40)
+    await desk.book(drivers[2], gun_code="CS1-2", starts_at=next_at)
+    with pytest.raises(ReservationRefused) as refused:
+        await extend(tight.id, drivers[1])
+    assert refused.value.facts == {
+        "rule": "extension_free",
+        "passes_at": "2026-11-23T12:55:00Z",
+    }
+    assert (await stored(desk.database, tight.id)).hold_until == NOON + timedelta(minutes=15)
