@@ -411,7 +411,11 @@ def upgrade() -> None:
         sa.Column("max_power_w", sa.Integer(), nullable=True),
         sa.Column("holder", sa.Text(), server_default="", nullable=False),
         sa.Column("driver_id", sa.Uuid(), nullable=True),
+        sa.Column("driver_since", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("status IN ('Accepted', 'Blocked')", name=op.f("ck_id_tokens_status")),
+        sa.CheckConstraint(
+            "(driver_id IS NULL) = (driver_since IS NULL)", name=op.f("ck_id_tokens_driver")
+        ),
         sa.CheckConstraint("token = lower(token)", name=op.f("ck_id_tokens_token_lower")),
         sa.ForeignKeyConstraint(
             ["driver_id"], ["drivers.id"], name=op.f("fk_id_tokens_driver_id_drivers")

@@ -92,6 +92,7 @@ from chargehub.telemetry.partitions import ensure_partitions
 from chargehub.transactions import api as transactions_api
 from chargehub.transactions.book import Book
 from chargehub.transactions.missing import ASK_MISSING, MissingMessages
+from chargehub.transactions.of_drivers import TransactionsOfDriver
 from chargehub.transactions.orphans import (
     DARK_CHECK,
     ORPHAN_CHECK,
@@ -427,6 +428,7 @@ class Hub:
                 self.seal,
                 ports_of(demo=settings.demo),
                 secure_cookies=settings.secure_cookies,
+                parts=(TransactionsOfDriver(),),
             ),
         )
 

@@ -19,6 +19,7 @@ DOCUMENT = create_openapi()
 OPEN_OPERATIONS = {
     *("log_in", "read_health", "read_readiness"),
     *("send_login_code", "log_driver_in", "log_driver_in_by_wechat", "log_guest_in"),
+    *("list_nearby_locations", "list_guns"),
 }
 Operation = dict[str, Any]
 

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.live import Live
 
+from chargehub.demo.drivers import DRIVERS
 from chargehub.demo.seed import LOGINS
 from chargehub.demo.stage import Stage
 from chargehub.settings import Settings
@@ -42,6 +43,7 @@ def introduction(stage: Stage) -> str:
             f"  Clock        {stage.settings.clock_rate:g} x",
             "  Demo logins (made up for this data directory)",
             *rows,
+            f"  Demo driver  {DRIVERS[0].phone[3:]}; drivers' codes are in the server's log",
             "",
             "  Ctrl-C stops everything.",
             "",

@@ -11,8 +11,9 @@ from typing import Any, Self
 import psycopg
 from pydantic import SecretStr
 
-from chargehub.app import station_key
+from chargehub.app import personal_data_key, station_key
 from chargehub.demo.certificates import ORGANISATION, DemoCertificates
+from chargehub.demo.drivers import seed_drivers
 from chargehub.demo.files import DemoFiles
 from chargehub.demo.processes import Child, DemoFailed, check_port_free, free_ports
 from chargehub.demo.progress import MetricsReader, Progress, read_progress
@@ -27,6 +28,7 @@ from chargehub.kit import migrate
 from chargehub.kit.clock import ClockPair, HubClock, wall_now
 from chargehub.kit.db import Database, read_clock
 from chargehub.kit.postgres import EmbeddedPostgres
+from chargehub.kit.sealing import Seal
 from chargehub.settings import Settings, TlsSettings
 
 FLEET_SEED = 20_261_123
@@ -120,6 +122,7 @@ class Stage:
         try:
             key, tls = station_key(self.settings), self.certificates is not None
             await seed(database, key, self.files, wall_now(), tls=tls)
+            await seed_drivers(database, Seal(personal_data_key(self.settings)), wall_now())
         finally:
             await database.close()
 

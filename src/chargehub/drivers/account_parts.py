@@ -25,9 +25,11 @@ class AccountPart(Protocol):
 
     async def erase(self, connection: AsyncConnection, driver_id: UUID, at: datetime) -> None:
         """Erase the driver's personal data; facts of orders stay under the id alone."""
+        del connection, driver_id, at
 
     async def take_over(self, connection: AsyncConnection, guest_id: UUID, driver_id: UUID) -> None:
         """Give what is the guest's to the account that they turned out to have."""
+        del connection, guest_id, driver_id
 
     async def export(self, connection: AsyncConnection, driver_id: UUID) -> Any:
         """Return all that is kept of the driver, as JSON; None: nothing is."""

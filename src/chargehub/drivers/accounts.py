@@ -71,6 +71,7 @@ async def open_account(
             group_token=group,
             expires_at=guest_until,
             driver_id=driver_id,
+            driver_since=at,
         )
     )
     return driver_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -45,7 +46,7 @@ async def group_of_owner(connection: AsyncConnection, token: str) -> str | None:
 
 
 async def give_card(
-    connection: AsyncConnection, driver_id: UUID, token: str, kind: str
+    connection: AsyncConnection, driver_id: UUID, token: str, kind: str, at: datetime
 ) -> tuple[bool, Row[Any]]:
     """Give an idToken to a driver, and make it where it is not known; return whether it was new.
 
@@ -61,9 +62,12 @@ async def give_card(
             kind=kind,
             group_token=driver.group_token,
             driver_id=driver_id,
+            driver_since=at,
         )
         return True, (await connection.execute(row.returning(id_tokens))).one()
     values: dict[str, Any] = {"driver_id": driver_id, "group_token": driver.group_token}
+    if card.driver_id != driver_id:
+        values["driver_since"] = at
     if card.driver_id not in {None, driver_id}:
         if card.owner_closed_at is None or card.token.startswith(APP_PREFIX):
             raise IdTokenTaken
@@ -88,7 +92,7 @@ async def take_card(connection: AsyncConnection, driver_id: UUID, token: str) ->
     freed = (
         update(id_tokens)
         .where(id_tokens.c.token == card.token)
-        .values(driver_id=None, group_token=None, holder="", status="Blocked")
+        .values(driver_id=None, driver_since=None, group_token=None, holder="", status="Blocked")
         .returning(id_tokens)
     )
     row: Row[Any] = (await connection.execute(freed)).one()

@@ -258,10 +258,11 @@ async def give_driver_a_card(
 ) -> IdTokenView:
     """Give a card to a driver: it joins the driver's group. A card nobody knows is made."""
     async with database.write() as connection:
-        is_new, row = await give_card(connection, driver_id, token, body.kind.value)
+        now = clock.now()
+        is_new, row = await give_card(connection, driver_id, token, body.kind.value, now)
         await audit(
             connection,
-            clock.now(),
+            now,
             principal.login,
             "id_token.given",
             audited(row.display, row.kind),

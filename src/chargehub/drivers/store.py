@@ -130,6 +130,9 @@ id_tokens = Table(
     Column("max_power_w", Integer),
     Column("holder", Text, nullable=False, server_default=""),
     Column("driver_id", Uuid, ForeignKey(drivers.c.id)),
+    # What was charged on a card before is another's.
+    Column("driver_since", DateTime(timezone=True)),
+    CheckConstraint("(driver_id IS NULL) = (driver_since IS NULL)", name="driver"),
     CheckConstraint("token = lower(token)", name="token_lower"),
     CheckConstraint("status IN ('Accepted', 'Blocked')", name="status"),
 )

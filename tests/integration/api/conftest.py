@@ -61,6 +61,7 @@ from chargehub.stations.orders import Orders
 from chargehub.stations.store import charging_stations
 from chargehub.telemetry.partitions import ensure_partitions
 from chargehub.transactions.book import Book
+from chargehub.transactions.of_drivers import TransactionsOfDriver
 from chargehub.transactions.orphans import CloseHandler, OrphanPolicy
 from chargehub.transactions.queries import read_charges
 from chargehub.transactions.remote import RemoteControl
@@ -197,14 +198,7 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
     database = Database(database_url)
     clock = HubClock(ClockPair(0, 0, 1))
     link, bus, wall = FakeStationLink(), EventBus(), MovableWall()
-    cheap = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    access = AccessService(
-        database,
-        clock,
-        passwords=cheap,
-        guard=LoginGuard(free_failures_per_address=10_000),
-        wall=wall,
-    )
+    access = cheap_access(database, clock, wall)
     orders = Orders.through(link, database, clock, bus, QUEUE_LIMITS)
     desk, queue, control = orders.desk, orders.queue, orders.control
     devices = Devices.with_orders(orders, at_once=2, stations_max=50)
@@ -256,6 +250,17 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
     await database.close()
 
 
+def cheap_access(database: Database, clock: HubClock, wall: MovableWall) -> AccessService:
+    """Return the logins of operators, with passwords that are hashed fast."""
+    return AccessService(
+        database,
+        clock,
+        passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)),
+        guard=LoginGuard(free_failures_per_address=10_000),
+        wall=wall,
+    )
+
+
 def finding_parts(database: Database, clock: HubClock, link: FakeStationLink) -> FindingParts:
     budget = AddressBudget(100_000)
     return FindingParts(database, clock, link.online_ids, PowerClasses(), TypicalCar(), budget)
@@ -273,7 +278,7 @@ def driver_parts(
         seal,
         DriverPorts(sms, FakeWeChat()),
         budgets=budgets,
-        parts=[counting],
+        parts=[counting, TransactionsOfDriver()],
         wall=wall,
     )
 

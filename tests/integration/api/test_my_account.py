@@ -5,16 +5,24 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, insert, select, text, update
 
 from chargehub.drivers.accounts import find_app_token
 from chargehub.drivers.store import driver_logins, drivers, id_tokens, vehicles
+from chargehub.transactions.store import transactions
 from tests.fakes.driver_ports import FakeAccountPart
-from tests.integration.api.conftest import RunningApi, problem_of
+from tests.integration.api.conftest import (
+    NAMES,
+    RunningApi,
+    make_location,
+    make_station,
+    problem_of,
+)
 
 NUMBERS = itertools.count(1)
 
@@ -216,3 +224,64 @@ async def test_a_driver_lists_their_own_tokens_only(api: RunningApi) -> None:
         "MINE-1": "ISO15693",
     }
     assert len({item["group"] for item in items}) == 1
+
+
+async def charge(api: RunningApi, token: str, **more: Any) -> None:
+    """Store a transaction of an idToken that began now."""
+    number = next(NAMES)
+    location, station = f"place-{number}", f"CS-OF-{number}"
+    await make_location(api, location)
+    await make_station(api, station, location)
+    now = api.clock.now()
+    values = {
+        "id": 900_000 + number,
+        "station_id": await api.station_id(station),
+        "ref": str(number),
+        "evse_no": 1,
+        "id_token": token.lower(),
+        "state": "Ended",
+        "started_at": now,
+        "ended_at": now,
+        "received_at": now,
+        "max_power_w": 120_000,
+        **more,
+    }
+    async with api.database.write() as connection:
+        await connection.execute(insert(transactions).values(values))
+
+
+async def test_a_running_charge_keeps_the_account_open(api: RunningApi) -> None:
+    driver_id, client = await api.new_driver()
+    async with api.database.read() as connection:
+        app = await find_app_token(connection, driver_id)
+    await charge(api, app.token, state="Active", ended_at=None)
+    document = problem_of(await client.delete("/drivers/me"), 409, "account-in-use")
+    assert document["obstacles"] == ["A charge of yours is running; end it first."]
+    async with api.database.write() as connection:
+        await connection.execute(
+            update(transactions)
+            .where(transactions.c.id_token == app.token)
+            .values(state="Ended", ended_at=api.clock.now())
+        )
+    assert (await client.delete("/drivers/me")).status_code == 204
+    async with api.database.read() as connection:
+        kept = select(func.count()).where(transactions.c.id_token == app.token)
+        assert await connection.scalar(kept) == 1
+
+
+async def test_charges_of_a_cards_driver_before_are_not_exported(api: RunningApi) -> None:
+    driver_id, client = await api.new_driver()
+    other_id, other = await api.new_driver()
+    await charge(api, "PASSED-ON", energy_wh=1)
+    assert (await api.operator.put(f"/drivers/{driver_id}/id-tokens/PASSED-ON", json={})).is_success
+    await charge(api, "PASSED-ON", energy_wh=2)
+    again = await api.operator.put(f"/drivers/{driver_id}/id-tokens/PASSED-ON", json={})
+    assert again.is_success
+    mine = (await client.get("/drivers/me/export")).json()["charges"]
+    assert [item["energy_wh"] for item in mine] == [2]
+    assert mine[0]["id_token"] == "PASSED-ON"
+    await client.delete("/drivers/me")
+    assert (await api.operator.put(f"/drivers/{other_id}/id-tokens/PASSED-ON", json={})).is_success
+    await charge(api, "PASSED-ON", energy_wh=3)
+    theirs = (await other.get("/drivers/me/export")).json()["charges"]
+    assert [item["energy_wh"] for item in theirs] == [3]

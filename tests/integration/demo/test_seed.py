@@ -12,10 +12,15 @@ from sqlalchemy import func, select, text, update
 
 from chargehub.access.passwords import Passwords
 from chargehub.access.store import operators
+from chargehub.demo.drivers import DRIVERS, seed_drivers
 from chargehub.demo.files import DemoFiles
 from chargehub.demo.seed import HUB, seed
-from chargehub.drivers.store import id_tokens
+from chargehub.drivers.account_rules import normalise_phone, normalise_plate, normalise_vin
+from chargehub.drivers.accounts import find_by_phone
+from chargehub.drivers.store import drivers, id_tokens
+from chargehub.drivers.vehicles import Garage
 from chargehub.kit.db import Database
+from chargehub.kit.sealing import Seal
 from chargehub.stations.credentials import verify
 from chargehub.stations.store import charging_stations, connectors, evses, locations
 
@@ -151,3 +156,27 @@ async def test_with_tls_a_third_each_have_profiles_1_2_and_3(
     async with database.read() as connection:
         rows = (await connection.execute(text(query))).all()
     assert [tuple(row) for row in rows] == [(1, False, 91)]
+
+
+async def test_a_few_drivers_are_made_once(database: Database, files: DemoFiles) -> None:
+    await seed(database, KEY, files, AT)
+    seal = Seal(KEY)
+    for _ in range(2):
+        await seed_drivers(database, seal, AT)
+    async with database.read() as connection:
+        for driver in DRIVERS:
+            row = await find_by_phone(connection, seal, driver.phone)
+            assert row is not None
+            card = (
+                await connection.execute(
+                    select(id_tokens).where(id_tokens.c.token == driver.card.lower())
+                )
+            ).one()
+            assert (card.driver_id, card.group_token) == (row.id, row.group_token)
+        vehicle = await Garage(seal).find_by_vin(connection, DRIVERS[0].vin)
+        assert await connection.scalar(select(func.count()).select_from(drivers)) == len(DRIVERS)
+    assert vehicle is not None
+    for driver in DRIVERS:
+        assert normalise_phone(driver.phone) == driver.phone
+        assert normalise_plate(driver.plate) == driver.plate
+        assert normalise_vin(driver.vin) == driver.vin
