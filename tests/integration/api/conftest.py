@@ -218,8 +218,7 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         SmartChargingParts.build(database, clock, desk, book=book, remote=remote, supply=Supply()),
         LiveFeed(Board(FrameRing("test"), clock.now, 1.0), no_hub, max_viewers=1),
         AccessParts(database, secure_cookies=False),
-        Repeats(database),
-        Bookings(clock, book),
+        *(Repeats(database), Bookings(clock, book)),
         StationParts(
             database,
             desk,
