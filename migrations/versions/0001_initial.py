@@ -498,6 +498,84 @@ def upgrade() -> None:
         "ix_vehicles_plate_fingerprint", "vehicles", ["plate_fingerprint"], unique=False
     )
     op.create_table(
+        "charges",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("driver_id", sa.Uuid(), nullable=False),
+        sa.Column("station_id", sa.BigInteger(), nullable=False),
+        sa.Column("evse_no", sa.SmallInteger(), nullable=True),
+        sa.Column("started_by", sa.Text(), nullable=False),
+        sa.Column("id_token", sa.Text(), nullable=False),
+        sa.Column("command_id", sa.Uuid(), nullable=True),
+        sa.Column("remote_start_id", sa.Integer(), nullable=True),
+        sa.Column("transaction_id", sa.BigInteger(), nullable=True),
+        sa.Column("limit_energy_wh", sa.BigInteger(), nullable=True),
+        sa.Column("limit_minutes", sa.Integer(), nullable=True),
+        sa.Column("limit_soc_percent", sa.SmallInteger(), nullable=True),
+        sa.Column("stop_when_full", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stop_reason", sa.Text(), nullable=True),
+        sa.Column("stop_requested_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stop_attempts", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("stop_answer", sa.Text(), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("end_reason", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "(ended_at IS NULL) = (state NOT IN ('ended', 'failed'))",
+            name=op.f("ck_charges_ended_at"),
+        ),
+        sa.CheckConstraint(
+            "started_by IN ('app', 'card', 'autocharge')", name=op.f("ck_charges_started_by")
+        ),
+        sa.CheckConstraint(
+            "state IN ('requested', 'starting', 'charging', 'stopping', 'ended', 'failed')",
+            name=op.f("ck_charges_state"),
+        ),
+        sa.CheckConstraint(
+            "(ended_at IS NULL) = (end_reason IS NULL)", name=op.f("ck_charges_end_reason")
+        ),
+        sa.CheckConstraint("id_token = lower(id_token)", name=op.f("ck_charges_token_lower")),
+        sa.ForeignKeyConstraint(
+            ["driver_id"], ["drivers.id"], name=op.f("fk_charges_driver_id_drivers")
+        ),
+        sa.ForeignKeyConstraint(
+            ["station_id"],
+            ["charging_stations.id"],
+            name=op.f("fk_charges_station_id_charging_stations"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_charges")),
+        sa.UniqueConstraint("transaction_id", name=op.f("uq_charges_transaction_id")),
+    )
+    op.create_index("ix_charges_command_id", "charges", ["command_id"], unique=False)
+    op.create_index(
+        "ix_charges_driver_id_requested_at_id",
+        "charges",
+        ["driver_id", "requested_at", "id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_charges_under_way",
+        "charges",
+        ["station_id", "evse_no"],
+        unique=False,
+        postgresql_where=sa.text("state NOT IN ('ended', 'failed')"),
+    )
+    op.create_index(
+        "uq_charges_starting_driver_id",
+        "charges",
+        ["driver_id"],
+        unique=True,
+        postgresql_where=sa.text("state IN ('requested', 'starting')"),
+    )
+    op.create_index(
+        "uq_charges_starting_evse",
+        "charges",
+        ["station_id", "evse_no"],
+        unique=True,
+        postgresql_where=sa.text("state IN ('requested', 'starting')"),
+    )
+    op.create_table(
         "charging_profiles",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("station_id", sa.BigInteger(), nullable=False),
@@ -625,6 +703,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("station_id", "evse_no", name=op.f("pk_evses")),
         sa.UniqueConstraint("gun_code", name=op.f("uq_evses_gun_code")),
+    )
+    op.create_index(
+        "ix_evses_gun_code_lower", "evses", [sa.literal_column("lower(gun_code)")], unique=False
     )
     op.create_table(
         "external_limits",
@@ -1158,6 +1239,7 @@ def downgrade() -> None:
     op.drop_index("ix_profile_requests_asked_at", table_name="profile_requests")
     op.drop_table("profile_requests")
     op.drop_table("external_limits")
+    op.drop_index("ix_evses_gun_code_lower", table_name="evses")
     op.drop_table("evses")
     op.drop_table("ev_needs")
     op.drop_table("credential_changes")
@@ -1170,6 +1252,24 @@ def downgrade() -> None:
     )
     op.drop_index("ix_charging_profiles_closed_at", table_name="charging_profiles")
     op.drop_table("charging_profiles")
+    op.drop_index(
+        "uq_charges_starting_evse",
+        table_name="charges",
+        postgresql_where=sa.text("state IN ('requested', 'starting')"),
+    )
+    op.drop_index(
+        "uq_charges_starting_driver_id",
+        table_name="charges",
+        postgresql_where=sa.text("state IN ('requested', 'starting')"),
+    )
+    op.drop_index(
+        "ix_charges_under_way",
+        table_name="charges",
+        postgresql_where=sa.text("state NOT IN ('ended', 'failed')"),
+    )
+    op.drop_index("ix_charges_driver_id_requested_at_id", table_name="charges")
+    op.drop_index("ix_charges_command_id", table_name="charges")
+    op.drop_table("charges")
     op.drop_index("ix_vehicles_plate_fingerprint", table_name="vehicles")
     op.drop_table("vehicles")
     op.drop_index("uq_reservation_rules_location_id_valid_from", table_name="reservation_rules")

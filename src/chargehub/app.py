@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -28,6 +27,9 @@ from chargehub.access import api as access_api
 from chargehub.access.api import AccessParts
 from chargehub.access.principal import viewer
 from chargehub.access.service import AccessService
+from chargehub.charging import api as charging_api
+from chargehub.charging.codes import CodeForms, vendor_links
+from chargehub.charging.service import Charging
 from chargehub.conformance import api as conformance_api
 from chargehub.devices import templates_api, variables_api
 from chargehub.devices.service import Devices
@@ -57,7 +59,7 @@ from chargehub.kit.health import health_router, measure_loop_lag
 from chargehub.kit.http import create_api, provide
 from chargehub.kit.idempotency import Repeats, close_left_open
 from chargehub.kit.sealing import Seal
-from chargehub.kit.serving import QuietServer, cancel, spare_the_collector
+from chargehub.kit.serving import QuietServer, cancel
 from chargehub.kit.worker import DueAction, Worker
 from chargehub.live import api as live_api
 from chargehub.live.board import Board
@@ -143,6 +145,7 @@ def build_api(checks: dict[str, Callable[[], Awaitable[bool]]], max_body_bytes: 
         staff_api.router,
         *reservations_api.routers,
         transactions_api.router,
+        charging_api.router,
         smart_charging_api.router,
         telemetry_api.router,
         frame_log_api.router,
@@ -242,6 +245,7 @@ class Hub:
         self.smart = SmartChargingParts.build(
             self.database, clock, desk, book=book, remote=remote, supply=self.supply
         )
+        self.charging = Charging.listening(self.database, clock, remote, self.bus)
         feed = self.feed = await self._start_feed(clock)
         listener = await self._start_listener(clock, book)
         closing = CloseHandler(book, self.bus)
@@ -249,6 +253,8 @@ class Hub:
             self.database, clock, book, self.committer, closing, self.connections
         )
         worker = self._start_worker(clock, orders, remote, orphans)
+        await self.charging.watch.start()
+        self._stack.push_async_callback(self.charging.watch.stop)
         checks = {
             "database": self._database_answers,
             "migrations": self._migrations_current,
@@ -368,13 +374,14 @@ class Hub:
             ORPHAN_CHECK: orphans.check,
             DARK_CHECK: orphans.check_dark,
             START_TIMEOUT: remote.give_up_start,
+            **self.charging.due,
             **orders.due(),
             **self.devices.due(),
             **Housekeeping(self.database, clock, self._retention()).due(),
         }
         missing = MissingMessages(self.database, clock, orders.desk)
         slow = {ASK_MISSING: missing.ask, **orders.slow(), **self.devices.slow()}
-        slow |= self.smart.slow | reserved.slow()
+        slow |= self.smart.slow | reserved.slow() | self.charging.slow
         topics = {RETIRED: orphans.station_retired, **orders.topics(), **self.devices.topics()}
         topics |= self.smart.topics
         worker = Worker(self.database, clock, due, topics, slow, self.settings.limits.deliveries)
@@ -397,13 +404,15 @@ class Hub:
         """Return what the routers find by type."""
         settings, database, limits = self.settings, self.database, self.settings.limits
         key = station_key(settings)
+        public_url = settings.public_url or addresses.api_url
+        forms = CodeForms(public_url, settings.operator_id, vendor_links(settings.gun_links))
         stations = StationParts(
             database=database,
             desk=orders.desk,
             control=orders.control,
             commissioning=Commissioning(database, clock, key, self.bus, self.connections),
             credential_change=CredentialChange(database, clock, key, self.bus, orders.desk),
-            public_url=settings.public_url or addresses.api_url,
+            public_url=public_url,
             read_charges=read_charges,
         )
         return (
@@ -418,6 +427,8 @@ class Hub:
             remote,
             Bookings(clock, self.book),
             self.smart,
+            self.charging,
+            forms,
             feed,
             FindingParts.build(
                 database, clock, self.connections.online_ids, **settings.finding.model_dump()
@@ -447,6 +458,7 @@ class Hub:
 
         async def stop() -> None:
             await feed.stop()
+            await self.charging.watch.stop()
             server.should_exit = True
             await asyncio.gather(serving, return_exceptions=True)
 
@@ -471,25 +483,3 @@ def _check(question: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
         return question()
 
     return ask
-
-
-async def serve(
-    settings: Settings, database_url: str, *, ready: Callable[[Addresses], None] | None = None
-) -> None:
-    """Run the server on a database of any schema version until SIGINT or SIGTERM."""
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
-    await asyncio.to_thread(migrate.upgrade, database_url)
-    hub = Hub(settings, database_url)
-    addresses = await hub.start()
-    try:
-        if ready is not None:
-            ready(addresses)
-        spare_the_collector()
-        if settings.tls.chains:  # Else a closed terminal ends the server, as ever.
-            loop.add_signal_handler(signal.SIGHUP, hub.read_certificates_soon)
-        await stopping.wait()
-    finally:
-        await hub.stop()

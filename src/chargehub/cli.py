@@ -17,7 +17,7 @@ import click
 import uvloop
 from sqlalchemy.exc import OperationalError
 
-from chargehub import app, doctor, replay, settings
+from chargehub import app, doctor, replay, server, settings
 from chargehub.access.passwords import Passwords
 from chargehub.access.rules import Role, check_password
 from chargehub.access.service import create_operator
@@ -87,7 +87,7 @@ def serve() -> None:
     ):
         check_port_free(host, port, name)
     with _database_url(loaded, attach=False) as url:
-        _run(app.serve(loaded, url))
+        _run(server.serve(loaded, url))
 
 
 @main.command(name="migrate")

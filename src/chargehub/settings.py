@@ -6,6 +6,7 @@ Only app.py, cli.py and what stands beside them import this; everyone else is ha
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,7 @@ class SettingsInvalid(ChargeHubError):
     code = "settings-invalid"
 
 
+GUN_LINKS = "[?&](?i:connectorId|gunCode|pileCode)=(?P<code>[^&#]+)"
 OTHER_DESCRIPTORS = 500
 """API requests, files, the event loop's own."""
 
@@ -310,6 +312,18 @@ class Settings(BaseSettings):
         description="Address of the pages as drivers see it, printed on QR labels. Unset: "
         "api_host and api_port.",
     )
+    operator_id: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9]{0,20}$",
+        description="Our organisation code (9 characters in China), as in QR codes of the form "
+        "hlht://ConnectorID.OperatorID/. Empty: no such code is taken for ours.",
+    )
+    gun_links: str = Field(
+        GUN_LINKS,
+        description="Links on guns that are not our labels: regular expressions separated by "
+        "blanks, each with a group (?P<code>...) for the gun code and, if the link names one, "
+        "(?P<operator>...) for the organisation code.",
+    )
     demo: bool = Field(
         default=False,
         description="A demonstration: unknown stations register themselves, the clock may run "
@@ -366,6 +380,18 @@ class Settings(BaseSettings):
         if url is not None and not url.get_secret_value().startswith(schemes):
             raise ValueError("must begin with postgresql://; no other database can be used")
         return url
+
+    @field_validator("gun_links")
+    @classmethod
+    def _patterns(cls, patterns: str) -> str:
+        for text in patterns.split():
+            try:
+                groups = re.compile(text).groupindex
+            except re.error as error:
+                raise ValueError(f"{text} is no regular expression: {error}") from None
+            if "code" not in groups:
+                raise ValueError(f"{text} has no group (?P<code>...)")
+        return patterns
 
     @model_validator(mode="after")
     def _no_demo_in_production(self) -> Self:

@@ -114,6 +114,8 @@ evses = Table(
     Column("wanted_operative", Boolean, nullable=False, server_default=text("true")),
     UniqueConstraint("gun_code"),
 )
+# Drivers type codes in any case.
+Index("ix_evses_gun_code_lower", func.lower(evses.c.gun_code))
 
 connectors = Table(
     "connectors",

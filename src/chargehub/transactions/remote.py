@@ -53,13 +53,16 @@ class StartAsked:
     answer: CommandAnswer
 
 
+StartRecord = Callable[[AsyncConnection, UUID, int], Awaitable[WithEnd]]
+"""Takes the command's id and the remoteStartId, in the transaction that records both."""
+
+
 @dataclass(frozen=True, slots=True)
 class StartProfile:
     """A charging profile for the transaction to come, and who keeps it on record."""
 
     profile: ChargingProfile
-    record: Callable[[AsyncConnection, UUID, int], Awaitable[WithEnd]]
-    """Takes the command's id and the remoteStartId, in the transaction that records both."""
+    record: StartRecord
 
 
 @dataclass(slots=True)
@@ -80,8 +83,11 @@ class RemoteControl:
         requested_by: str,
         *,
         under: StartProfile | None = None,
+        record: StartRecord | None = None,
     ) -> StartAsked:
         """Ask a station to begin a transaction, `under` a charging profile if given.
+
+        Who keeps the start on record hands in `record`, or has it in `under`.
 
         Raises IdTokenNotAccepted, and what CommandDesk.send raises.
         """
@@ -113,11 +119,11 @@ class RemoteControl:
             charging_profile=under.profile if under else None,
         )
 
+        keep = under.record if under is not None else record
+
         async def with_pending(connection: AsyncConnection, command_id: UUID) -> WithEnd | None:
             await self._expect_start(connection, command_id)
-            if under is None:
-                return None
-            return await under.record(connection, command_id, remote_start_id)
+            return await keep(connection, command_id, remote_start_id) if keep else None
 
         command_id, answer = await self.desk.send(
             station_id,

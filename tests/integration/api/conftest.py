@@ -28,6 +28,8 @@ from chargehub.access.passwords import Passwords
 from chargehub.access.rules import LoginGuard, Role
 from chargehub.access.service import AccessService
 from chargehub.app import build_api, create_openapi
+from chargehub.charging.codes import CodeForms, vendor_links
+from chargehub.charging.service import Charging
 from chargehub.devices.service import Devices
 from chargehub.drivers.account_rules import AddressBudget
 from chargehub.drivers.accounts import open_account
@@ -49,6 +51,7 @@ from chargehub.live.facts import HubFacts
 from chargehub.live.feed import LiveFeed
 from chargehub.live.frames import FrameRing
 from chargehub.reservations.booking import Bookings
+from chargehub.settings import GUN_LINKS
 from chargehub.smart_charging.api import SmartChargingParts
 from chargehub.smart_charging.composite import Supply
 from chargehub.stations.api import StationParts
@@ -72,6 +75,8 @@ PASSWORD = "a password for tests"
 STATION_KEY = b"k" * 32
 PERSONAL_KEY = b"p" * 32
 PUBLIC_URL = "https://hub.example"
+OPERATOR_ID = "MA0123456"
+CODE_FORMS = CodeForms(PUBLIC_URL, OPERATOR_ID, vendor_links(GUN_LINKS))
 MAX_BODY_BYTES = 262_144
 MAX_WAITING = 5
 QUEUE_LIMITS = QueueLimits(
@@ -228,8 +233,7 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
             PUBLIC_URL,
             read_charges,
         ),
-        queue,
-        devices,
+        *(queue, devices, Charging.listening(database, clock, remote, bus), CODE_FORMS),
         *driver_parts(database, clock, seal, sms, wall),
         finding_parts(database, clock, link),
     )

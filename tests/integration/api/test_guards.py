@@ -156,6 +156,12 @@ LEAST_ROLE = {
         DELETE /drivers/me
         GET /drivers/me/export
         GET /drivers/me/id-tokens
+        GET /guns/resolve
+        GET /charges
+        POST /charges
+        GET /charges/{charge_id}
+        POST /charges/{charge_id}/stop
+        GET /charges/{charge_id}/stream
     """,
     # A driver who is known: no guest.
     ACCOUNT_HOLDER: """
@@ -189,6 +195,7 @@ DUMMIES = {
     "vehicle_id": "00000000-0000-4000-8000-000000000000",
     "login_id": "00000000-0000-4000-8000-000000000000",
     "operator_id": "00000000-0000-4000-8000-000000000000",
+    "charge_id": "00000000-0000-4000-8000-000000000000",
     "evse_no": "1",
     "transaction_id": "999999",
     "reservation_id": "999999",

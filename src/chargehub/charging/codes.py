@@ -1,0 +1,125 @@
+"""What a driver scans or types, read as the code of one of our guns. Pure.
+
+Knows the forms of such texts (our label's link, `hlht://`, links of vendors, plain numbers), not
+which guns there are.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from chargehub.kit.errors import InvalidInput
+from chargehub.stations.rules import GUN_CODE_PATTERN
+
+MAX_CODE_LENGTH = 512
+_GUN_CODE = re.compile(GUN_CODE_PATTERN)
+_DASHES = re.compile("[\u2010-\u2015\u2212]")
+# As it is said and written: "A101 号枪", "No. A101", "#A101".
+_AROUND_A_NUMBER = re.compile(r"^(?:no\.|no:|#|枪号:?|桩号:?)+|(?:号枪|号桩|号)+$", re.IGNORECASE)
+_LABEL_PATH = re.compile(r"/c/([^/]+)/?$")
+_VENDOR_GUARD = 200
+"""A vendor's pattern is run over so many characters of a link, however long the link is."""
+
+
+class UnreadableGunCode(InvalidInput):
+    """This is no gun code: scan the label on the gun, or type the number printed on it."""
+
+    code = "gun-code-unreadable"
+
+
+class AnotherOperatorsGun(InvalidInput):
+    """This gun belongs to another operator; charge there with that operator's app."""
+
+    code = "another-operators-gun"
+
+
+@dataclass(frozen=True, slots=True)
+class CodeForms:
+    """The forms this hub reads."""
+
+    public_url: str = ""
+    """What our labels' links begin with (stations/labels.py)."""
+    operator_id: str = ""
+    """Our organisation code, in hlht:// texts; empty: none of those is ours."""
+    vendor_links: tuple[re.Pattern[str], ...] = ()
+    """Each has a group `code`, and may have a group `operator`."""
+
+
+def vendor_links(patterns: str) -> tuple[re.Pattern[str], ...]:
+    """Return the patterns of the setting `gun_links`, which has checked them."""
+    return tuple(re.compile(text) for text in patterns.split())
+
+
+def read_gun_code(scanned: str, forms: CodeForms) -> str:
+    """Return the gun code that a scanned or typed text means; compare it without case.
+
+    Raises UnreadableGunCode, AnotherOperatorsGun.
+    """
+    text = _plain(scanned)
+    if len(text) > MAX_CODE_LENGTH:
+        raise UnreadableGunCode
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return _checked(_AROUND_A_NUMBER.sub("", text))
+    if scheme.lower() == "hlht":
+        return _read_hlht(rest, forms)
+    if scheme.lower() not in {"http", "https"}:
+        raise UnreadableGunCode
+    return _read_link(text, forms)
+
+
+def _plain(text: str) -> str:
+    """Return the text in half-width characters, without blanks or what cannot be seen."""
+    text = unicodedata.normalize("NFKC", text)
+    seen = (c for c in text if not c.isspace() and unicodedata.category(c) not in {"Cf", "Cc"})
+    return _DASHES.sub("-", "".join(seen))
+
+
+def _checked(code: str) -> str:
+    if _GUN_CODE.fullmatch(code) is None:
+        raise UnreadableGunCode
+    return code
+
+
+def _read_hlht(rest: str, forms: CodeForms) -> str:
+    """Read `{ConnectorID}.{OperatorID}/...`, the form of Chinese interoperation."""
+    connector, dot, operator = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition(".")
+    if not (dot and connector and operator):
+        raise UnreadableGunCode
+    _check_operator(operator, forms)
+    return _checked(unquote(connector))
+
+
+def _read_link(text: str, forms: CodeForms) -> str:
+    try:
+        link = urlsplit(text)
+    except ValueError:
+        raise UnreadableGunCode from None
+    label = _LABEL_PATH.search(link.path)
+    if label is not None and _is_ours(link, forms):
+        return _checked(unquote(label[1]))
+    for pattern in forms.vendor_links:
+        found = pattern.search(text[:_VENDOR_GUARD])
+        if found is None:
+            continue
+        if "operator" in pattern.groupindex and found["operator"]:
+            _check_operator(found["operator"], forms)
+        return _checked(unquote(found["code"]))
+    host = (link.hostname or "")[:100]
+    raise UnreadableGunCode(f"The link to {host or 'nowhere'} names none of our guns.")
+
+
+def _is_ours(link: SplitResult, forms: CodeForms) -> bool:
+    ours = urlsplit(forms.public_url)
+    prefix = ours.path.rstrip("/") + "/c/"
+    host = ours.hostname or ""
+    # The port is not compared: a label printed behind one proxy is good behind the next.
+    return bool(host) and (link.hostname or "") == host and link.path.startswith(prefix)
+
+
+def _check_operator(operator: str, forms: CodeForms) -> None:
+    if not forms.operator_id or operator.lower() != forms.operator_id.lower():
+        raise AnotherOperatorsGun(operator_id=operator[:40])

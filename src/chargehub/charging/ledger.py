@@ -1,0 +1,321 @@
+"""The life of a charge's row: asked for, begun, told to stop, over. In the caller's transaction.
+
+Every step is repeatable and holds whatever came before: a transaction may be told late, twice, or
+after we had given it up.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, and_, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_or_skip
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chargehub.charging.queries import read_first_soc
+from chargehub.charging.rules import (
+    ChargeState,
+    EndReason,
+    Limits,
+    Progress,
+    StartedBy,
+    end_reason,
+)
+from chargehub.charging.store import charges
+from chargehub.drivers.store import id_tokens
+from chargehub.kit import jobs
+from chargehub.stations.store import station_commands
+from chargehub.telemetry.queries import read_latest_values
+from chargehub.transactions.store import transactions
+
+START_DUE = "charge.start"
+"""A start that no transaction followed is given up."""
+STOP_DUE = "charge.stop"
+"""The station is asked to stop, and again until it has."""
+MINUTES_DUE = "charge.minutes"
+"""The minutes a driver asked for are over."""
+
+BELATED = timedelta(days=7)
+"""What began and ended unheard is looked for so far back at start-up."""
+_AUTOCHARGE_KINDS = {"MacAddress", "VIN", "EVCCID"}
+_STARTING = (ChargeState.REQUESTED, ChargeState.STARTING)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A transaction's charge, as its row stands now."""
+
+    charge_id: UUID
+    started_at: datetime
+    limits: Limits
+    stopping: bool
+    over: bool
+    progress: Progress | None = None
+    first_soc_percent: float | None = None
+
+
+def limits_of(row: Row[Any]) -> Limits:
+    return Limits(row.limit_energy_wh, row.limit_minutes, row.limit_soc_percent, row.stop_when_full)
+
+
+async def insert_wish(
+    connection: AsyncConnection,
+    now: datetime,
+    values: dict[str, Any],
+    limits: Limits,
+    give_up_at: datetime,
+) -> UUID | None:
+    """Write down that a driver wants to start; None: they, or that gun, wait for a start already.
+
+    `values`: driver_id, station_id, evse_no, id_token.
+    """
+    charge_id = uuid.uuid4()
+    row = insert_or_skip(charges).values(
+        id=charge_id,
+        started_by=StartedBy.APP,
+        state=ChargeState.REQUESTED,
+        requested_at=now,
+        limit_energy_wh=limits.energy_wh,
+        limit_minutes=limits.minutes,
+        limit_soc_percent=limits.soc_percent,
+        stop_when_full=limits.when_full,
+        **values,
+    )
+    inserted = await connection.execute(row.on_conflict_do_nothing().returning(charges.c.id))
+    if inserted.one_or_none() is None:
+        return None
+    await jobs.schedule_once(connection, START_DUE, [charge_id], give_up_at)
+    return charge_id
+
+
+async def link_command(
+    connection: AsyncConnection, charge_id: UUID, command_id: UUID, remote_start_id: int
+) -> None:
+    await connection.execute(
+        update(charges)
+        .where(charges.c.id == charge_id)
+        .values(command_id=command_id, remote_start_id=remote_start_id)
+    )
+
+
+async def mark_starting(connection: AsyncConnection, charge_id: UUID) -> None:
+    """The station has accepted, or may have."""
+    await connection.execute(
+        update(charges)
+        .where(charges.c.id == charge_id, charges.c.state == ChargeState.REQUESTED)
+        .values(state=ChargeState.STARTING)
+    )
+
+
+async def fail(
+    connection: AsyncConnection, now: datetime, charge_id: UUID, reason: EndReason
+) -> None:
+    """Close a charge that never began, and tell its driver; one that began is left alone."""
+    stopped = await connection.scalar(
+        update(charges)
+        .where(
+            charges.c.id == charge_id,
+            charges.c.state == ChargeState.STOPPING,
+            charges.c.transaction_id.is_(None),
+        )
+        .values(state=ChargeState.ENDED, ended_at=now, end_reason=EndReason.DRIVER)
+        .returning(charges.c.id)
+    )
+    if stopped is not None:
+        return  # They had changed their mind before it could begin: no failure.
+    await connection.execute(
+        update(charges)
+        .where(charges.c.id == charge_id, charges.c.state.in_(_STARTING))
+        .values(state=ChargeState.FAILED, ended_at=now, end_reason=reason)
+    )
+
+
+async def ask_stop(
+    connection: AsyncConnection, now: datetime, transaction_id: int, why: EndReason
+) -> UUID | None:
+    """Have the station told to stop, from now on until it has; None: it was told, or is over."""
+    charge_id: UUID | None = await connection.scalar(
+        update(charges)
+        .where(charges.c.transaction_id == transaction_id, charges.c.state == ChargeState.CHARGING)
+        .values(state=ChargeState.STOPPING, stop_reason=why, stop_requested_at=now)
+        .returning(charges.c.id)
+    )
+    if charge_id is not None:
+        await jobs.schedule(connection, STOP_DUE, str(charge_id), now)
+    return charge_id
+
+
+async def find_unsettled(connection: AsyncConnection, now: datetime) -> list[int]:
+    """Return the transactions whose charges may not be what they should be."""
+    known = select(charges.c.transaction_id).where(charges.c.transaction_id.is_not(None))
+    owned = (
+        select(transactions.c.id)
+        .join(id_tokens, id_tokens.c.token == transactions.c.id_token)
+        .where(
+            id_tokens.c.driver_id.is_not(None),
+            or_(
+                transactions.c.state == "Active",
+                and_(transactions.c.started_at >= now - BELATED, transactions.c.id.not_in(known)),
+            ),
+        )
+    )
+    going_on = select(charges.c.transaction_id).where(
+        charges.c.ended_at.is_(None), charges.c.transaction_id.is_not(None)
+    )
+    begun = (
+        select(station_commands.c.transaction_id)
+        .join(charges, charges.c.command_id == station_commands.c.id)
+        .where(charges.c.transaction_id.is_(None), station_commands.c.transaction_id.is_not(None))
+    )
+    found = await connection.scalars(owned.union(going_on, begun))
+    return sorted(found)
+
+
+async def settle(connection: AsyncConnection, now: datetime, transaction_id: int) -> Settled | None:
+    """Make a transaction's charge what the transaction says; None: it is no driver's."""
+    query = (
+        select(transactions, id_tokens.c.driver_id, id_tokens.c.kind.label("token_kind"))
+        .outerjoin(id_tokens, id_tokens.c.token == transactions.c.id_token)
+        .where(transactions.c.id == transaction_id)
+    )
+    told = (await connection.execute(query)).one_or_none()
+    if told is None:
+        return None
+    charge = await _charge_of(connection, told)
+    if charge is None:
+        if told.driver_id is None or told.authorization_status != "Accepted":
+            return None
+        charge = await _insert_own(connection, told)
+    elif charge.transaction_id is None:
+        charge = await _begin(connection, now, charge, told)
+    if told.state == "Ended":
+        await _end(connection, charge, told)
+    over = told.state == "Ended"
+    stopping = charge.state == ChargeState.STOPPING
+    limits = limits_of(charge)
+    if over:
+        return Settled(charge.id, told.started_at, limits, stopping, over)
+    return Settled(
+        charge.id,
+        told.started_at,
+        limits,
+        stopping,
+        over,
+        await _read_progress(connection, told),
+        await read_first_soc(connection, told.station_id, told.evse_no, told.id),
+    )
+
+
+async def _charge_of(connection: AsyncConnection, told: Row[Any]) -> Row[Any] | None:
+    """Find the charge a transaction belongs to, and lock it."""
+    linked = select(station_commands.c.id).where(station_commands.c.transaction_id == told.id)
+    unbegun = charges.c.transaction_id.is_(None)
+    ways = [
+        charges.c.transaction_id == told.id,
+        and_(unbegun, charges.c.command_id.in_(linked)),
+        # The station says whose wish it is only with a later event, or never.
+        and_(
+            unbegun,
+            charges.c.station_id == told.station_id,
+            charges.c.evse_no == told.evse_no,
+            charges.c.id_token == told.id_token,
+            charges.c.ended_at.is_(None),
+            charges.c.requested_at <= told.received_at,
+        ),
+    ]
+    for way in ways:
+        query = select(charges).where(way).order_by(charges.c.requested_at.desc()).limit(1)
+        found = (await connection.execute(query.with_for_update())).one_or_none()
+        if found is not None:
+            return found
+    return None
+
+
+async def _insert_own(connection: AsyncConnection, told: Row[Any]) -> Row[Any]:
+    """A charge that the driver began without the app, by a card or by the car itself."""
+    by = StartedBy.CARD
+    if told.token_kind in _AUTOCHARGE_KINDS:
+        by = StartedBy.AUTOCHARGE
+    elif told.id_token.startswith("app-"):
+        by = StartedBy.APP
+    inserted = await connection.execute(
+        insert(charges)
+        .values(
+            id=uuid.uuid4(),
+            driver_id=told.driver_id,
+            station_id=told.station_id,
+            evse_no=told.evse_no,
+            started_by=by,
+            id_token=told.id_token,
+            remote_start_id=told.remote_start_id,
+            transaction_id=told.id,
+            state=ChargeState.CHARGING,
+            requested_at=told.started_at,
+            started_at=told.started_at,
+        )
+        .returning(charges)
+    )
+    row: Row[Any] = inserted.one()
+    return row
+
+
+async def _begin(
+    connection: AsyncConnection, now: datetime, charge: Row[Any], told: Row[Any]
+) -> Row[Any]:
+    """The start that was asked for has come, perhaps after we had given it up."""
+    stopping = charge.state == ChargeState.STOPPING or (
+        charge.state == ChargeState.ENDED and charge.stop_reason is not None
+    )
+    begun = await connection.execute(
+        update(charges)
+        .where(charges.c.id == charge.id)
+        .values(
+            transaction_id=told.id,
+            started_at=told.started_at,
+            evse_no=told.evse_no if told.evse_no is not None else charge.evse_no,
+            state=ChargeState.STOPPING if stopping else ChargeState.CHARGING,
+            ended_at=None,
+            end_reason=None,
+        )
+        .returning(charges)
+    )
+    if stopping:
+        await jobs.schedule(connection, STOP_DUE, str(charge.id), now)
+    elif charge.limit_minutes is not None:
+        over_at = told.started_at + timedelta(minutes=charge.limit_minutes)
+        await jobs.schedule_once(connection, MINUTES_DUE, [charge.id], over_at)
+    row: Row[Any] = begun.one()
+    return row
+
+
+async def _end(connection: AsyncConnection, charge: Row[Any], told: Row[Any]) -> None:
+    asked = EndReason(charge.stop_reason) if charge.stop_reason is not None else None
+    lost = told.end_received_at is None
+    reason = end_reason(asked, told.stopped_reason, closed_by_us=lost)
+    if charge.ended_at is not None:
+        if charge.end_reason == EndReason.LOST and not lost:
+            # The station has come back with its own word.
+            await connection.execute(
+                update(charges)
+                .where(charges.c.id == charge.id)
+                .values(end_reason=reason, ended_at=told.ended_at)
+            )
+        return
+    await connection.execute(
+        update(charges)
+        .where(charges.c.id == charge.id)
+        .values(state=ChargeState.ENDED, ended_at=told.ended_at, end_reason=reason)
+    )
+
+
+async def _read_progress(connection: AsyncConnection, told: Row[Any]) -> Progress | None:
+    latest = await read_latest_values(connection, [(told.station_id, told.id)])
+    values = latest.get(told.id)
+    if values is None:
+        return None
+    soc = values.soc_percent
+    return Progress(values.sampled_at, values.power_w, values.energy_wh, soc, told.charging_state)
