@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import insert, text, update
+from sqlalchemy import event, insert, text, update
 
 from chargehub.drivers.account_rules import AddressBudget
 from chargehub.finding.api import FindingParts
@@ -396,6 +396,26 @@ async def test_the_guns_of_a_location_for_its_plan(hub: RunningApi) -> None:
     ]
     assert rest.json()["next_cursor"] is None
     problem_of(await hub.anonymous.get("/locations/nowhere/guns"), 404, "not-found")
+
+
+async def test_the_number_of_reads_does_not_grow_with_what_is_found(hub: RunningApi) -> None:
+    engine = hub.database.engine.sync_engine
+    told: list[str] = []
+
+    def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        told.append(statement)
+
+    async def reads(**query: Any) -> int:
+        told.clear()
+        await near(hub, **query)
+        return len(told)
+
+    await fill(hub)  # So that there is a wait to predict.
+    event.listen(engine, "before_cursor_execute", count)
+    try:
+        assert await reads(radius_m=1) == await reads(limit=100) <= 8
+    finally:
+        event.remove(engine, "before_cursor_execute", count)
 
 
 # Bad input, and too much of it -----------------------------------------------------------------
