@@ -72,6 +72,7 @@ from chargehub.live.stream import prepare_listening_socket
 from chargehub.reservations import api as reservations_api
 from chargehub.reservations.booking import Bookings
 from chargehub.reservations.life import LifeCycle, tell_nobody
+from chargehub.reservations.of_drivers import ReservationsOfDriver
 from chargehub.reservations.station import GuardedByUs
 from chargehub.settings import Settings
 from chargehub.smart_charging import api as smart_charging_api
@@ -439,7 +440,7 @@ class Hub:
                 self.seal,
                 ports_of(demo=settings.demo),
                 secure_cookies=settings.secure_cookies,
-                parts=(TransactionsOfDriver(),),
+                parts=(TransactionsOfDriver(), ReservationsOfDriver()),
             ),
         )
 

@@ -51,6 +51,7 @@ from chargehub.live.facts import HubFacts
 from chargehub.live.feed import LiveFeed
 from chargehub.live.frames import FrameRing
 from chargehub.reservations.booking import Bookings
+from chargehub.reservations.of_drivers import ReservationsOfDriver
 from chargehub.settings import GUN_LINKS
 from chargehub.smart_charging.api import SmartChargingParts
 from chargehub.smart_charging.composite import Supply
@@ -281,7 +282,7 @@ def driver_parts(
         seal,
         DriverPorts(sms, FakeWeChat()),
         budgets=budgets,
-        parts=[counting, TransactionsOfDriver()],
+        parts=[counting, TransactionsOfDriver(), ReservationsOfDriver()],
         wall=wall,
     )
 

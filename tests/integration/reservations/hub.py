@@ -117,6 +117,7 @@ async def add_driver(connection: AsyncConnection) -> UUID:
             kind="Central",
             group_token=group,
             driver_id=driver_id,
+            driver_since=NOON,
         )
     )
     return driver_id

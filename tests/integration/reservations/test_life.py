@@ -17,6 +17,7 @@ from chargehub.kit.db import Database
 from chargehub.kit.jobs import due_actions
 from chargehub.kit.worker import Worker
 from chargehub.reservations.life import MOVES_MAX, LifeCycle
+from chargehub.reservations.of_drivers import ReservationsOfDriver
 from chargehub.reservations.rules import Terms
 from chargehub.reservations.station import HeldGun
 from chargehub.reservations.store import reservations
@@ -314,3 +315,19 @@ async def test_what_is_used_while_its_station_is_asked_stays_used(world: World) 
     await world.go(minutes=20)
     assert (await world.row(made)).status == "used"
     assert world.at_stations.holds(made.id) == []
+
+
+async def test_an_account_that_is_closed_lets_its_gun_go_and_its_export_tells_of_it(
+    world: World,
+) -> None:
+    made, other = await world.book(), await world.book()
+    await world.settle()
+    part = ReservationsOfDriver()
+    async with world.database.write() as connection:
+        await part.erase(connection, made.driver_id, world.wall.at)
+        (told,) = await part.export(connection, made.driver_id)
+    await world.settle()
+    assert (told["id"], told["status"]) == (made.id, "cancelled")
+    assert told["end_reason"] == "account_closed"
+    assert world.at_stations.holds(made.id) == []
+    assert (await world.row(other)).status == "active"

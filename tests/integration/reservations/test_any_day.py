@@ -1,0 +1,199 @@
+"""Random days at a Location, held against a model: no overlap, the share kept, one per driver."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Row, select
+
+from chargehub.kit.db import Database
+from chargehub.reservations.rules import ReservationRefused, Terms
+from chargehub.reservations.store import OPEN, reservations
+from tests.integration.reservations.hub import set_status
+from tests.integration.reservations.test_life import World
+
+TERMS = Terms(held_share_percent=40, hold_lead_min=20, verified_head_start_min=0)
+GUNS, MOST = 10, 4
+
+ACTS = st.one_of(
+    st.tuples(st.just("book"), st.integers(0, 7), st.integers(0, GUNS), st.integers(0, 90)),
+    st.tuples(st.just("cancel"), st.integers(0, 7)),
+    st.tuples(st.just("extend"), st.integers(0, 7)),
+    st.tuples(st.just("go"), st.integers(1, 25)),
+    st.tuples(st.just("break"), st.integers(0, GUNS - 1)),
+    st.tuples(st.just("mend"), st.integers(0, GUNS - 1)),
+    st.tuples(st.just("occupy"), st.integers(0, GUNS - 1)),
+    st.tuples(st.just("leave"), st.integers(0, GUNS - 1)),
+)
+
+
+class Day:
+    """One random day, and what must be true after every act of it."""
+
+    def __init__(self, world: World, drivers: Sequence[UUID]) -> None:
+        self.world = world
+        self.drivers = drivers
+        self.keys = [(station, evse) for station in world.stations for evse in (1, 2)]
+        self.broken: set[tuple[int, int]] = set()
+
+    async def act(self, name: str, *how: int) -> None:
+        before = await self.rows()
+        await getattr(self, name)(before, *how)
+        self.check(await self.rows())
+
+    async def rows(self) -> list[Row[Any]]:
+        async with self.world.database.read() as connection:
+            query = select(reservations).order_by(reservations.c.id)
+            return list(await connection.execute(query))
+
+    def open(self, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+        return [row for row in rows if row.status in OPEN and row.ends_at > self.now]
+
+    @property
+    def now(self) -> datetime:
+        return self.world.wall.at
+
+    async def book(self, before: list[Row[Any]], driver: int, gun: int, minutes: int) -> None:
+        starts_at = self.now + timedelta(minutes=minutes) if minutes > 10 else None
+        code = None if gun == GUNS else f"CS{gun // 2}-{gun % 2 + 1}"
+        wish: dict[str, Any] = {"starts_at": starts_at}
+        wish |= {"gun_code": code} if code else {"location_id": "L1"}
+        try:
+            made = await self.world.book(self.drivers[driver], **wish)
+        except ReservationRefused as refused:
+            self.deserved(refused.facts["rule"], before, driver, gun, starts_at)
+        else:
+            self.deserved_none(made, before, driver)
+
+    def deserved(
+        self,
+        rule: str,
+        before: list[Row[Any]],
+        driver: int,
+        gun: int,
+        starts_at: datetime | None,
+    ) -> None:
+        """Check that the rule which refused is really broken."""
+        arrival = starts_at or self.now
+        begin = max(self.now, arrival - TERMS.hold_lead)
+        end = arrival + TERMS.hold
+        held = self.open(before)
+        meets = [row for row in held if row.held_from < end and begin < row.ends_at]
+        if rule == "max_active":
+            assert any(row.driver_id == self.drivers[driver] for row in held)
+        elif rule == "held_share":
+            assert self.most_at_once(meets, begin) >= MOST
+        elif rule == "no_show_limit":
+            own = [row for row in before if row.driver_id == self.drivers[driver]]
+            assert sum(row.status == "no_show" for row in own) >= TERMS.no_show_limit
+        else:
+            assert rule == "gun_free"
+            wanted = self.keys if gun == GUNS else [self.keys[gun]]
+            taken = {(row.station_id, row.evse_no) for row in meets}
+            unfit = self.broken | self.world.occupied.guns if begin <= self.now else set()
+            assert set(wanted) <= taken | unfit
+
+    def deserved_none(self, made: Row[Any], before: list[Row[Any]], driver: int) -> None:
+        assert all(row.driver_id != self.drivers[driver] for row in self.open(before))
+        if made.held_from <= self.now:
+            assert (made.station_id, made.evse_no) not in self.broken | self.world.occupied.guns
+
+    async def cancel(self, before: list[Row[Any]], driver: int) -> None:
+        for row in self.open(before):
+            if row.driver_id == self.drivers[driver]:
+                async with self.world.database.write() as connection:
+                    await self.world.bookings.cancel(connection, row.id, row.driver_id)
+
+    async def extend(self, before: list[Row[Any]], driver: int) -> None:
+        for row in self.open(before):
+            if row.driver_id == self.drivers[driver]:
+                try:
+                    async with self.world.database.write() as connection:
+                        await self.world.bookings.extend(connection, row.id, row.driver_id)
+                except ReservationRefused as refused:
+                    rule = refused.facts["rule"]
+                    assert rule in {"extensions", "extension_free", "held_share"}
+                    assert rule != "extensions" or row.extended
+
+    async def go(self, _before: list[Row[Any]], minutes: int) -> None:
+        self.world.wall.go(minutes=minutes)
+        await self.world.settle()
+
+    async def break_(self, _before: list[Row[Any]], gun: int) -> None:
+        self.broken.add(self.keys[gun])
+        await set_status(self.world.database, self.keys[gun], "Faulted")
+
+    async def mend(self, _before: list[Row[Any]], gun: int) -> None:
+        self.broken.discard(self.keys[gun])
+        await set_status(self.world.database, self.keys[gun], "Available")
+
+    async def occupy(self, _before: list[Row[Any]], gun: int) -> None:
+        self.world.occupied.guns.add(self.keys[gun])
+
+    async def leave(self, _before: list[Row[Any]], gun: int) -> None:
+        self.world.occupied.guns.discard(self.keys[gun])
+
+    @staticmethod
+    def most_at_once(rows: Sequence[Row[Any]], since: datetime) -> int:
+        moments = {since, *(row.held_from for row in rows)}
+        counts = (
+            sum(row.held_from <= moment < row.ends_at for row in rows)
+            for moment in moments
+            if moment >= since
+        )
+        return max(counts, default=0)
+
+    def check(self, rows: list[Row[Any]]) -> None:
+        held = self.open(rows)
+        for one, other in itertools.combinations(held, 2):
+            same = (one.station_id, one.evse_no) == (other.station_id, other.evse_no)
+            assert not same or one.ends_at <= other.held_from or other.ends_at <= one.held_from
+            assert one.driver_id != other.driver_id
+        assert self.most_at_once(held, self.now) <= MOST
+        for row in rows:
+            assert (row.ended_at is None) == (row.status in OPEN)
+
+
+async def live(url: str, acts: Sequence[tuple[Any, ...]]) -> None:
+    database = Database(url)
+    try:
+        world = World(database, replace(TERMS))
+        await world.open()
+        day = Day(world, await world.drivers(8))
+        for name, *how in acts:
+            await day.act("break_" if name == "break" else name, *how)
+        await day.act("go", 300)
+        assert not [row for row in await day.rows() if row.status in OPEN]
+        assert await world.due() == []
+    finally:
+        await database.close()
+
+
+@settings(
+    max_examples=15,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(acts=st.lists(ACTS, min_size=15, max_size=40))
+def test_whatever_a_day_brings(database_url: str, acts: list[tuple[Any, ...]]) -> None:
+    with asyncio.Runner() as runner:
+        runner.run(clear(database_url))
+        runner.run(live(database_url, acts))
+
+
+async def clear(url: str) -> None:
+    database = Database(url)
+    try:
+        async with database.write() as connection:
+            await connection.exec_driver_sql(
+                "TRUNCATE locations, drivers, reservations, due_actions CASCADE"
+            )
+    finally:
+        await database.close()
