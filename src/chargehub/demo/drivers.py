@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from chargehub.drivers.accounts import open_account
-from chargehub.drivers.cards import give_card
-from chargehub.drivers.vehicles import Garage
+from chargehub.drivers.cards import IdTokenTaken, give_card
+from chargehub.drivers.vehicles import Garage, VinTaken
 from chargehub.kit.db import Database
 from chargehub.kit.sealing import Seal
 
@@ -44,5 +45,8 @@ async def seed_drivers(database: Database, seal: Seal, at: datetime) -> None:
             if driver_id is None:
                 continue
             vehicle = {"plate": driver.plate, "vin": driver.vin, "battery_wh": 60_000}
-            await garage.add(connection, driver_id, vehicle, at)
-            await give_card(connection, driver_id, driver.card, "ISO14443", at)
+            # One who took another phone kept them.
+            with suppress(VinTaken):
+                await garage.add(connection, driver_id, vehicle, at)
+            with suppress(IdTokenTaken):
+                await give_card(connection, driver_id, driver.card, "ISO14443", at)

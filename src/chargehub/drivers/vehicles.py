@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.drivers.accounts import find_account
-from chargehub.drivers.store import drivers, vehicles
+from chargehub.drivers.store import vehicles
 from chargehub.kit.errors import Conflict, NotFound
 from chargehub.kit.sealing import Seal
 
@@ -103,14 +103,9 @@ class Garage:
             )
 
     async def find_by_vin(self, connection: AsyncConnection, vin: str) -> Row[Any] | None:
-        """Return the vehicle of a normalised VIN, with its `driver_id`, of an open account."""
-        query = (
-            select(vehicles)
-            .join(drivers, drivers.c.id == vehicles.c.driver_id)
-            .where(
-                vehicles.c.vin_fingerprint == self._seal.fingerprint(vin, VIN),
-                drivers.c.closed_at.is_(None),
-            )
+        """Return the vehicle of a normalised VIN. A closed account has none."""
+        query = select(vehicles).where(
+            vehicles.c.vin_fingerprint == self._seal.fingerprint(vin, VIN)
         )
         return (await connection.execute(query)).one_or_none()
 

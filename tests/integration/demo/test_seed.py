@@ -16,7 +16,7 @@ from chargehub.demo.drivers import DRIVERS, seed_drivers
 from chargehub.demo.files import DemoFiles
 from chargehub.demo.seed import HUB, seed
 from chargehub.drivers.account_rules import normalise_phone, normalise_plate, normalise_vin
-from chargehub.drivers.accounts import find_by_phone
+from chargehub.drivers.accounts import find_by_phone, set_phone
 from chargehub.drivers.store import drivers, id_tokens
 from chargehub.drivers.vehicles import Garage
 from chargehub.kit.db import Database
@@ -180,3 +180,19 @@ async def test_a_few_drivers_are_made_once(database: Database, files: DemoFiles)
         assert normalise_phone(driver.phone) == driver.phone
         assert normalise_plate(driver.plate) == driver.plate
         assert normalise_vin(driver.vin) == driver.vin
+
+
+async def test_a_demo_driver_who_took_another_phone_keeps_vehicle_and_card(
+    database: Database,
+) -> None:
+    seal = Seal(KEY)
+    await seed_drivers(database, seal, AT)
+    async with database.write() as connection:
+        first = await find_by_phone(connection, seal, DRIVERS[0].phone)
+        assert first is not None
+        assert await set_phone(connection, seal, first.id, "+8613900009999")
+    await seed_drivers(database, seal, AT)
+    async with database.read() as connection:
+        vehicle = await Garage(seal).find_by_vin(connection, DRIVERS[0].vin)
+    assert vehicle is not None
+    assert vehicle.driver_id == first.id
