@@ -21,6 +21,7 @@ def upgrade() -> None:
     op.execute("CREATE SEQUENCE profile_request_ids MINVALUE 1 MAXVALUE 2147483647")
     op.execute("CREATE SEQUENCE charging_profile_ids MINVALUE 1 MAXVALUE 2147483647")
     op.execute("CREATE SEQUENCE report_request_ids MINVALUE 1 MAXVALUE 2147483647")
+    op.execute("CREATE SEQUENCE inbox_seq MINVALUE 1 MAXVALUE 9223372036854775807")
     op.create_table(
         "audit_entries",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -428,6 +429,46 @@ def upgrade() -> None:
         "id_tokens",
         [sa.literal_column("lower(group_token)")],
         unique=False,
+    )
+    op.create_table(
+        "inbox_messages",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("driver_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("facts", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("key", sa.Text(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("seq", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["driver_id"],
+            ["drivers.id"],
+            name=op.f("fk_inbox_messages_driver_id_drivers"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_inbox_messages")),
+        sa.UniqueConstraint("seq", name=op.f("uq_inbox_messages_seq")),
+    )
+    op.create_index("ix_inbox_messages_at", "inbox_messages", ["at"], unique=False)
+    op.create_index(
+        "ix_inbox_messages_driver_id_id", "inbox_messages", ["driver_id", "id"], unique=False
+    )
+    op.create_index(
+        "ix_inbox_messages_driver_id_seq", "inbox_messages", ["driver_id", "seq"], unique=False
+    )
+    op.create_index(
+        "ix_inbox_messages_unread",
+        "inbox_messages",
+        ["driver_id"],
+        unique=False,
+        postgresql_where=sa.text("read_at IS NULL"),
+    )
+    op.create_index(
+        "uq_inbox_messages_driver_id_key",
+        "inbox_messages",
+        ["driver_id", "key"],
+        unique=True,
+        postgresql_where=sa.text("key IS NOT NULL"),
     )
     op.create_table(
         "login_sessions",
@@ -1276,6 +1317,20 @@ def downgrade() -> None:
     op.drop_table("reservation_rules")
     op.drop_index("ix_login_sessions_operator_id", table_name="login_sessions")
     op.drop_table("login_sessions")
+    op.drop_index(
+        "uq_inbox_messages_driver_id_key",
+        table_name="inbox_messages",
+        postgresql_where=sa.text("key IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_inbox_messages_unread",
+        table_name="inbox_messages",
+        postgresql_where=sa.text("read_at IS NULL"),
+    )
+    op.drop_index("ix_inbox_messages_driver_id_seq", table_name="inbox_messages")
+    op.drop_index("ix_inbox_messages_driver_id_id", table_name="inbox_messages")
+    op.drop_index("ix_inbox_messages_at", table_name="inbox_messages")
+    op.drop_table("inbox_messages")
     op.drop_index("ix_id_tokens_group_token", table_name="id_tokens")
     op.drop_index("ix_id_tokens_driver_id", table_name="id_tokens")
     op.drop_table("id_tokens")
@@ -1331,6 +1386,7 @@ def downgrade() -> None:
     op.drop_table("configuration_templates")
     op.drop_index("ix_audit_entries_at", table_name="audit_entries")
     op.drop_table("audit_entries")
+    op.execute("DROP SEQUENCE inbox_seq")
     op.execute("DROP SEQUENCE report_request_ids")
     op.execute("DROP SEQUENCE charging_profile_ids")
     op.execute("DROP SEQUENCE profile_request_ids")

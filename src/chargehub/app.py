@@ -33,9 +33,10 @@ from chargehub.charging.service import Charging
 from chargehub.conformance import api as conformance_api
 from chargehub.devices import templates_api, variables_api
 from chargehub.devices.service import Devices
-from chargehub.drivers import api as drivers_api
-from chargehub.drivers import logins_api, me_api, staff_api, vehicles_api
+from chargehub.drivers.inbox import notify
+from chargehub.drivers.inbox_delivery import InboxDelivery
 from chargehub.drivers.ports import ports_of
+from chargehub.drivers.routers import routers as driver_routers
 from chargehub.drivers.service import driver_services
 from chargehub.finding import api as finding_api
 from chargehub.finding.api import FindingParts
@@ -71,7 +72,7 @@ from chargehub.live.store import load_hub
 from chargehub.live.stream import prepare_listening_socket
 from chargehub.reservations import api as reservations_api
 from chargehub.reservations.booking import Bookings
-from chargehub.reservations.life import LifeCycle, tell_nobody
+from chargehub.reservations.life import LifeCycle
 from chargehub.reservations.of_drivers import ReservationsOfDriver
 from chargehub.reservations.station import GuardedByUs
 from chargehub.settings import Settings
@@ -139,11 +140,7 @@ def build_api(checks: dict[str, Callable[[], Awaitable[bool]]], max_body_bytes: 
         variables_api.router,
         templates_api.router,
         commissioning_api.router,
-        drivers_api.router,
-        logins_api.router,
-        me_api.router,
-        vehicles_api.router,
-        staff_api.router,
+        *driver_routers,
         *reservations_api.routers,
         transactions_api.router,
         charging_api.router,
@@ -204,6 +201,7 @@ class Hub:
         self.smart: SmartChargingParts
         self.book: Book
         self.feed: LiveFeed
+        self.inbox: InboxDelivery
         self._stack = AsyncExitStack()
         self._server: uvicorn.Server | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -248,6 +246,8 @@ class Hub:
         )
         self.charging = Charging.listening(self.database, clock, remote, self.bus)
         feed = self.feed = await self._start_feed(clock)
+        limits = (settings.limits.inbox_streams, settings.limits.inbox_streams_of_driver)
+        self.inbox = InboxDelivery.build(self.database, clock, limits, demo=settings.demo)
         listener = await self._start_listener(clock, book)
         closing = CloseHandler(book, self.bus)
         orphans = OrphanPolicy(
@@ -368,7 +368,7 @@ class Hub:
     def _start_worker(
         self, clock: HubClock, orders: Orders, remote: RemoteControl, orphans: OrphanPolicy
     ) -> Worker:
-        reserved = LifeCycle(self.database, clock, self.book, GuardedByUs(), tell_nobody)
+        reserved = LifeCycle(self.database, clock, self.book, GuardedByUs(), notify)
         due: dict[str, DueAction] = {
             **reserved.due(),
             SETTLE: Settlement(self.database, clock).settle,
@@ -384,7 +384,7 @@ class Hub:
         slow = {ASK_MISSING: missing.ask, **orders.slow(), **self.devices.slow()}
         slow |= self.smart.slow | reserved.slow() | self.charging.slow
         topics = {RETIRED: orphans.station_retired, **orders.topics(), **self.devices.topics()}
-        topics |= self.smart.topics
+        topics |= {**self.smart.topics, **self.inbox.topics()}
         worker = Worker(self.database, clock, due, topics, slow, self.settings.limits.deliveries)
         worker.start()
         self._stack.push_async_callback(worker.stop)
@@ -442,6 +442,7 @@ class Hub:
                 secure_cookies=settings.secure_cookies,
                 parts=(TransactionsOfDriver(), ReservationsOfDriver()),
             ),
+            self.inbox.feed,
         )
 
     async def _start_http(self, api: FastAPI, feed: LiveFeed, listening: socket.socket) -> None:
@@ -460,6 +461,7 @@ class Hub:
         async def stop() -> None:
             await feed.stop()
             await self.charging.watch.stop()
+            self.inbox.feed.stop()
             server.should_exit = True
             await asyncio.gather(serving, return_exceptions=True)
 

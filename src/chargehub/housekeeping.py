@@ -14,7 +14,7 @@ import structlog
 
 from chargehub.access.store import audit_entries
 from chargehub.devices.store import template_applications, variable_reports
-from chargehub.drivers.store import driver_login_codes, driver_logins
+from chargehub.drivers.store import driver_login_codes, driver_logins, inbox_messages
 from chargehub.frame_log.store import DAYS, DAYS_AHEAD
 from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock, wall_now
@@ -43,6 +43,7 @@ class Retention:
     history_days: int
     audit_days: int
     frame_log_days: int
+    inbox_days: int
     idempotency_hours: int
 
 
@@ -92,6 +93,7 @@ class Housekeeping:
             variable_reports.c.asked_at: kept.history_days,
             template_applications.c.expires_at: kept.history_days,
             audit_entries.c.at: kept.audit_days,
+            inbox_messages.c.at: kept.inbox_days,
         }
         for column, days in kept_days.items():
             deleted = await jobs.prune(self.database, column, now - timedelta(days=days))

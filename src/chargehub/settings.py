@@ -171,6 +171,13 @@ class Limits(BaseModel):
     audit_days: int = Field(
         1_095, ge=1, description="Hub days that the operators' audit entries are kept."
     )
+    inbox_streams: int = Field(2_000, ge=1, description="Drivers' inbox streams open at once.")
+    inbox_streams_of_driver: int = Field(
+        5, ge=1, description="Inbox streams that one driver has open at once."
+    )
+    inbox_days: int = Field(
+        180, ge=1, description="Hub days that messages stay in the drivers' inboxes."
+    )
     idempotency_hours: int = Field(
         24,
         ge=1,
@@ -188,7 +195,8 @@ class Limits(BaseModel):
     def descriptors(self) -> int:
         """File descriptors that the server has open at most when all these limits are reached."""
         on_their_way = 2 * 2 * self.max_handshakes  # At two ports, see there.
-        others = self.live_viewers + self.database_connections + OTHER_DESCRIPTORS
+        streams = self.live_viewers + self.inbox_streams
+        others = streams + self.database_connections + OTHER_DESCRIPTORS
         return self.max_connections + on_their_way + others
 
 

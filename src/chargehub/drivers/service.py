@@ -10,6 +10,7 @@ from chargehub.drivers.account_parts import AccountPart
 from chargehub.drivers.entry import Budgets, DriverEntry
 from chargehub.drivers.logins import DriverLogins
 from chargehub.drivers.logins_api import DriverParts
+from chargehub.drivers.own_parts import OWN_PARTS
 from chargehub.drivers.ports import DriverPorts
 from chargehub.drivers.vehicles import Garage
 from chargehub.kit.clock import HubClock, wall_now
@@ -30,10 +31,11 @@ def driver_services(
 ) -> tuple[object, ...]:
     """Return what the routers find by type.
 
-    `parts` are those who keep something of a driver and have a say when an account ends.
+    `parts` are those of other packages who keep something of a driver and have a say when an
+    account ends.
     """
     logins = DriverLogins(database, wall=wall)
-    known = tuple(parts)
+    known = (*OWN_PARTS, *parts)
     entry = DriverEntry(database, clock, seal, logins, ports, budgets=budgets, parts=known)
     garage = Garage(seal)
     closing = AccountEnd(database, clock, seal, logins=logins, garage=garage, parts=known)

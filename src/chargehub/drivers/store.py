@@ -1,16 +1,19 @@
-"""Drivers, their logins, vehicles, idTokens and groups."""
+"""Drivers, their logins, vehicles, what they are told, idTokens and groups."""
 
 from __future__ import annotations
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     CheckConstraint,
     Column,
     DateTime,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     LargeBinary,
+    Sequence,
     Table,
     Text,
     UniqueConstraint,
@@ -18,6 +21,7 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from chargehub.kit.tables import metadata
 
@@ -112,6 +116,35 @@ vehicles = Table(
     Index("ix_vehicles_plate_fingerprint", "plate_fingerprint"),
     CheckConstraint("battery_wh > 0", name="battery"),
     CheckConstraint("(vin_sealed IS NULL) = (vin_fingerprint IS NULL)", name="vin"),
+)
+
+# Numbers of the stream, given in the order of COMMIT (drivers/inbox_delivery.py): ids are not.
+inbox_seq = Sequence("inbox_seq", minvalue=1, maxvalue=2**63 - 1, metadata=metadata)
+
+inbox_messages = Table(
+    "inbox_messages",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("driver_id", Uuid, ForeignKey(drivers.c.id, ondelete="CASCADE"), nullable=False),
+    # What is told is made of these two at reading (drivers/inbox_texts.py).
+    Column("kind", Text, nullable=False),
+    Column("facts", JSONB, nullable=False),
+    # The same thing is told once.
+    Column("key", Text),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("read_at", DateTime(timezone=True)),
+    Column("seq", BigInteger, unique=True),
+    Index("ix_inbox_messages_driver_id_id", "driver_id", "id"),
+    Index("ix_inbox_messages_driver_id_seq", "driver_id", "seq"),
+    Index("ix_inbox_messages_unread", "driver_id", postgresql_where=text("read_at IS NULL")),
+    Index("ix_inbox_messages_at", "at"),
+    Index(
+        "uq_inbox_messages_driver_id_key",
+        "driver_id",
+        "key",
+        unique=True,
+        postgresql_where=text("key IS NOT NULL"),
+    ),
 )
 
 id_tokens = Table(

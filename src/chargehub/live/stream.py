@@ -13,9 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import structlog
 from prometheus_client import Counter
-from starlette.responses import StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
 
+from chargehub.kit.event_stream import RETRY, EventStream
 from chargehub.live.feed import LiveFeed
 from chargehub.live.frames import Topics
 
@@ -24,8 +23,6 @@ log = structlog.get_logger(__name__)
 LoginCheck = Callable[[], Awaitable[bool]]
 """True while the login that opened the stream is still good."""
 
-# The browser waits this long before it connects again by itself.
-RETRY_MS = 2000
 LOGIN_CHECK_S = 60.0
 SEND_BUFFER_BYTES = 32 * 1024
 
@@ -57,7 +54,7 @@ async def frames(
     loop = asyncio.get_running_loop()
     check_at = loop.time() + login_check_s
     cursor = feed.board.ring.cursor(last_event_id)
-    yield b"retry: %d\n\n" % RETRY_MS
+    yield RETRY
     said_at = -feed.beat_s
     while not feed.closed:
         if loop.time() >= check_at:
@@ -73,27 +70,12 @@ async def frames(
         await feed.news(cursor, feed.beat_s)
 
 
-class LiveResponse(StreamingResponse):
+class LiveResponse(EventStream):
     """Counts its viewer while it streams and gives up on one that reads nothing for too long."""
 
-    media_type = "text/event-stream"
-
     def __init__(self, content: AsyncIterator[bytes], feed: LiveFeed) -> None:
-        super().__init__(content, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        self._feed = feed
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._feed.attached():
-            await super().__call__(scope, receive, send)
-
-    async def stream_response(self, send: Send) -> None:
-        async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(self._feed.stall_s):
-                await send(message)
-
-        try:
-            await super().stream_response(send_in_time)
-        except TimeoutError:
-            # The answer stays unfinished, at which the HTTP server closes the connection.
+        def stalled() -> None:
             VIEWERS_STALLED.inc()
-            log.info("live_viewer_stalled", stall_s=self._feed.stall_s)
+            log.info("live_viewer_stalled", stall_s=feed.stall_s)
+
+        super().__init__(content, attached=feed.attached, stall_s=feed.stall_s, stalled=stalled)

@@ -61,11 +61,6 @@ class Notify(Protocol):
     ) -> None: ...
 
 
-async def tell_nobody(*_: object, key: str | None = None) -> None:
-    """Stand in for the inbox."""
-    del key
-
-
 @dataclass(slots=True, eq=False)
 class LifeCycle:
     database: Database

@@ -34,6 +34,7 @@ from chargehub.devices.service import Devices
 from chargehub.drivers.account_rules import AddressBudget
 from chargehub.drivers.accounts import open_account
 from chargehub.drivers.entry import Budgets
+from chargehub.drivers.inbox_feed import InboxFeed
 from chargehub.drivers.logins import DriverLogins
 from chargehub.drivers.ports import DriverPorts
 from chargehub.drivers.service import driver_services
@@ -276,7 +277,7 @@ def driver_parts(
     """Return the parts of drivers, for many tests behind one address."""
     budgets = Budgets(*(AddressBudget(10_000) for _ in range(3)))
     counting = FakeAccountPart()
-    return counting, *driver_services(
+    services = driver_services(
         database,
         clock,
         seal,
@@ -285,6 +286,7 @@ def driver_parts(
         parts=[counting, TransactionsOfDriver(), ReservationsOfDriver()],
         wall=wall,
     )
+    return counting, InboxFeed(database), *services
 
 
 async def log_everybody_in(api: RunningApi) -> None:

@@ -162,6 +162,10 @@ LEAST_ROLE = {
         GET /charges/{charge_id}
         POST /charges/{charge_id}/stop
         GET /charges/{charge_id}/stream
+        GET /inbox
+        GET /inbox/stream
+        POST /inbox/read-all
+        POST /inbox/{message_id}/read
     """,
     # A driver who is known: no guest.
     ACCOUNT_HOLDER: """
@@ -179,8 +183,8 @@ LEAST_ROLE = {
         POST /reservations/{reservation_id}/extend
     """,
 }
-# What the live board's own tests start.
-NOT_TRIED_ALLOWED = {"/api/v1/live", "/api/v1/live/snapshot"}
+# What the live board's own tests start, and those of the inbox.
+NOT_TRIED_ALLOWED = {"/api/v1/live", "/api/v1/live/snapshot", "/api/v1/inbox/stream"}
 # They end the login that asks, so there each caller comes with one of its own.
 ENDS_THE_LOGIN = {
     "/api/v1/logout",
@@ -193,6 +197,7 @@ DUMMIES = {
     "template_id": "999999",
     "driver_id": "00000000-0000-4000-8000-000000000000",
     "vehicle_id": "00000000-0000-4000-8000-000000000000",
+    "message_id": "999999",
     "login_id": "00000000-0000-4000-8000-000000000000",
     "operator_id": "00000000-0000-4000-8000-000000000000",
     "charge_id": "00000000-0000-4000-8000-000000000000",

@@ -1,0 +1,371 @@
+"""What drivers are told, in Chinese and English: kinds, the facts each needs, its words. Pure.
+
+A text is a title and sentences. A sentence of which a fact is missing is left out, so only what
+`needed` names may stand in the title and the first sentence. The texts are made when they are
+read: in the language of then, with the Location's name of then.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+Facts = Mapping[str, Any]
+
+CHINESE, ENGLISH = "zh", "en"
+LANGUAGES = (CHINESE, ENGLISH)
+LOCALES = {CHINESE: "zh-CN", ENGLISH: "en"}
+MADE_AT_READING = frozenset({"location", "time_zone"})
+"""Of the Location in `location_id`, where that is a fact."""
+CHINA_TIME = timezone(timedelta(hours=8))
+"""Where no Location says otherwise, or the machine knows no zones."""
+
+
+class UnknownMessage(ValueError):
+    """Nobody could render it: an unknown kind, or one without a fact it needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One language's words: `{fact}` or `{fact:how}`, see `_Writer`."""
+
+    title: str
+    sentences: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    needed: frozenset[str]
+    texts: Mapping[str, Text]
+    useful_for: timedelta
+    """Later nobody is sent a text message of it any more; it stays in the inbox."""
+    may: frozenset[str] = frozenset()
+    """Facts that a sentence may use when they are there."""
+
+
+def _kind(
+    needed: str, may: str, *, zh: Sequence[str], en: Sequence[str], useful: timedelta
+) -> Kind:
+    texts = {CHINESE: Text(zh[0], zh[1:]), ENGLISH: Text(en[0], en[1:])}
+    return Kind(frozenset(needed.split()), texts, useful, frozenset(may.split()))
+
+
+_MOMENT, _HOUR, _DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
+
+KINDS: Mapping[str, Kind] = {
+    "reservation_about_to_expire": _kind(
+        "reservation_id until",
+        "gun_code location",
+        zh=(
+            "预约即将到期",
+            "您预约的充电枪只保留到{until:time}，请尽快到场插枪，过时将自动释放。",
+            "枪号：{gun_code}。",
+            "场站：{location}。",
+        ),
+        en=(
+            "Your reservation is about to expire",
+            "Your gun is held until {until:time}. Plug in by then, or it is released.",
+            "Gun: {gun_code}.",
+            "Location: {location}.",
+        ),
+        useful=_MOMENT,
+    ),
+    "reservation_failed": _kind(
+        "reservation_id",
+        "starts_at reason gun_code location",
+        zh=(
+            "预约未成功",
+            "很抱歉，我们没能为您留住充电枪，本次预约已取消。",
+            "预约时间：{starts_at:time}。",
+            "原因：{reason:reason}。",
+            "场站：{location}。",
+            "您可以改约其他时间，或到场后排队充电。",
+        ),
+        en=(
+            "Your reservation failed",
+            "We are sorry: we could not hold a gun for you, and the reservation has ended.",
+            "It was for {starts_at:time}.",
+            "Reason: {reason:reason}.",
+            "Location: {location}.",
+            "You can book another time, or join the queue when you arrive.",
+        ),
+        useful=_HOUR,
+    ),
+    "reservation_moved": _kind(
+        "reservation_id gun_code",
+        "from_gun_code starts_at location",
+        zh=(
+            "预约已换枪",
+            "您的预约已换到{gun_code}号枪，功率相当，时间不变。",
+            "原枪号：{from_gun_code}。",
+            "预约时间：{starts_at:time}。",
+            "场站：{location}。",
+        ),
+        en=(
+            "Your reservation was moved",
+            "It is for gun {gun_code} now: as powerful, at the same time.",
+            "It was for gun {from_gun_code}.",
+            "Time: {starts_at:time}.",
+            "Location: {location}.",
+        ),
+        useful=_HOUR,
+    ),
+    "your_turn": _kind(
+        "until",
+        "gun_code location",
+        zh=(
+            "轮到您了",
+            "排队已叫到您，请在{until:time}前到场插枪，过号需重新排队。",
+            "枪号：{gun_code}。",
+            "场站：{location}。",
+        ),
+        en=(
+            "It is your turn",
+            "Please plug in by {until:time}, or the next in the queue is called.",
+            "Gun: {gun_code}.",
+            "Location: {location}.",
+        ),
+        useful=_MOMENT,
+    ),
+    "charging_ended": _kind(
+        "charge_id",
+        "energy_wh minutes reason gun_code location",
+        zh=(
+            "充电已结束",
+            "您的车已停止充电，请及时拔枪挪车，把车位让给下一位车主。",
+            "充入电量：{energy_wh:kwh}度。",
+            "用时：{minutes}分钟。",
+            "结束原因：{reason:reason}。",
+            "枪号：{gun_code}。",
+            "场站：{location}。",
+        ),
+        en=(
+            "Charging has ended",
+            "Please unplug and make room for the next driver.",
+            "Energy: {energy_wh:kwh} kWh.",
+            "Time: {minutes} min.",
+            "Reason: {reason:reason}.",
+            "Gun: {gun_code}.",
+            "Location: {location}.",
+        ),
+        useful=_HOUR,
+    ),
+    "charging_failed": _kind(
+        "charge_id",
+        "reason gun_code location",
+        zh=(
+            "充电未能启动",
+            "本次充电没有启动成功。",
+            "原因：{reason:reason}。",
+            "枪号：{gun_code}。",
+            "场站：{location}。",
+        ),
+        en=(
+            "Charging did not start",
+            "Nothing was charged this time.",
+            "Reason: {reason:reason}.",
+            "Gun: {gun_code}.",
+            "Location: {location}.",
+        ),
+        useful=_MOMENT,
+    ),
+    "credential_expiring": _kind(
+        "kind days_left",
+        "valid_to number",
+        zh=(
+            "证件即将到期",
+            "您的{kind:credential}{days_left:days}，请及时上传新证，以免影响优惠。",
+            "有效期至：{valid_to:date}。",
+            "证号：{number}。",
+        ),
+        en=(
+            "A credential is about to expire",
+            "Your {kind:credential} {days_left:days}. Upload the new one to keep its benefits.",
+            "Valid to: {valid_to:date}.",
+            "Number: {number}.",
+        ),
+        useful=_DAY,
+    ),
+    "credential_decided": _kind(
+        "kind status",
+        "reason valid_to number",
+        zh=(
+            "证件审核结果",
+            "您的{kind:credential}{status:decision}。",
+            "说明：{reason}。",
+            "有效期至：{valid_to:date}。",
+            "证号：{number}。",
+        ),
+        en=(
+            "Your credential",
+            "Your {kind:credential} {status:decision}.",
+            "Note: {reason}.",
+            "Valid to: {valid_to:date}.",
+            "Number: {number}.",
+        ),
+        useful=_DAY,
+    ),
+}
+
+WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "credential": {
+        "taxi_qualification": ("出租车从业资格证", "taxi driver's qualification"),
+        "ride_hailing_licence": ("网约车驾驶员证", "ride-hailing driver's licence"),
+        "service_card": ("服务监督卡", "service card"),
+    },
+    "decision": {
+        "pending": ("正在审核", "is being reviewed"),
+        "approved": ("已通过审核", "was approved"),
+        "refused": ("未通过审核", "was refused"),
+        "expired": ("已过期", "has expired"),
+        "withdrawn": ("已撤销", "was withdrawn"),
+    },
+    "reason": {
+        "stopped_by_driver": ("您已停止充电", "you stopped it"),
+        "energy_limit": ("已充到设定电量", "the energy you asked for was reached"),
+        "minutes_limit": ("已充到设定时长", "the time you asked for was reached"),
+        "soc_limit": ("已充到设定的电量百分比", "the state of charge you asked for was reached"),
+        "full": ("电池已充满", "the battery is full"),
+        "stopped_at_station": ("已在充电桩上停止", "it was stopped at the charging station"),
+        "unplugged": ("充电枪已拔出", "the gun was unplugged"),
+        "emergency_stop": ("急停按钮被按下", "the emergency stop was pressed"),
+        "stopped_by_staff": ("由工作人员停止", "staff stopped it"),
+        "ended_by_station": ("由充电桩或车辆结束", "the charging station or the car ended it"),
+        "station_lost": ("充电桩失去联系", "the charging station was not heard of any more"),
+        "refused_by_station": ("充电桩拒绝启动", "the charging station refused to start"),
+        "not_allowed": ("当前不能在此充电", "you may not charge here now"),
+        "station_offline": ("充电桩不在线", "the charging station is not connected"),
+        "not_supported_by_station": (
+            "该桩不支持远程启动，请刷卡",
+            "the charging station cannot be started from afar; use a card",
+        ),
+        "station_error": (
+            "充电桩应答异常，请换枪再试",
+            "the charging station answered with an error",
+        ),
+        "not_plugged_in": ("未在规定时间内插枪", "the gun was not plugged into the car in time"),
+        "not_started": ("充电桩没有开始充电", "the charging station did not begin"),
+        "faulted": ("充电枪故障", "the gun is out of order"),
+        "occupied": ("充电枪被占用", "the gun is occupied"),
+        "unavailable": ("充电枪停用", "the gun is out of service"),
+        "rejected": ("充电桩拒绝预约", "the charging station refused the reservation"),
+        "no_gun": ("没有合适的空闲充电枪", "no fitting gun was free"),
+    },
+}
+
+
+class _Missing(Exception):
+    """A sentence cannot be said."""
+
+
+class _Writer(string.Formatter):
+    """Fills in facts. How: `time`, `date`, `kwh`, `days`, or a table of WORDS; else as it is."""
+
+    def __init__(self, language: str, zone: tzinfo) -> None:
+        self._chinese = language == CHINESE
+        self._zone = zone
+
+    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        del args
+        value = kwargs.get(str(key))
+        if value is None or value == "":
+            raise _Missing
+        return value
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        try:
+            return self._write(value, format_spec)
+        except (TypeError, ValueError):
+            raise _Missing from None
+
+    def _write(self, value: Any, how: str) -> str:
+        if how == "kwh":
+            return f"{value / 1000:.2f}"
+        if how == "days":
+            return self._days(int(value))
+        if how == "date":
+            day = date.fromisoformat(value[:10])
+            return f"{day.year}年{day.month}月{day.day}日" if self._chinese else f"{day:%-d %B %Y}"
+        if how == "time":
+            moment = datetime.fromisoformat(value).astimezone(self._zone)
+            shown = f"{moment:%H:%M}"
+            on = f"{moment.month}月{moment.day}日" if self._chinese else f"{moment:%-d %b} "
+            return on + shown
+        if how in WORDS:
+            known = WORDS[how].get(str(value).lower())
+            if known is None:
+                raise _Missing
+            return known[0 if self._chinese else 1]
+        return str(value)
+
+    def _days(self, days: int) -> str:
+        if days <= 0:
+            return "今天到期" if self._chinese else "expires today"
+        if self._chinese:
+            return f"还有{days}天到期"
+        return f"expires in {days} day{'s' if days > 1 else ''}"
+
+
+def check(kind: str, facts: Facts) -> None:
+    """Raise UnknownMessage where a driver could not be told what happened."""
+    known = KINDS.get(kind)
+    if known is None:
+        raise UnknownMessage(f"there is no kind {kind!r} of message")
+    lacking = sorted(name for name in known.needed if facts.get(name) is None)
+    if lacking:
+        raise UnknownMessage(f"{kind} needs {', '.join(lacking)}")
+
+
+def render(kind: str, facts: Facts, language: str) -> tuple[str, str]:
+    """Return title and text. What cannot be said is left out; a kind that has gone is its name."""
+    known = KINDS.get(kind)
+    if known is None:
+        return kind.replace("_", " "), ""
+    words = known.texts.get(language, known.texts[CHINESE])
+    writer = _Writer(language, _zone(facts))
+    said = []
+    for sentence in words.sentences:
+        try:
+            said.append(writer.vformat(sentence, (), facts))
+        except _Missing:
+            continue
+    return words.title, ("" if language == CHINESE else " ").join(said)
+
+
+def _zone(facts: Facts) -> tzinfo:
+    try:
+        return ZoneInfo(facts["time_zone"])
+    except (KeyError, TypeError, ValueError, OSError, ZoneInfoNotFoundError):
+        return CHINA_TIME
+
+
+def choose_language(accepted: str | None, own: str) -> str:
+    """Return what the request accepts most of what we have (RFC 9110 12.5.4), else the own."""
+    best, best_weight = own, 0.0
+    for item in (accepted or "").split(","):
+        tag, _, weight = item.partition(";")
+        language = tag.strip().lower().partition("-")[0]
+        value = _weight(weight)
+        if language in LANGUAGES and value > best_weight:
+            best, best_weight = language, value
+    return best
+
+
+def _weight(text: str) -> float:
+    name, _, value = text.strip().partition("=")
+    if not name:
+        return 1.0
+    try:
+        return min(float(value), 1.0) if name.strip().lower() == "q" else 1.0
+    except ValueError:
+        return 0.0
+
+
+def is_useful(kind: str, at: datetime, now: datetime) -> bool:
+    """Tell whether a text message of it would still help."""
+    known = KINDS.get(kind)
+    return known is not None and now - at <= known.useful_for

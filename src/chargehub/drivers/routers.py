@@ -1,0 +1,14 @@
+"""The routers of everything that is about drivers, in the order in which they are asked."""
+
+from __future__ import annotations
+
+from chargehub.drivers import api, inbox_api, logins_api, me_api, staff_api, vehicles_api
+
+routers = (
+    api.router,
+    logins_api.router,
+    me_api.router,
+    vehicles_api.router,
+    staff_api.router,
+    inbox_api.router,
+)
