@@ -379,16 +379,13 @@ def _check(wanted: Sequence[VariableWrite], most: int) -> None:
     # Many a station takes one value a request, and each of them waits for its turn.
     if len(wanted) > most:
         raise InvalidInput(f"A template has {most} values at most: as many may wait for a station.")
-    errors = [
-        {"variable": name.path, "message": "is named twice"}
-        for name in duplicates(write.name for write in wanted)
-    ]
+    errors = [(name, "is named twice") for name in duplicates(write.name for write in wanted)]
     for write in wanted:
         problem = refused_write(write, None)
         if problem is not None:
-            errors.append({"variable": write.name.path, "message": problem})
+            errors.append((write.name, problem))
     if errors:
-        raise InvalidWrite(f"{errors[0]['variable']} {errors[0]['message']}.", errors=errors)
+        raise InvalidWrite.of(errors)
 
 
 def _check_stations(

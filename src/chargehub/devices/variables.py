@@ -54,6 +54,16 @@ class InvalidWrite(InvalidInput):
 
     code = "invalid-write"
 
+    @classmethod
+    def of(cls, found: Sequence[tuple[VariableName, str]], joint: str = " ") -> InvalidWrite:
+        """Tell what is wrong with which variables; the first of them in the sentence, too."""
+        errors = [
+            {"where": name.path, "variable": name.path, "message": message}
+            for name, message in found
+        ]
+        first = f"{errors[0]['where']}{joint}{errors[0]['message']}"
+        return cls(first.removesuffix(".") + ".", errors=errors)
+
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
@@ -123,10 +133,9 @@ class Variables:
                 self.queue.desk.check(station_id, SetVariables((write,)))
             except InvalidCommand as error:
                 message = hide_in_text(error.detail)
-                errors.append({"variable": write.name.path, "message": message})
+                errors.append((write.name, message))
         if errors:
-            first = errors[0]
-            raise InvalidWrite(f"{first['variable']}: {first['message']}", errors=errors)
+            raise InvalidWrite.of(errors, joint=": ")
 
     async def _send(
         self,
@@ -230,17 +239,13 @@ async def _mark_unsupported(
 
 
 def _check(writes: Sequence[VariableWrite], known: Mapping[str, Variable]) -> None:
-    errors = [
-        {"variable": name.path, "message": "is named twice"}
-        for name in duplicates(write.name for write in writes)
-    ]
+    errors = [(name, "is named twice") for name in duplicates(write.name for write in writes)]
     for write in writes:
         problem = refused_write(write, known.get(write.name.key))
         if problem is not None:
-            errors.append({"variable": write.name.path, "message": problem})
+            errors.append((write.name, problem))
     if errors:
-        first = errors[0]
-        raise InvalidWrite(f"{first['variable']} {first['message']}.", errors=errors)
+        raise InvalidWrite.of(errors)
 
 
 def _reports_of(answer: CommandAnswer | None) -> tuple[Any, ...]:

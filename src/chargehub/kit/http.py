@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from prometheus_client import Histogram
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -28,6 +28,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chargehub.kit.errors import ChargeHubError, InvalidInput, Unauthenticated
@@ -203,6 +204,15 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
+    if status == HTTPStatus.BAD_REQUEST:
+        # The framework's word for a body that is no text at all; bad JSON is 422 with it, too.
+        problem = InvalidInput(
+            "The body cannot be read.", errors=[{"where": "body", "message": str(error.detail)}]
+        )
+        return render_problem(problem_document(problem, request_id_of(request)))
+    headers = dict(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods_at(request))
     document = {
         "type": f"/problems/{_code_of(status)}",
         "title": status.phrase,
@@ -211,7 +221,20 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         "code": _code_of(status),
         "request_id": request_id_of(request),
     }
-    return render_problem(document, dict(error.headers or {}))
+    return render_problem(document, headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Return what a path takes (RFC 9110 10.2.1): the framework tells of its first route only."""
+    path = request.scope["path"]
+    return sorted(
+        {
+            method
+            for context in iter_route_contexts(request.app.routes)
+            if compile_path(str(context.path))[0].match(path)
+            for method in context.methods or ()
+        }
+    )
 
 
 def _code_of(status: HTTPStatus) -> str:

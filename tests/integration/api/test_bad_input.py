@@ -258,9 +258,16 @@ async def test_oversized_body_is_refused(hub: RunningApi, declared: bool) -> Non
 
 
 async def test_wrong_method_and_wrong_media_type(hub: RunningApi) -> None:
-    problem_of(await hub.admin.delete("/locations"), 405, "method-not-allowed")
+    refusal = await hub.admin.delete("/locations")
+    problem_of(refusal, 405, "method-not-allowed")
+    assert refusal.headers["allow"] == "GET, POST"
     form = await hub.anonymous.post("/login", data={"login": "admin", "password": "x"})
     problem_of(form, 422, "invalid-input")
+
+
+async def test_a_body_that_is_no_text_is_refused(hub: RunningApi) -> None:
+    answer = await hub.admin.post("/locations", content=b"\xff{}", headers=JSON)
+    assert problem_of(answer, 422, "invalid-input")["errors"][0]["where"] == "body"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32-le", "gb18030", "latin-1", "none"])
