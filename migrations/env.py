@@ -21,8 +21,11 @@ ONE_AT_A_TIME = 6_100_271_337
 
 assert db.hub_clock.metadata is jobs.outbox.metadata is metadata
 assert idempotency.idempotency_keys.metadata is metadata
-for store in sorted(Path(chargehub.__file__).parent.glob("*/store.py")):
-    importlib.import_module(f"chargehub.{store.parent.name}.store")
+PACKAGE = Path(chargehub.__file__).parent
+for store in sorted(PACKAGE.glob("**/store.py")):
+    importlib.import_module(
+        ".".join(["chargehub", *store.relative_to(PACKAGE).parent.parts, "store"])
+    )
 
 
 def include_object(

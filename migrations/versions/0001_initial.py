@@ -316,6 +316,41 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "waiting_credentials",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("phone_fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("number_fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("number_tail", sa.Text(), nullable=False),
+        sa.Column("holder", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer", sa.Text(), server_default="", nullable=False),
+        sa.Column("issued_on", sa.Date(), nullable=True),
+        sa.Column("valid_from", sa.Date(), nullable=True),
+        sa.Column("valid_to", sa.Date(), nullable=False),
+        sa.Column("imported_by", sa.Text(), nullable=False),
+        sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "kind IN ('taxi_qualification', 'ride_hailing_licence', 'service_card')",
+            name=op.f("ck_waiting_credentials_kind"),
+        ),
+        sa.CheckConstraint(
+            "char_length(number_tail) <= 4", name=op.f("ck_waiting_credentials_number_tail")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_waiting_credentials")),
+    )
+    op.create_index(
+        "ix_waiting_credentials_phone_fingerprint",
+        "waiting_credentials",
+        ["phone_fingerprint"],
+        unique=False,
+    )
+    op.create_index(
+        "uq_waiting_credentials_number",
+        "waiting_credentials",
+        ["kind", "number_fingerprint"],
+        unique=True,
+    )
+    op.create_table(
         "charging_stations",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("identity", sa.Text(), nullable=False),
@@ -378,6 +413,88 @@ def upgrade() -> None:
         [sa.literal_column("lower(identity)")],
         unique=True,
         postgresql_where=sa.text("decommissioned_at IS NULL"),
+    )
+    op.create_table(
+        "driver_credentials",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("driver_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("number_fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("number_tail", sa.Text(), nullable=False),
+        sa.Column("holder", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer", sa.Text(), server_default="", nullable=False),
+        sa.Column("issued_on", sa.Date(), nullable=True),
+        sa.Column("valid_from", sa.Date(), nullable=True),
+        sa.Column("valid_to", sa.Date(), nullable=True),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("renews", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("noticed_days", sa.SmallInteger(), nullable=True),
+        sa.CheckConstraint(
+            "kind IN ('taxi_qualification', 'ride_hailing_licence', 'service_card')",
+            name=op.f("ck_driver_credentials_kind"),
+        ),
+        sa.CheckConstraint(
+            "renews IS NULL OR status = 'pending'",
+            name=op.f("ck_driver_credentials_renews_while_pending"),
+        ),
+        sa.CheckConstraint(
+            "source IN ('driver', 'import')", name=op.f("ck_driver_credentials_source")
+        ),
+        sa.CheckConstraint(
+            "status <> 'approved' OR valid_to IS NOT NULL",
+            name=op.f("ck_driver_credentials_approved_has_end"),
+        ),
+        sa.CheckConstraint(
+            "status IN ('pending', 'approved', 'refused', 'expired', 'withdrawn')",
+            name=op.f("ck_driver_credentials_status"),
+        ),
+        sa.CheckConstraint(
+            "char_length(number_tail) <= 4", name=op.f("ck_driver_credentials_number_tail")
+        ),
+        sa.ForeignKeyConstraint(
+            ["driver_id"], ["drivers.id"], name=op.f("fk_driver_credentials_driver_id_drivers")
+        ),
+        sa.ForeignKeyConstraint(
+            ["renews"],
+            ["driver_credentials.id"],
+            name=op.f("fk_driver_credentials_renews_driver_credentials"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_driver_credentials")),
+    )
+    op.create_index(
+        "ix_driver_credentials_driver_id", "driver_credentials", ["driver_id"], unique=False
+    )
+    op.create_index(
+        "ix_driver_credentials_ending",
+        "driver_credentials",
+        ["valid_to"],
+        unique=False,
+        postgresql_where=sa.text("status = 'approved'"),
+    )
+    op.create_index(
+        "ix_driver_credentials_status",
+        "driver_credentials",
+        ["status", "created_at", "id"],
+        unique=False,
+    )
+    op.create_index(
+        "uq_driver_credentials_number",
+        "driver_credentials",
+        ["kind", "number_fingerprint"],
+        unique=True,
+        postgresql_where=sa.text("status IN ('pending', 'approved') AND renews IS NULL"),
+    )
+    op.create_index(
+        "uq_driver_credentials_pending",
+        "driver_credentials",
+        ["driver_id", "kind"],
+        unique=True,
+        postgresql_where=sa.text("status = 'pending'"),
     )
     op.create_table(
         "driver_logins",
@@ -708,6 +825,21 @@ def upgrade() -> None:
             name=op.f("fk_credential_changes_station_id_charging_stations"),
         ),
         sa.PrimaryKeyConstraint("station_id", name=op.f("pk_credential_changes")),
+    )
+    op.create_table(
+        "credential_images",
+        sa.Column("credential_id", sa.Uuid(), nullable=False),
+        sa.Column("media_type", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("uploaded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["credential_id"],
+            ["driver_credentials.id"],
+            name=op.f("fk_credential_images_credential_id_driver_credentials"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("credential_id", name=op.f("pk_credential_images")),
     )
     op.create_table(
         "ev_needs",
@@ -1283,6 +1415,7 @@ def downgrade() -> None:
     op.drop_index("ix_evses_gun_code_lower", table_name="evses")
     op.drop_table("evses")
     op.drop_table("ev_needs")
+    op.drop_table("credential_images")
     op.drop_table("credential_changes")
     op.drop_table("connector_status_events")
     op.drop_index("ix_charging_profiles_station_id_id", table_name="charging_profiles")
@@ -1338,6 +1471,24 @@ def downgrade() -> None:
     op.drop_index("ix_driver_logins_driver_id", table_name="driver_logins")
     op.drop_table("driver_logins")
     op.drop_index(
+        "uq_driver_credentials_pending",
+        table_name="driver_credentials",
+        postgresql_where=sa.text("status = 'pending'"),
+    )
+    op.drop_index(
+        "uq_driver_credentials_number",
+        table_name="driver_credentials",
+        postgresql_where=sa.text("status IN ('pending', 'approved') AND renews IS NULL"),
+    )
+    op.drop_index("ix_driver_credentials_status", table_name="driver_credentials")
+    op.drop_index(
+        "ix_driver_credentials_ending",
+        table_name="driver_credentials",
+        postgresql_where=sa.text("status = 'approved'"),
+    )
+    op.drop_index("ix_driver_credentials_driver_id", table_name="driver_credentials")
+    op.drop_table("driver_credentials")
+    op.drop_index(
         "uq_charging_stations_identity",
         table_name="charging_stations",
         postgresql_where=sa.text("decommissioned_at IS NULL"),
@@ -1349,6 +1500,9 @@ def downgrade() -> None:
     )
     op.drop_index("ix_charging_stations_location_id", table_name="charging_stations")
     op.drop_table("charging_stations")
+    op.drop_index("uq_waiting_credentials_number", table_name="waiting_credentials")
+    op.drop_index("ix_waiting_credentials_phone_fingerprint", table_name="waiting_credentials")
+    op.drop_table("waiting_credentials")
     op.drop_index("ix_template_applications_requested_at", table_name="template_applications")
     op.drop_table("template_applications")
     op.drop_table("samples")

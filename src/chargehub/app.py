@@ -33,6 +33,7 @@ from chargehub.charging.service import Charging
 from chargehub.conformance import api as conformance_api
 from chargehub.devices import templates_api, variables_api
 from chargehub.devices.service import Devices
+from chargehub.drivers.credentials.parts import CredentialParts
 from chargehub.drivers.inbox import notify
 from chargehub.drivers.inbox_delivery import InboxDelivery
 from chargehub.drivers.ports import ports_of
@@ -238,6 +239,11 @@ class Hub:
         if self.frame_log is not None:
             self.frame_log.start(self.committer)
             self._stack.push_async_callback(self.frame_log.stop)
+        self.credentials = CredentialParts.build(
+            *(self.database, clock, self.seal),
+            time_zone=settings.time_zone,
+            image_days=settings.limits.credential_image_days,
+        )
         orders = self._start_orders(clock)
         desk = orders.desk
         remote = RemoteControl(self.database, clock, desk, book, settings.limits.call_timeout_s)
@@ -378,21 +384,18 @@ class Hub:
             **self.charging.due,
             **orders.due(),
             **self.devices.due(),
-            **Housekeeping(self.database, clock, self._retention()).due(),
+            **self.credentials.due(),
+            **Housekeeping(self.database, clock, Retention.of(self.settings.limits)).due(),
         }
         missing = MissingMessages(self.database, clock, orders.desk)
         slow = {ASK_MISSING: missing.ask, **orders.slow(), **self.devices.slow()}
         slow |= self.smart.slow | reserved.slow() | self.charging.slow
         topics = {RETIRED: orphans.station_retired, **orders.topics(), **self.devices.topics()}
-        topics |= {**self.smart.topics, **self.inbox.topics()}
+        topics |= {**self.smart.topics, **self.inbox.topics(), **self.credentials.topics()}
         worker = Worker(self.database, clock, due, topics, slow, self.settings.limits.deliveries)
         worker.start()
         self._stack.push_async_callback(worker.stop)
         return worker
-
-    def _retention(self) -> Retention:
-        limits = self.settings.limits
-        return Retention(**{item.name: getattr(limits, item.name) for item in fields(Retention)})
 
     def _parts(
         self,
@@ -426,7 +429,7 @@ class Hub:
             orders.queue,
             self.devices,
             remote,
-            Bookings(clock, self.book),
+            Bookings(clock, self.book, is_verified=self.credentials.is_taxi_driver),
             self.smart,
             self.charging,
             forms,
@@ -440,9 +443,14 @@ class Hub:
                 self.seal,
                 ports_of(demo=settings.demo),
                 secure_cookies=settings.secure_cookies,
-                parts=(TransactionsOfDriver(), ReservationsOfDriver()),
+                parts=(
+                    TransactionsOfDriver(),
+                    ReservationsOfDriver(),
+                    self.credentials.of_account(),
+                ),
             ),
             self.inbox.feed,
+            *self.credentials.for_routers(),
         )
 
     async def _start_http(self, api: FastAPI, feed: LiveFeed, listening: socket.socket) -> None:

@@ -6,14 +6,15 @@ Transactions and samples are kept for ever; what only tells what was is deleted 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import structlog
 
 from chargehub.access.store import audit_entries
 from chargehub.devices.store import template_applications, variable_reports
+from chargehub.drivers.credentials.daily import DAILY as CREDENTIALS_DAILY
 from chargehub.drivers.store import driver_login_codes, driver_logins, inbox_messages
 from chargehub.frame_log.store import DAYS, DAYS_AHEAD
 from chargehub.kit import jobs
@@ -32,7 +33,7 @@ ENSURE_PARTITIONS = "telemetry.ensure_partitions"
 PRUNE_OUTBOX = "outbox.prune"
 PRUNE_HISTORY = "history.prune"
 LOGINS_KEPT = timedelta(days=7)
-DAILY_ACTIONS = (ENSURE_PARTITIONS, PRUNE_OUTBOX, PRUNE_HISTORY)
+DAILY_ACTIONS = (ENSURE_PARTITIONS, PRUNE_OUTBOX, PRUNE_HISTORY, CREDENTIALS_DAILY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,11 @@ class Retention:
     frame_log_days: int
     inbox_days: int
     idempotency_hours: int
+
+    @classmethod
+    def of(cls, limits: object) -> Self:
+        """Take it from the settings, where the names are the same."""
+        return cls(**{item.name: getattr(limits, item.name) for item in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)

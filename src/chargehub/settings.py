@@ -25,6 +25,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chargehub.kit.errors import ChargeHubError
+from chargehub.kit.fields import TimeZoneName
 
 PREFIX = "CHARGEHUB_"
 SECRET_LENGTH = 32
@@ -187,6 +188,9 @@ class Limits(BaseModel):
     idempotency_keys: int = Field(
         1_000, ge=1, description="Such keys that are kept of one login at most."
     )
+    credential_image_days: int = Field(
+        30, ge=0, description="Hub days that a credential's photo is kept after the decision."
+    )
     database_connections: int = Field(
         8, ge=2, le=80, description="Database connections of the pool."
     )
@@ -339,6 +343,11 @@ class Settings(BaseSettings):
     )
     clock_rate: float = Field(
         1.0, gt=0, le=1_000, description="Hub seconds per wall second. Other than 1 in a demo only."
+    )
+    time_zone: TimeZoneName = Field(
+        "Asia/Shanghai",
+        validate_default=True,
+        description="Where the hub stands: by it a driver's credential ends.",
     )
     supply_voltage_v: int = Field(
         220,

@@ -66,6 +66,15 @@ def test_a_weak_key_of_personal_data_is_refused() -> None:
     assert loaded.personal_data_key is not None
 
 
+@pytest.mark.parametrize(
+    "zone", ["Asia/Quzhou", "", "../../etc/passwd", "/etc/localtime", "x" * 999]
+)
+def test_an_unknown_time_zone_is_refused(zone: str) -> None:
+    assert settings.load(secret_key=GOOD_KEY).time_zone == "Asia/Shanghai"
+    with pytest.raises(SettingsInvalid, match="CHARGEHUB_TIME_ZONE"):
+        settings.load(secret_key=GOOD_KEY, time_zone=zone)
+
+
 def test_a_fast_clock_is_for_demos() -> None:
     with pytest.raises(SettingsInvalid, match="CHARGEHUB_CLOCK_RATE"):
         settings.load(secret_key=GOOD_KEY, clock_rate=60)

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.drivers.store import drivers, id_tokens
+from chargehub.kit import jobs
 from chargehub.kit.errors import NotFound
 from chargehub.kit.sealing import Seal
 
@@ -25,6 +26,8 @@ from chargehub.kit.sealing import Seal
 RANDOM_BYTES = 8
 PHONE, NAME, WECHAT = "drivers.phone", "drivers.name", "drivers.wechat"
 """What is sealed of a driver, with `/<id>` behind it; fingerprints have no id."""
+SIGNED_UP = "driver.signed_up"
+"""Outbox topic: the driver of this id has an account with a phone from now on."""
 
 
 async def open_account(
@@ -62,6 +65,8 @@ async def open_account(
     )
     if inserted.one_or_none() is None:
         return None
+    if phone is not None:
+        await jobs.post(connection, SIGNED_UP, str(driver_id), at)
     token = f"APP-{secrets.token_hex(RANDOM_BYTES).upper()}"
     await connection.execute(
         insert(id_tokens).values(

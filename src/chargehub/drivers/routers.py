@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from chargehub.drivers import api, inbox_api, logins_api, me_api, staff_api, vehicles_api
+from chargehub.drivers.credentials import api as credentials_api
+from chargehub.drivers.credentials import reviews_api
 
 routers = (
     api.router,
@@ -11,4 +13,6 @@ routers = (
     vehicles_api.router,
     staff_api.router,
     inbox_api.router,
+    credentials_api.router,
+    reviews_api.router,
 )

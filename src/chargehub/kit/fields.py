@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -89,6 +90,14 @@ def explained(sentence: str) -> WrapValidator:
     return WrapValidator(check)
 
 
+def known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, ZoneInfoNotFoundError):
+        raise ValueError("This machine knows no such time zone (tzdata)") from None
+    return name
+
+
 CleanText = Annotated[str, AfterValidator(clean_text)]
 ShortText = Annotated[
     str, StringConstraints(max_length=200, strip_whitespace=True), AfterValidator(clean_text)
@@ -96,4 +105,6 @@ ShortText = Annotated[
 RowId = Annotated[int, Field(ge=1, le=MAX_INT64)]
 UtcTime = Annotated[AwareDatetime, BeforeValidator(written_time), AfterValidator(utc)]
 """RFC 3339 with a zone; becomes UTC."""
+TimeZoneName = Annotated[str, AfterValidator(known_zone)]
+"""IANA, as Asia/Shanghai."""
 JsonObject = Annotated[dict[str, Any], AfterValidator(storable_json)]

@@ -45,6 +45,8 @@ _PLAIN_WORDS = {
     "string_pattern_mismatch": "Has characters that are not allowed here, or lacks some.",
 }
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
+OTHER_CHARSETS: set[str] = set()
+"""Paths whose body is a file that may be in another charset than UTF-8; they find out which."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 REQUEST_SECONDS = Histogram(
@@ -285,7 +287,7 @@ class RequestContext:
                 _mark(MutableHeaders(scope=message), request_id, scope["path"])
             await send(message)
 
-        refusal = self._refusal(headers)
+        refusal = self._refusal(headers, scope["path"])
         try:
             if refusal is not None:
                 answer = render_problem(problem_document(refusal, request_id))
@@ -304,12 +306,12 @@ class RequestContext:
                 time.perf_counter() - began
             )
 
-    def _refusal(self, headers: Headers) -> ChargeHubError | None:
+    def _refusal(self, headers: Headers, path: str) -> ChargeHubError | None:
         """Return what is wrong with a body by what is said of it."""
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._max_body_bytes:
             return PayloadTooLarge()
-        if not _is_utf8(headers.get("content-type", "")):
+        if path not in OTHER_CHARSETS and not _is_utf8(headers.get("content-type", "")):
             return UnsupportedMediaType("Send the body in UTF-8 (RFC 8259 8.1).")
         return None
 

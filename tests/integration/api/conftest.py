@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest_asyncio
@@ -33,6 +34,7 @@ from chargehub.charging.service import Charging
 from chargehub.devices.service import Devices
 from chargehub.drivers.account_rules import AddressBudget
 from chargehub.drivers.accounts import open_account
+from chargehub.drivers.credentials.parts import CredentialParts
 from chargehub.drivers.entry import Budgets
 from chargehub.drivers.inbox_feed import InboxFeed
 from chargehub.drivers.logins import DriverLogins
@@ -76,6 +78,8 @@ from tests.fakes.station_link import FakeStationLink
 PASSWORD = "a password for tests"
 STATION_KEY = b"k" * 32
 PERSONAL_KEY = b"p" * 32
+HUB_ZONE = ZoneInfo("Asia/Shanghai")
+CREDENTIAL_SETTINGS: dict[str, Any] = {"time_zone": HUB_ZONE.key, "image_days": 30}
 PUBLIC_URL = "https://hub.example"
 OPERATOR_ID = "MA0123456"
 CODE_FORMS = CodeForms(PUBLIC_URL, OPERATOR_ID, vendor_links(GUN_LINKS))
@@ -123,6 +127,7 @@ class RunningApi:
     seal: Seal
     driver_logins: DriverLogins
     sms: FakeSms
+    credentials: CredentialParts
     clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
 
     @property
@@ -244,7 +249,7 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
     async with serving(app) as url:
         api = RunningApi(
             *(app, url, database, clock, link, bus, wall, access, queue, control, devices),
-            *(seal, app.state.parts[DriverLogins], sms),
+            *(seal, app.state.parts[DriverLogins], sms, app.state.parts[CredentialParts]),
         )
         await log_everybody_in(api)
         yield api
@@ -277,16 +282,22 @@ def driver_parts(
     """Return the parts of drivers, for many tests behind one address."""
     budgets = Budgets(*(AddressBudget(10_000) for _ in range(3)))
     counting = FakeAccountPart()
+    credentials = CredentialParts.build(database, clock, seal, **CREDENTIAL_SETTINGS)
     services = driver_services(
         database,
         clock,
         seal,
         DriverPorts(sms, FakeWeChat()),
         budgets=budgets,
-        parts=[counting, TransactionsOfDriver(), ReservationsOfDriver()],
+        parts=[
+            counting,
+            TransactionsOfDriver(),
+            ReservationsOfDriver(),
+            credentials.of_account(),
+        ],
         wall=wall,
     )
-    return counting, InboxFeed(database), *services
+    return counting, InboxFeed(database), *services, credentials, *credentials.for_routers()
 
 
 async def log_everybody_in(api: RunningApi) -> None:

@@ -124,6 +124,13 @@ LEAST_ROLE = {
         POST /drivers/{driver_id}/reveal
         PUT /drivers/{driver_id}/id-tokens/{token}
         DELETE /drivers/{driver_id}/id-tokens/{token}
+        GET /credential-reviews
+        GET /credential-reviews/{credential_id}
+        GET /credential-reviews/{credential_id}/image
+        POST /credential-reviews/{credential_id}/approve
+        POST /credential-reviews/{credential_id}/refuse
+        POST /credential-reviews/{credential_id}/revoke
+        POST /credential-imports
     """,
     "admin": """
         POST /reservation-rules
@@ -181,6 +188,11 @@ LEAST_ROLE = {
         GET /reservations/{reservation_id}
         POST /reservations/{reservation_id}/cancel
         POST /reservations/{reservation_id}/extend
+        POST /credentials
+        GET /credentials
+        GET /credentials/{credential_id}
+        POST /credentials/{credential_id}/withdraw
+        PUT /credentials/{credential_id}/image
     """,
 }
 # What the live board's own tests start, and those of the inbox.
@@ -198,6 +210,7 @@ DUMMIES = {
     "driver_id": "00000000-0000-4000-8000-000000000000",
     "vehicle_id": "00000000-0000-4000-8000-000000000000",
     "message_id": "999999",
+    "credential_id": "00000000-0000-4000-8000-000000000000",
     "login_id": "00000000-0000-4000-8000-000000000000",
     "operator_id": "00000000-0000-4000-8000-000000000000",
     "charge_id": "00000000-0000-4000-8000-000000000000",

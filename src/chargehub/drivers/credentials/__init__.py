@@ -1,0 +1,1 @@
+"""Professional credentials of drivers: number, image, review, import by taxi companies, expiry."""

@@ -1,0 +1,194 @@
+"""What becomes of credentials day by day on the hub's clock: notices, end, images deleted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+
+from chargehub.drivers.accounts import open_account
+from chargehub.drivers.credentials.daily import DAILY
+from chargehub.drivers.credentials.queries import find_credential
+from chargehub.drivers.credentials.rules import Validity, local_day
+from chargehub.drivers.credentials.store import credential_images
+from chargehub.drivers.credentials.views import credential_view
+from chargehub.kit import jobs
+from chargehub.kit.clock import wall_now
+from chargehub.kit.jobs import due_actions
+from tests.hub_fixtures import running_hub
+from tests.integration.api.conftest import HUB_ZONE, RunningApi, problem_of
+from tests.integration.api.credential_world import (
+    KIND,
+    approve,
+    body_of,
+    day,
+    enter,
+    hub_in,
+    inbox_of,
+    new_number,
+    pass_day,
+    put_image,
+)
+
+
+async def days_told(api: RunningApi, driver_id: UUID) -> list[int]:
+    told = await inbox_of(api, driver_id, "credential_expiring")
+    return [facts["days_left"] for facts in told]
+
+
+async def test_a_driver_is_told_at_30_7_and_0_days_and_then_it_is_over(api: RunningApi) -> None:
+    driver_id, driver = await api.new_driver()
+    entered = await enter(driver, valid_to=day(40))
+    url = f"/credentials/{entered['id']}"
+    await approve(api, entered["id"])
+    for today in range(41):
+        await pass_day(api, today)
+        await pass_day(api, today)
+    assert await days_told(api, driver_id) == [30, 7, 0]
+    assert (await driver.get(url)).json()["status"] == "approved"
+    await pass_day(api, 41)
+    await pass_day(api, 42)
+    assert (await driver.get(url)).json()["status"] == "expired"
+    decided = await inbox_of(api, driver_id, "credential_decided")
+    assert [facts["status"] for facts in decided] == ["approved", "expired"]
+
+
+async def test_a_hub_that_was_off_tells_once_what_it_missed(api: RunningApi) -> None:
+    driver_id, driver = await api.new_driver()
+    await approve(api, (await enter(driver, valid_to=day(40)))["id"])
+    await pass_day(api, 36)
+    await pass_day(api, 45)
+    assert await days_told(api, driver_id) == [4]
+    decided = await inbox_of(api, driver_id, "credential_decided")
+    assert decided[-1]["status"] == "expired"
+
+
+async def test_after_a_renewal_the_notices_begin_anew(api: RunningApi) -> None:
+    phone, number = "13712345678", new_number()
+    driver_id, _ = await api.new_driver(f"+86{phone}")
+    for end, today in ((10, 5), (60, 30), (60, 40), (60, 55)):
+        data = f"phone,kind,number,valid_to\n{phone},{KIND},{number},{day(end)}\n"
+        await api.credentials.imports.take(data.encode(), actor="operator")
+        await pass_day(api, today)
+    assert await days_told(api, driver_id) == [5, 30, 5]
+
+
+async def test_only_what_is_approved_is_told(api: RunningApi) -> None:
+    driver_id, driver = await api.new_driver()
+    entered = await enter(driver, valid_to=day(5))
+    await pass_day(api, 1)
+    await approve(api, entered["id"])
+    await driver.post(f"/credentials/{entered['id']}/withdraw")
+    await pass_day(api, 2)
+    assert await days_told(api, driver_id) == []
+
+
+async def test_a_renewal_that_waits_keeps_the_number_when_the_old_one_ends(
+    api: RunningApi,
+) -> None:
+    (_, driver), (_, other) = await api.new_driver(), await api.new_driver()
+    number = new_number()
+    old = await enter(driver, number, valid_to=day(3))
+    await approve(api, old["id"])
+    new = await enter(driver, number)
+    await pass_day(api, 4)
+    assert (await driver.get(f"/credentials/{old['id']}")).json()["status"] == "expired"
+    assert (await driver.get(f"/credentials/{new['id']}")).json()["renews"] is None
+    taken = await other.post("/credentials", json=body_of(number))
+    problem_of(taken, 409, "credential-number-taken")
+    assert (await approve(api, new["id"]))["status"] == "approved"
+
+
+async def test_an_ended_number_is_free_again(api: RunningApi) -> None:
+    (_, driver), (_, other) = await api.new_driver(), await api.new_driver()
+    number = new_number()
+    await approve(api, (await enter(driver, number, valid_to=day(1)))["id"])
+    await pass_day(api, 1)
+    problem_of(
+        await other.post("/credentials", json=body_of(number)), 409, "credential-number-taken"
+    )
+    await pass_day(api, 2)
+    await enter(other, number)
+
+
+async def images(api: RunningApi) -> set[str]:
+    async with api.database.read() as connection:
+        found = await connection.scalars(select(credential_images.c.credential_id))
+        return {str(credential_id) for credential_id in found}
+
+
+async def test_images_are_deleted_so_many_days_after_the_decision(api: RunningApi) -> None:
+    _, driver = await api.new_driver()
+    kinds = ("taxi_qualification", "service_card", "ride_hailing_licence")
+    approved, refused, waits = [(await enter(driver, kind=kind))["id"] for kind in kinds]
+    for credential_id in (approved, refused, waits):
+        await put_image(driver, credential_id)
+    await approve(api, approved)
+    url = f"/credential-reviews/{refused}"
+    await api.operator.post(f"{url}/refuse", json={"reason": "no"})
+    await pass_day(api, 29.99)
+    assert {approved, refused, waits} <= await images(api)
+    await pass_day(api, 30.01)
+    assert waits in await images(api)
+    assert not {approved, refused} & await images(api)
+    own = {item["id"]: item for item in (await driver.get("/credentials")).json()["items"]}
+    assert [own[item]["has_image"] for item in (approved, refused, waits)] == [False, False, True]
+    gone = await api.operator.get(f"{url}/image", params={"reason": "complaint"})
+    problem_of(gone, 404, "not-found")
+
+
+async def test_the_days_of_an_image_run_from_the_decision(api: RunningApi) -> None:
+    _, driver = await api.new_driver()
+    entered = await enter(driver)
+    await put_image(driver, entered["id"])
+    await hub_in(api, 10).credentials.approve(
+        UUID(entered["id"]), actor="operator", issuer=None, dates=Validity()
+    )
+    await pass_day(api, 39.99)
+    assert entered["id"] in await images(api)
+    await pass_day(api, 40.01)
+    assert entered["id"] not in await images(api)
+
+
+async def test_the_action_falls_due_again_just_after_the_hubs_midnight(api: RunningApi) -> None:
+    async with api.database.write() as connection:
+        await jobs.schedule_daily(connection, [DAILY], api.clock.now())
+    await api.credentials.due()[DAILY](jobs.DAILY, {})
+    async with api.database.read() as connection:
+        due_at = await connection.scalar(
+            select(due_actions.c.due_at).where(due_actions.c.kind == DAILY)
+        )
+    assert due_at is not None
+    local = due_at.astimezone(HUB_ZONE)
+    assert (local.hour, local.minute) == (0, 5)
+    assert local.date() == local_day(api.clock.now(), HUB_ZONE) + timedelta(days=1)
+
+
+async def test_what_ends_today_is_shown_as_ended_from_midnight_on(api: RunningApi) -> None:
+    """The daily action may be late; a list is not."""
+    _, driver = await api.new_driver()
+    entered = await enter(driver, valid_to=day(0))
+    await approve(api, entered["id"])
+    async with api.database.read() as connection:
+        row = await find_credential(connection, UUID(entered["id"]))
+    shown = [credential_view(row, hub_in(api, ahead).credentials.today()) for ahead in (0, 1)]
+    assert [view.status.value for view in shown] == ["approved", "expired"]
+
+
+async def test_a_running_hub_does_it_by_itself(database_url: str) -> None:
+    """The daily action is due, and who signs up gets what waits."""
+    async with running_hub(database_url) as hub:
+        await hub.until(
+            "SELECT count(*) FROM due_actions WHERE kind = :kind AND due_at > :now",
+            1,
+            kind=DAILY,
+            now=wall_now(),
+        )
+        imports = hub.hub.credentials.imports
+        data = f"phone,kind,number,valid_to\n13700000000,service_card,{new_number()},{day(9)}\n"
+        (report,) = await imports.take(data.encode(), actor="test")
+        assert report.outcome == "waiting"
+        async with hub.database.write() as connection:
+            await open_account(connection, wall_now(), hub.hub.seal, phone="+8613700000000")
+        await hub.until("SELECT count(*) FROM driver_credentials WHERE status = 'approved'", 1)
