@@ -10,12 +10,10 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 
 from chargehub.drivers.accounts import open_account
+from chargehub.drivers.cards import give_card
 from chargehub.drivers.logins import DriverLogins
-from chargehub.drivers.store import drivers, id_tokens
 from chargehub.kit.http import API_PREFIX
 from tests.scenarios.stage import Stage
 
@@ -62,17 +60,11 @@ class Phone:
             timeout=30,
         )
 
-    async def add_card(self, **columns: Any) -> str:
+    async def add_card(self, kind: str) -> str:
         """Give the driver another idToken."""
         token = f"CARD-{next(self.stage.numbers):04d}"
         async with self.stage.database.write() as connection:
-            group = await connection.scalar(
-                select(drivers.c.group_token).where(drivers.c.id == self.driver_id)
-            )
-            values = {"group_token": group, "driver_id": self.driver_id, **columns}
-            await connection.execute(
-                insert(id_tokens).values(token=token.lower(), display=token, **values)
-            )
+            await give_card(connection, self.driver_id, token, kind, self.stage.clock.date())
         return token
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from chargehub.drivers.cards import give_card
 from chargehub.stations.labels import label_url
 from simulators.car import Car
 from simulators.misbehaviour import Misbehaviour
@@ -44,6 +45,15 @@ async def catch_up(stage: Stage, station: SimulatedStation) -> None:
     await stage.work()
     await station.settled()
     await stage.hub.charging.watch.idle()
+
+
+async def told(phone: Phone) -> list[tuple[str, dict[str, Any]]]:
+    """Return what the driver was told of their charges."""
+    rows = await phone.stage.rows(
+        "SELECT kind, facts FROM inbox_messages WHERE driver_id = :driver ORDER BY at",
+        driver=phone.driver_id,
+    )
+    return [(row.kind, row.facts) for row in rows]
 
 
 async def began(stage: Stage, version: str) -> tuple[Phone, SimulatedStation, str]:
@@ -108,6 +118,9 @@ async def test_the_live_view_rises_and_the_driver_stops_it(stage: Stage, version
     assert (over["state"], over["end_reason"], over["live"]) == ("ended", "stopped_by_driver", None)
     row = await stage.the_transaction(station.identity)
     assert (row.state, over["energy_wh"]) == ("Ended", row.energy_wh)
+    ((kind, facts),) = await told(phone)
+    assert (kind, facts["reason"], facts["minutes"]) == ("charging_ended", "stopped_by_driver", 3)
+    assert facts["charge_id"] == over["id"]
     refused = await phone.ask("POST", f"{path}/stop")
     assert (refused.status_code, refused.json()["code"]) == (409, "charge-over")
 
@@ -276,6 +289,8 @@ async def test_an_accepted_start_that_never_begins_says_why(
     view = await phone.get(f"/charges/{charge['id']}")
     assert (view["state"], view["end_reason"]) == ("failed", reason)
     assert view["end_text"]
+    ((kind, facts),) = await told(phone)
+    assert (kind, facts["reason"]) == ("charging_failed", reason)
     assert (await phone.get("/charges", under_way=True))["items"] == []
 
 
@@ -394,6 +409,21 @@ async def test_a_strangers_charge_is_nobodys(stage: Stage, version: str) -> None
     await stage.hub.charging.watch.idle()
     number = (await stage.the_transaction(station.identity)).id
     assert not await stage.rows("SELECT 1 FROM charges WHERE transaction_id = :id", id=number)
+
+
+async def test_what_was_charged_before_a_card_was_theirs_is_not_theirs(
+    stage: Stage, version: str
+) -> None:
+    phone = await new_phone(stage)
+    token = await stage.new_token()
+    station = await stage.raw(version)
+    await station.begin(token, 5_000)
+    stage.pass_time(60)
+    async with stage.database.write() as connection:
+        await give_card(connection, phone.driver_id, token, "ISO14443", stage.clock.date())
+    await stage.restart()
+    await stage.hub.charging.watch.idle()
+    assert (await phone.get("/charges"))["items"] == []
 
 
 async def test_another_drivers_charge_is_not_there(stage: Stage, version: str) -> None:

@@ -24,11 +24,13 @@ from chargehub.charging.rules import (
     Progress,
     StartedBy,
     end_reason,
+    minutes_charged,
 )
 from chargehub.charging.store import charges
+from chargehub.drivers.inbox import notify
 from chargehub.drivers.store import id_tokens
 from chargehub.kit import jobs
-from chargehub.stations.store import station_commands
+from chargehub.stations.store import charging_stations, evses, station_commands
 from chargehub.telemetry.queries import read_latest_values
 from chargehub.transactions.store import transactions
 
@@ -43,6 +45,11 @@ BELATED = timedelta(days=7)
 """What began and ended unheard is looked for so far back at start-up."""
 _AUTOCHARGE_KINDS = {"MacAddress", "VIN", "EVCCID"}
 _STARTING = (ChargeState.REQUESTED, ChargeState.STARTING)
+_THEIRS = and_(
+    id_tokens.c.token == transactions.c.id_token,
+    # A card may have been another's, or nobody's, before.
+    id_tokens.c.driver_since <= transactions.c.started_at,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +134,14 @@ async def fail(
     )
     if stopped is not None:
         return  # They had changed their mind before it could begin: no failure.
-    await connection.execute(
+    failed = await connection.scalar(
         update(charges)
         .where(charges.c.id == charge_id, charges.c.state.in_(_STARTING))
         .values(state=ChargeState.FAILED, ended_at=now, end_reason=reason)
+        .returning(charges.c.id)
     )
+    if failed is not None:
+        await _tell(connection, "charging_failed", charge_id, now)
 
 
 async def ask_stop(
@@ -154,7 +164,7 @@ async def find_unsettled(connection: AsyncConnection, now: datetime) -> list[int
     known = select(charges.c.transaction_id).where(charges.c.transaction_id.is_not(None))
     owned = (
         select(transactions.c.id)
-        .join(id_tokens, id_tokens.c.token == transactions.c.id_token)
+        .join(id_tokens, _THEIRS)
         .where(
             id_tokens.c.driver_id.is_not(None),
             or_(
@@ -179,7 +189,7 @@ async def settle(connection: AsyncConnection, now: datetime, transaction_id: int
     """Make a transaction's charge what the transaction says; None: it is no driver's."""
     query = (
         select(transactions, id_tokens.c.driver_id, id_tokens.c.kind.label("token_kind"))
-        .outerjoin(id_tokens, id_tokens.c.token == transactions.c.id_token)
+        .outerjoin(id_tokens, _THEIRS)
         .where(transactions.c.id == transaction_id)
     )
     told = (await connection.execute(query)).one_or_none()
@@ -193,7 +203,7 @@ async def settle(connection: AsyncConnection, now: datetime, transaction_id: int
     elif charge.transaction_id is None:
         charge = await _begin(connection, now, charge, told)
     if told.state == "Ended":
-        await _end(connection, charge, told)
+        await _end(connection, now, charge, told)
     over = told.state == "Ended"
     stopping = charge.state == ChargeState.STOPPING
     limits = limits_of(charge)
@@ -292,7 +302,9 @@ async def _begin(
     return row
 
 
-async def _end(connection: AsyncConnection, charge: Row[Any], told: Row[Any]) -> None:
+async def _end(
+    connection: AsyncConnection, now: datetime, charge: Row[Any], told: Row[Any]
+) -> None:
     asked = EndReason(charge.stop_reason) if charge.stop_reason is not None else None
     lost = told.end_received_at is None
     reason = end_reason(asked, told.stopped_reason, closed_by_us=lost)
@@ -310,6 +322,39 @@ async def _end(connection: AsyncConnection, charge: Row[Any], told: Row[Any]) ->
         .where(charges.c.id == charge.id)
         .values(state=ChargeState.ENDED, ended_at=told.ended_at, end_reason=reason)
     )
+    await _tell(connection, "charging_ended", charge.id, now)
+
+
+async def _tell(connection: AsyncConnection, kind: str, charge_id: UUID, now: datetime) -> None:
+    query = (
+        select(
+            charges,
+            charging_stations.c.identity,
+            charging_stations.c.location_id,
+            evses.c.gun_code,
+            transactions.c.energy_wh,
+        )
+        .join(charging_stations, charging_stations.c.id == charges.c.station_id)
+        .outerjoin(
+            evses,
+            and_(evses.c.station_id == charges.c.station_id, evses.c.evse_no == charges.c.evse_no),
+        )
+        .outerjoin(transactions, transactions.c.id == charges.c.transaction_id)
+        .where(charges.c.id == charge_id)
+    )
+    row = (await connection.execute(query)).one()
+    facts: dict[str, Any] = {
+        "charge_id": str(charge_id),
+        "location_id": row.location_id,
+        "station": row.identity,
+        "evse_no": row.evse_no,
+        "gun_code": row.gun_code,
+        "reason": row.end_reason,
+    }
+    if row.started_at is not None:
+        facts["energy_wh"] = row.energy_wh
+        facts["minutes"] = minutes_charged(row.started_at, row.ended_at)
+    await notify(connection, row.driver_id, kind, facts, now, key=f"charge/{charge_id}/{kind}")
 
 
 async def _read_progress(connection: AsyncConnection, told: Row[Any]) -> Progress | None:
