@@ -13,6 +13,7 @@ import pytest_asyncio
 from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chargehub.drivers.inbox_texts import check as check_message
 from chargehub.kit.db import Database
 from chargehub.kit.jobs import due_actions
 from chargehub.kit.worker import Worker
@@ -79,6 +80,7 @@ class World(Desk):
         *,
         key: str | None = None,
     ) -> None:
+        check_message(kind, facts)  # What nobody could word would end no step.
         if key not in self.keys:
             self.keys.add(key)
             self.inbox.append((kind, dict(facts)))
