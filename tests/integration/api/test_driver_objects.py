@@ -129,7 +129,10 @@ async def test_anothers_is_not_there(api: RunningApi, method: str, path: str) ->
     (name,) = re.findall(r"\{(\w+)\}", path)
     owner = await driver_login(api)
     url = api.url + path.replace(f"{{{name}}}", str(await MAKERS[name](api, owner)))
-    asked = {"json": BODIES.get((method, path)), "headers": {"Idempotency-Key": str(uuid4())}}
+    asked: dict[str, Any] = {
+        "json": BODIES.get((method, path)),
+        "headers": {"Idempotency-Key": str(uuid4())},
+    }
     async with api.new_client((await driver_login(api)).token) as another:
         problem_of(await another.request(method, url, **asked), 404, "not-found")
     asked["headers"] = {"Idempotency-Key": str(uuid4())}
