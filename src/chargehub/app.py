@@ -29,6 +29,7 @@ from chargehub.access.principal import viewer
 from chargehub.access.service import AccessService
 from chargehub.charging import api as charging_api
 from chargehub.charging.codes import CodeForms, vendor_links
+from chargehub.charging.of_drivers import ChargesOfDriver
 from chargehub.charging.service import Charging
 from chargehub.conformance import api as conformance_api
 from chargehub.devices import templates_api, variables_api
@@ -446,6 +447,7 @@ class Hub:
                 parts=(
                     TransactionsOfDriver(),
                     ReservationsOfDriver(),
+                    ChargesOfDriver(),
                     self.credentials.of_account(),
                 ),
             ),

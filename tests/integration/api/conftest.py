@@ -30,6 +30,7 @@ from chargehub.access.rules import LoginGuard, Role
 from chargehub.access.service import AccessService
 from chargehub.app import build_api, create_openapi
 from chargehub.charging.codes import CodeForms, vendor_links
+from chargehub.charging.of_drivers import ChargesOfDriver
 from chargehub.charging.service import Charging
 from chargehub.devices.service import Devices
 from chargehub.drivers.account_rules import AddressBudget
@@ -293,6 +294,7 @@ def driver_parts(
             counting,
             TransactionsOfDriver(),
             ReservationsOfDriver(),
+            ChargesOfDriver(),
             credentials.of_account(),
         ],
         wall=wall,

@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from sqlalchemy import func, insert, select, text, update
 
+from chargehub.charging.store import charges
 from chargehub.drivers.accounts import find_app_token
 from chargehub.drivers.store import driver_logins, drivers, id_tokens, vehicles
 from chargehub.transactions.store import transactions
@@ -285,3 +286,48 @@ async def test_charges_of_a_cards_driver_before_are_not_exported(api: RunningApi
     await charge(api, "PASSED-ON", energy_wh=3)
     theirs = (await other.get("/drivers/me/export")).json()["charges"]
     assert [item["energy_wh"] for item in theirs] == [3]
+
+
+async def wish(api: RunningApi, driver_id: UUID, state: str) -> UUID:
+    """Store a driver's charge that has come to this state."""
+    number, charge_id = next(NAMES), uuid4()
+    await make_location(api, f"wish-{number}")
+    await make_station(api, f"CS-WISH-{number}", f"wish-{number}")
+    over = state == "ended"
+    async with api.database.write() as connection:
+        await connection.execute(
+            insert(charges).values(
+                id=charge_id,
+                driver_id=driver_id,
+                station_id=await api.station_id(f"CS-WISH-{number}"),
+                evse_no=1,
+                started_by="app",
+                id_token="app-x",
+                state=state,
+                requested_at=api.clock.now(),
+                ended_at=api.clock.now() if over else None,
+                end_reason="driver" if over else None,
+            )
+        )
+    return charge_id
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_an_account_takes_over_a_guests_charges(api: RunningApi, busy: bool) -> None:
+    phone = new_phone()
+    driver_id, _ = await api.new_driver(phone)
+    guest_id, client = await guest_client(api)
+    own = [await wish(api, driver_id, "starting")] if busy else []
+    over = await wish(api, guest_id, "ended")
+    starting = await wish(api, guest_id, "starting")
+    body = {"phone": phone, "code": await code_for(api, phone)}
+    response = await client.post("/driver-logins", json=body)
+    assert response.status_code == 200, response.text
+    async with api.database.read() as connection:
+        query = select(charges.c.id).where(charges.c.driver_id == driver_id)
+        theirs = set(await connection.scalars(query))
+    assert theirs == {over, *(own or [starting])}
+    async with api.new_client(response.json()["token"]) as mine:
+        problem_of(await mine.delete("/drivers/me"), 409, "account-in-use")
+        told = (await mine.get("/drivers/me/export")).json()["charge_requests"]
+    assert {item["id"] for item in told} == {str(item) for item in theirs}
