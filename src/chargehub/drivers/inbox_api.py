@@ -76,7 +76,7 @@ class InboxPage(Page[InboxMessage]):
 
 
 class InboxState(BaseModel):
-    unread: int
+    unread: int = Field(examples=[1])
 
 
 class InboxQuery(PageQuery):
