@@ -55,6 +55,8 @@ SCOPE: dict[int, tuple[str, ...]] = {
     60: EVERY,
     61: V2X,
     62: V2X,
+    # Reservations. 1.6 says nothing of one that ends.
+    **dict.fromkeys(range(66, 74), EVERY),
     # Remote control and availability.
     **dict.fromkeys(range(74, 77), EVERY),
     77: V2X,
@@ -66,7 +68,7 @@ SCOPE: dict[int, tuple[str, ...]] = {
     87: (V21,),
     101: EVERY,
 }
-"""Left to later work: 63-65 (prices), 66-73 (reservations), 88-100."""
+"""Left to later work: 63-65 (prices), 88-100."""
 
 NAMED = re.compile(r"statements?((?:_\d+(?=_|$))+)")
 OF_ONE_VERSION = {"_v16": V16, "_v201": V201, "_v21": V21}

@@ -265,6 +265,15 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "reservation_support",
+        sa.Column("vendor", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("firmware", sa.Text(), nullable=False),
+        sa.Column("supported", sa.Boolean(), nullable=False),
+        sa.Column("learned_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("vendor", "model", "firmware", name=op.f("pk_reservation_support")),
+    )
+    op.create_table(
         "samples",
         sa.Column("sampled_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
@@ -1506,6 +1515,7 @@ def downgrade() -> None:
     op.drop_index("ix_template_applications_requested_at", table_name="template_applications")
     op.drop_table("template_applications")
     op.drop_table("samples")
+    op.drop_table("reservation_support")
     op.drop_table("profile_observations")
     op.drop_index(
         "ix_outbox_open", table_name="outbox", postgresql_where=sa.text("handled_at IS NULL")

@@ -74,9 +74,9 @@ from chargehub.live.store import load_hub
 from chargehub.live.stream import prepare_listening_socket
 from chargehub.reservations import api as reservations_api
 from chargehub.reservations.booking import Bookings
-from chargehub.reservations.life import LifeCycle
+from chargehub.reservations.guard import HeldNow
 from chargehub.reservations.of_drivers import ReservationsOfDriver
-from chargehub.reservations.station import GuardedByUs
+from chargehub.reservations.station_holds import life_cycle
 from chargehub.settings import Settings
 from chargehub.smart_charging import api as smart_charging_api
 from chargehub.smart_charging.api import SmartChargingParts
@@ -330,7 +330,8 @@ class Hub:
                 return await load_hub(connection, clock.now())
 
         board = Board(FrameRing(uuid4().hex[:8]), clock.now, self.settings.clock_rate)
-        feed = LiveFeed(board, load, max_viewers=self.settings.limits.live_viewers)
+        held, viewers = HeldNow(self.database, clock), self.settings.limits.live_viewers
+        feed = LiveFeed(board, load, max_viewers=viewers, read_held=held.everywhere)
         feed.listen(self.bus)
         await feed.start()
         self._stack.push_async_callback(feed.stop)
@@ -375,7 +376,7 @@ class Hub:
     def _start_worker(
         self, clock: HubClock, orders: Orders, remote: RemoteControl, orphans: OrphanPolicy
     ) -> Worker:
-        reserved = LifeCycle(self.database, clock, self.book, GuardedByUs(), notify)
+        reserved = life_cycle(self.database, clock, orders.desk, self.book, notify)
         due: dict[str, DueAction] = {
             **reserved.due(),
             SETTLE: Settlement(self.database, clock).settle,
@@ -419,6 +420,7 @@ class Hub:
             credential_change=CredentialChange(database, clock, key, self.bus, orders.desk),
             public_url=public_url,
             read_charges=read_charges,
+            read_held=HeldNow(database, clock).at_stations,
         )
         return (
             database,

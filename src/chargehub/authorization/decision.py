@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -91,6 +91,36 @@ def decide(
     if status is AuthorizationStatus.ACCEPTED and charging_elsewhere:
         status = AuthorizationStatus.CONCURRENT_TX
     return Authorization(status, fact.group_token, fact.expires_at, evse_nos)
+
+
+def decide_beside_holds(
+    authorization: Authorization,
+    held: Mapping[int, datetime],
+    evse_nos: Collection[int],
+    *,
+    evse_no: int | None,
+    taken: Collection[int] = (),
+) -> Authorization:
+    """Narrow an acceptance by the EVSEs that are held for others: by number, until when.
+
+    `evse_no` None: whichever EVSE the token is presented for, so what is not `taken` must be left.
+    Nothing said of a hold may be remembered longer than the hold lasts.
+    """
+    if not authorization.accepted or not held:
+        return authorization
+    until = min(held.values())
+    cached = authorization.cache_expires_at
+    until = until if cached is None else min(until, cached)
+    if evse_no is not None:
+        if evse_no not in held:
+            return authorization
+        refused = AuthorizationStatus.NOT_AT_THIS_TIME
+        return replace(authorization, status=refused, cache_expires_at=until, evse_nos=())
+    may = set(authorization.evse_nos or evse_nos) - set(held)
+    if not may - set(taken):
+        refused = AuthorizationStatus.NOT_AT_THIS_TIME
+        return replace(authorization, status=refused, cache_expires_at=until, evse_nos=())
+    return replace(authorization, cache_expires_at=until, evse_nos=tuple(sorted(may)))
 
 
 def _judge_place(

@@ -12,8 +12,15 @@ from psycopg import AsyncConnection
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection as SqlConnection
 
-from chargehub.authorization.decision import Authorization, Place, TokenFact, decide
+from chargehub.authorization.decision import (
+    Authorization,
+    Place,
+    TokenFact,
+    decide,
+    decide_beside_holds,
+)
 from chargehub.drivers.store import id_tokens
+from chargehub.reservations.guard import Holds, read_holds
 from chargehub.stations.store import charging_stations, evses
 
 
@@ -32,6 +39,7 @@ class AuthorizationFacts:
     """By lower-case text; an unknown token is absent."""
     places: dict[int, Place] = field(default_factory=dict)
     """By station, where a restricted token was presented."""
+    holds: Holds = field(default_factory=Holds)
 
     def decide(
         self,
@@ -51,6 +59,27 @@ class AuthorizationFacts:
             place=self.places.get(station_id),
             evse_no=evse_no,
             charging_elsewhere=charging_elsewhere,
+        )
+
+    def beside_holds(
+        self,
+        authorization: Authorization,
+        token: str,
+        place: tuple[int, int | None],
+        at: datetime,
+        taken: Collection[int] = (),
+    ) -> Authorization:
+        """Narrow an acceptance by what is held for others at the place then."""
+        station_id, evse_no = place
+        if not self.holds.by_id or not authorization.accepted:
+            return authorization
+        held = self.holds.against(station_id, token, authorization.group_id_token, at)
+        return decide_beside_holds(
+            authorization,
+            {number: hold.hold_until for number, hold in held.items()},
+            self.holds.evse_nos.get(station_id, ()),
+            evse_no=evse_no,
+            taken=taken,
         )
 
 
@@ -78,12 +107,20 @@ async def find_place(connection: SqlConnection, station_id: int) -> Place | None
 
 
 async def read_authorization_facts(
-    connection: AsyncConnection[tuple[Any, ...]], presented: Iterable[tuple[int, str]]
+    connection: AsyncConnection[tuple[Any, ...]],
+    presented: Iterable[tuple[int, str]],
+    reserved_at: Iterable[int] = (),
 ) -> AuthorizationFacts:
-    """Return the facts on tokens presented at stations: pairs of station and text, in any case."""
-    asked = {(station_id, text.lower()) for station_id, text in presented if text}
+    """Return the facts on tokens presented at stations: pairs of station and text, in any case.
+
+    `reserved_at` are stations that named a reservation, with or without a token.
+    """
+    shown = {(station_id, text.lower()) for station_id, text in presented}
+    stations = {station_id for station_id, _ in shown} | set(reserved_at)
+    asked = {(station_id, text) for station_id, text in shown if text}
+    holds = await read_holds(connection, stations, {text for _, text in asked})
     if not asked:
-        return AuthorizationFacts()
+        return AuthorizationFacts(holds=holds)
     cursor = await connection.execute(
         "SELECT token, status, group_token, expires_at, location_ids, max_power_w"
         " FROM id_tokens WHERE token = ANY(%s)",
@@ -92,7 +129,7 @@ async def read_authorization_facts(
     tokens = {row[0]: _fact(*row[1:]) for row in await cursor.fetchall()}
     restricted = {token for token, fact in tokens.items() if fact.restricted}
     stations = {station_id for station_id, token in asked if token in restricted}
-    return AuthorizationFacts(tokens, await _read_places(connection, stations))
+    return AuthorizationFacts(tokens, await _read_places(connection, stations), holds)
 
 
 async def _read_places(

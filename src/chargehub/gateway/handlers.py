@@ -7,6 +7,8 @@ from typing import Any
 from chargehub.devices import inbound as devices_inbound
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import BatchHandler
+from chargehub.reservations import inbound as reservations_inbound
+from chargehub.reservations.reports import ReservationStatusReported
 from chargehub.smart_charging import inbound as smart_charging_inbound
 from chargehub.smart_charging.composite import Supply
 from chargehub.stations.inbound import (
@@ -24,14 +26,10 @@ from chargehub.stations.reports import (
 )
 from chargehub.transactions.authorizing import AuthorizeHandler
 from chargehub.transactions.book import Book
-from chargehub.transactions.inbound import (
-    ReservationStatusHandler,
-    TransactionHandler,
-)
+from chargehub.transactions.inbound import TransactionHandler
 from chargehub.transactions.orphans import OrphanWatch
 from chargehub.transactions.reports import (
     AuthorizeRequested,
-    ReservationStatusReported,
     SamplesReported,
     TransactionReported,
 )
@@ -51,19 +49,21 @@ def report_handlers(
     watch = OrphanWatch(book)
     told_of_boots = (
         watch.station_booted,
+        reservations_inbound.station_booted,
         devices_inbound.station_booted,
         smart_charging_inbound.station_booted,
     )
+    told_of_statuses = (watch.status_reported, reservations_inbound.status_reported)
     return {
-        Connected: ConnectHandler(bus),
+        Connected: ConnectHandler(bus, (reservations_inbound.station_connected,)),
         Disconnected: DisconnectHandler(bus),
         BootReported: BootHandler(heartbeat_interval_s, 60, told_of_boots),
-        StatusReported: StatusHandler(bus, (watch.status_reported,)),
+        StatusReported: StatusHandler(bus, told_of_statuses),
         NoticeReported: NoticeHandler(),
         **devices_inbound.handlers(station_variables),
         AuthorizeRequested: AuthorizeHandler(book),
         TransactionReported: TransactionHandler(book, bus),
         SamplesReported: SamplesHandler(book, bus),
-        ReservationStatusReported: ReservationStatusHandler(),
+        ReservationStatusReported: reservations_inbound.ReservationStatusHandler(),
         **smart_charging_inbound.handlers(book, supply, limit_sources),
     }

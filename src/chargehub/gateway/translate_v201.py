@@ -42,6 +42,7 @@ from chargehub.gateway.translation import (
 )
 from chargehub.kit.clean import clean_json, content_hash
 from chargehub.kit.datetimes import format_datetime
+from chargehub.reservations.reports import ReservationStatusReported
 from chargehub.stations.commands import ChangeCredential
 from chargehub.stations.reports import (
     BootReported,
@@ -53,7 +54,6 @@ from chargehub.transactions.reports import (
     AuthorizeRequested,
     EventKind,
     IdToken,
-    ReservationStatusReported,
     SamplesReported,
     TransactionReported,
 )

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from chargehub.devices.reports import VariablesReported, VariablesWritten
+from chargehub.reservations.reports import ReservationStatusReported
 from chargehub.smart_charging.reports import (
     EvNeedsReported,
     EvScheduleReported,
@@ -23,7 +24,6 @@ from chargehub.stations.commands import Command
 from chargehub.stations.reports import BootReported, NoticeReported, StatusReported
 from chargehub.transactions.reports import (
     AuthorizeRequested,
-    ReservationStatusReported,
     SamplesReported,
     TransactionReported,
 )

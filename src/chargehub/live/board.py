@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from chargehub.live.facts import (
     LocationFacts,
     StationFacts,
     TransactionFacts,
+    tells_all_of,
 )
 from chargehub.live.frames import FrameRing, Topics, event_text
 from chargehub.live.today import Today
@@ -55,6 +56,8 @@ class _Evse:
     station: _Station
     facts: EvseFacts
     connectors: dict[int, ConnectorFacts]
+    held: bool = False
+    """A reservation keeps it for somebody now."""
     running: dict[int, _Running] = field(default_factory=dict)
     shown_running: _Running | None = None
     """Of those running the one that began last: an old one may be told late, or never ended."""
@@ -81,6 +84,8 @@ class _Evse:
     def shown(self) -> ConnectorFacts:
         fact = self.reported()
         running = self.shown_running
+        if fact.status is ConnectorStatus.AVAILABLE and self.held:
+            return replace(fact, status=ConnectorStatus.RESERVED)
         if fact.status is not ConnectorStatus.OCCUPIED or running is None:
             return fact
         meaning = explain(fact.status, running.charging_state, running.power_w)
@@ -137,6 +142,7 @@ class Board:
         # each of their events would cost everyone a new snapshot.
         self._asked_about: set[int] = set()
         self._today = Today()
+        self._held: frozenset[tuple[int, int]] = frozenset()
         # By transaction, not entered yet: of what comes between two flushes the last one counts.
         self._progress: dict[int, TransactionProgressed] = {}
         self._changed_stations: set[_Station] = set()
@@ -159,7 +165,8 @@ class Board:
                 station_facts, station_facts.online, station_facts.since, station_facts.whole
             )
             for evse_facts in station_facts.evses:
-                evse = _Evse(station, evse_facts, dict(evse_facts.connectors))
+                held = (station_facts.station_id, evse_facts.evse_no) in self._held
+                evse = _Evse(station, evse_facts, dict(evse_facts.connectors), held)
                 station.evses[evse_facts.evse_no] = evse
                 for running in evse_facts.transactions:
                     self._by_transaction[running.transaction_id] = evse.begin(running)
@@ -218,7 +225,7 @@ class Board:
             self._enter(event)
             return
         before = self._progress.get(number)
-        if before is not None and not _tells_all_of(event, before):
+        if before is not None and not tells_all_of(event, before):
             self._enter(before)
         self._progress[number] = event
 
@@ -255,6 +262,16 @@ class Board:
             self._today.count_energy(event.transaction_id, event.energy_wh)
             self._hub_changed = True
         self._take_out(event.transaction_id)
+
+    def set_held(self, held: frozenset[tuple[int, int]]) -> None:
+        """Take in which EVSEs are reserved for somebody now."""
+        for station_id, evse_no in held ^ self._held:
+            station = self._stations.get(station_id)
+            evse = None if station is None else station.evses.get(evse_no)
+            if evse is not None:
+                evse.held = (station_id, evse_no) in held
+                self._changed_evses.add(evse)
+        self._held = held
 
     def layout_changed(self, _event: object) -> None:
         self._asked_about.clear()
@@ -474,16 +491,6 @@ class Board:
             "transactions_active": len(self._shown()),
             "transactions_today": dict(self._today.transactions),
         }
-
-
-def _tells_all_of(event: TransactionProgressed, before: TransactionProgressed) -> bool:
-    """Tell whether the event alone says as much as both: what is None keeps its value."""
-    return (
-        (event.power_w is not None or before.power_w is None)
-        and (event.energy_wh is not None or before.energy_wh is None)
-        and (event.soc_percent is not None or before.soc_percent is None)
-        and (event.charging_state is not None or before.charging_state is None)
-    )
 
 
 def _json(value: Any) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chargehub.stations.reports import ConnectorStatus
+from chargehub.transactions.events import TransactionProgressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +78,13 @@ class HubFacts:
     locations: tuple[LocationFacts, ...]
     stations: tuple[StationFacts, ...]
     today: TodayFacts
+
+
+def tells_all_of(event: TransactionProgressed, before: TransactionProgressed) -> bool:
+    """Tell whether the event alone says as much as both: what is None keeps its value."""
+    return (
+        (event.power_w is not None or before.power_w is None)
+        and (event.energy_wh is not None or before.energy_wh is None)
+        and (event.soc_percent is not None or before.soc_percent is None)
+        and (event.charging_state is not None or before.charging_state is None)
+    )

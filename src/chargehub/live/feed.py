@@ -33,6 +33,7 @@ from chargehub.transactions.events import (
 log = structlog.get_logger(__name__)
 
 EventT = TypeVar("EventT")
+LOOK_AT_HOLDS_S = 1.0
 
 VIEWERS = Gauge("chargehub_live_viewers", "Viewers connected to the live stream")
 VIEWERS_REFUSED = Counter(
@@ -57,6 +58,7 @@ class LiveFeed:
         load: Callable[[], Awaitable[HubFacts]],
         *,
         max_viewers: int,
+        read_held: Callable[[], Awaitable[frozenset[tuple[int, int]]]] | None = None,
         flush_s: float = 0.2,
         beat_s: float = 2.0,
         stall_s: float = 30.0,
@@ -71,6 +73,7 @@ class LiveFeed:
         self._max_viewers = max_viewers
         self._flush_s = flush_s
         self._reload_s = reload_s
+        self._read_held = read_held
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         # While the database is read, events wait here and are applied on top of what was read.
@@ -113,12 +116,18 @@ class LiveFeed:
         """Read the database again and put the events that came meanwhile on top."""
         self._held = []
         try:
+            await self.look_at_holds()
             self.board.load(await self._load())
         finally:
             held, self._held = self._held, None
             for apply, event in held:
                 apply(event)
         self._wake()
+
+    async def look_at_holds(self) -> None:
+        """Let the board know which EVSEs are reserved for somebody now."""
+        if self._read_held is not None:
+            self.board.set_held(await self._read_held())
 
     def check_room(self) -> None:
         """Raise TooManyViewers when one more would exceed the limit."""
@@ -160,7 +169,7 @@ class LiveFeed:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        reload_at = 0.0
+        reload_at = held_at = 0.0
         while True:
             await asyncio.sleep(self._flush_s)
             try:
@@ -169,6 +178,10 @@ class LiveFeed:
                 if self.board.outdated and loop.time() >= reload_at:
                     reload_at = loop.time() + self._reload_s
                     await self.reload()
+                # Holds begin and end by the clock, so no event tells of them.
+                if loop.time() >= held_at:
+                    held_at = loop.time() + LOOK_AT_HOLDS_S
+                    await self.look_at_holds()
                 # With nobody watching, changed keys wait: there are never more than keys.
                 if self.viewers and self.board.flush():
                     FRAMES.inc()

@@ -36,15 +36,3 @@ class StationHold(Protocol):
 
     async def release(self, reservation_id: int, station_id: int) -> bool:
         """Have the station forget the reservation; False where it did not hear of it."""
-
-
-class GuardedByUs:
-    """Asks no station: the hub alone keeps others off (implements StationHold)."""
-
-    async def ask_station(self, held: HeldGun) -> str | None:
-        del held
-        return UNSUPPORTED
-
-    async def release(self, reservation_id: int, station_id: int) -> bool:
-        del reservation_id, station_id
-        return True

@@ -106,3 +106,14 @@ Index(
     reservation_rules.c.valid_from,
     unique=True,
 )
+
+# Whether stations of a kind answered ReserveNow as something that they know.
+reservation_support = Table(
+    "reservation_support",
+    metadata,
+    Column("vendor", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("firmware", Text, primary_key=True),
+    Column("supported", Boolean, nullable=False),
+    Column("learned_at", DateTime(timezone=True), nullable=False),
+)

@@ -62,6 +62,7 @@ from chargehub.stations.states import Charge, EvseState
 ReadCharges = Callable[
     [AsyncConnection, Collection[int]], Awaitable[Mapping[tuple[int, int], Charge]]
 ]
+ReadHeld = Callable[[AsyncConnection, Collection[int]], Awaitable[Collection[tuple[int, int]]]]
 SCAN = 500
 """EVSEs read at once while looking for those in a state, which no column holds."""
 
@@ -79,6 +80,8 @@ class StationParts:
     """Where drivers reach the hub; printed on labels."""
     read_charges: ReadCharges
     """What transactions say of the EVSEs of some stations."""
+    read_held: ReadHeld
+    """Which of them are reserved for somebody now."""
 
 
 router = APIRouter(prefix=API_PREFIX)
@@ -268,11 +271,18 @@ async def _evse_statuses(
 ) -> list[views.EvseStatus]:
     ids = {row.station_id for row in rows}
     connectors = await read_connectors_of(connection, ids)
-    now = views.Now(online_ids, await parts.read_charges(connection, ids))
+    now = await _now(connection, parts, ids, online_ids)
     return [
         views.evse_status(row, connectors.get((row.station_id, row.evse_no), ()), now)
         for row in rows
     ]
+
+
+async def _now(
+    connection: AsyncConnection, parts: StationParts, ids: set[int], online: frozenset[int]
+) -> views.Now:
+    charges = await parts.read_charges(connection, ids)
+    return views.Now(online, charges, await parts.read_held(connection, ids))
 
 
 @router.get(
@@ -311,7 +321,7 @@ async def _station_summaries(
     ids = {row.id for row in rows}
     evses = await read_evses_of(connection, ids)
     connectors = await read_connectors_of(connection, ids)
-    now = views.Now(online, await parts.read_charges(connection, ids))
+    now = await _now(connection, parts, ids, online)
     return [views.station_summary(row, evses.get(row.id, ()), connectors, now) for row in rows]
 
 

@@ -6,7 +6,7 @@ very transaction that takes the socket into service.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -29,6 +29,7 @@ from chargehub.stations.reports import (
 )
 
 Connection = AsyncConnection[Row]
+ConnectObserver = Callable[[Connected, Writes], None]
 
 # A password that was used ends the question which of two is valid; where the station still has to
 # reboot only the new one does, and the old one once it has booted (inbound.BootHandler). The least
@@ -98,6 +99,7 @@ class ConnectHandler:
     """
 
     bus: EventBus
+    observers: Sequence[ConnectObserver] = ()
 
     async def read(
         self, connection: Connection, items: Sequence[Item[Connected]]
@@ -140,6 +142,8 @@ class ConnectHandler:
         if arrival.awaited:
             due_at = report.received_at + SETTLE_AFTER
             writes.add(jobs.SCHEDULE, (DELIVER, str(report.station_id), due_at, "{}"))
+        for observer in self.observers:
+            observer(report, writes)
         event = StationOnline(report.station_id, arrival.identity, report.received_at)
         return Decision(
             ConnectionGranted(arrival.epoch, registration), lambda: self.bus.publish(event)

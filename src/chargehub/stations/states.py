@@ -83,10 +83,20 @@ def explain(
     return meaning or status
 
 
-def evse_state(status: ConnectorStatus, charge: Charge | None, *, online: bool) -> EvseState:
-    """Return the state of an EVSE whose most telling connector has this status."""
+def reserved(status: ConnectorStatus, *, held: bool) -> ConnectorStatus:
+    """Return what a free connector is while its EVSE is held, though its station may not know."""
+    return ConnectorStatus.RESERVED if held and status is ConnectorStatus.AVAILABLE else status
+
+
+def evse_state(
+    status: ConnectorStatus, charge: Charge | None, *, online: bool, held: bool = False
+) -> EvseState:
+    """Return the state of an EVSE whose most telling connector has this status.
+
+    `held`: a reservation keeps it for somebody now.
+    """
     if not online:
         return EvseState.OFFLINE
     if charge is not None:
         status = explain(status, charge.charging_state, charge.power_w)
-    return EvseState(status.value)
+    return EvseState(reserved(status, held=held).value)

@@ -295,6 +295,8 @@ class Now:
 
     online_ids: Collection[int]
     charges: Mapping[tuple[int, int], Charge]
+    held: Collection[tuple[int, int]] = ()
+    """The EVSEs that are reserved for somebody now."""
     """The transaction shown at (station id, evse_no)."""
 
 
@@ -308,7 +310,12 @@ def evse_view(row: Row[Any], rows_of_connectors: Sequence[Row[Any]], now: Now) -
         gun_code=row.gun_code,
         max_power_w=row.max_power_w,
         wanted_operative=row.wanted_operative,
-        state=evse_state(status, charge, online=row.station_id in now.online_ids),
+        state=evse_state(
+            status,
+            charge,
+            online=row.station_id in now.online_ids,
+            held=(row.station_id, row.evse_no) in now.held,
+        ),
         status=status,
         status_at=telling.status_at if telling else None,
         error_code=telling.error_code if telling else None,

@@ -57,6 +57,8 @@ class Flag(IntFlag):
     """The end register is below the begin register and no reset explains it."""
     UNKNOWN_EVSE = 1048576
     """At an EVSE that was never commissioned (connectorId 99): it holds no idToken."""
+    HELD_FOR_ANOTHER = 2097152
+    """Begun, offline, at a gun that was held for somebody else's reservation."""
 
 
 class Reading(NamedTuple):

@@ -15,6 +15,7 @@ from chargehub.kit.errors import NotFound
 from chargehub.kit.fields import MAX_INT64, CleanText, UtcTime
 from chargehub.kit.http import API_PREFIX, problems, provided
 from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
+from chargehub.reservations.guard import EvseHeld
 from chargehub.stations.api import COMMAND_PROBLEMS, EvseNo, command_result
 from chargehub.stations.queries import find_evse, find_station_in_service
 from chargehub.stations.rules import IDENTITY_PATTERN, MAX_EVSES
@@ -160,7 +161,7 @@ async def list_transaction_events(
 
 @router.post(
     "/transactions/start",
-    responses=problems(*GUARDS, IdTokenNotAccepted, *COMMAND_PROBLEMS),
+    responses=problems(*GUARDS, IdTokenNotAccepted, EvseHeld, *COMMAND_PROBLEMS),
 )
 async def start_transaction(
     body: StartRequest, principal: Operator, database: Db, remote: Remote

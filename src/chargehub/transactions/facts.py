@@ -129,13 +129,17 @@ async def read_event_facts(
     connection: Connection,
     reports: Collection[TransactionReported],
     strangers: Collection[TransactionReported],
+    reserved_at: Collection[int] = (),
 ) -> EventFacts:
-    """Read all that `TransactionHandler.decide` needs; the book does not say it of `strangers`."""
+    """Read all that `TransactionHandler.decide` needs; the book does not say it of `strangers`.
+
+    `reserved_at`: the stations that told of a reservation for the first time.
+    """
     facts = EventFacts()
     facts.remote_tokens = await _read_remote_tokens(connection, reports)
     presented = [(item.station_id, item.id_token.text) for item in reports if item.id_token]
     presented += [(place[0], token.text) for place, token in facts.remote_tokens.items()]
-    facts.authorization = await read_authorization_facts(connection, presented)
+    facts.authorization = await read_authorization_facts(connection, presented, reserved_at)
     if not strangers:
         return facts
     facts.stored = await read_stored(

@@ -12,16 +12,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 
-import orjson
-
 from chargehub.authorization import (
     Authorization,
     AuthorizationStatus,
 )
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import Decision, Item, Writes
-from chargehub.kit.report_handler import ReportHandler
-from chargehub.stations.inbound import INSERT_NOTICE
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import INSERT_SAMPLES
 from chargehub.transactions.book import Book, OpenTransaction
@@ -56,10 +52,10 @@ from chargehub.transactions.orphans import schedule_orphan_check
 from chargehub.transactions.recall import recall_lost
 from chargehub.transactions.reports import (
     EventKind,
-    ReservationStatusReported,
     TransactionReply,
     TransactionReported,
 )
+from chargehub.transactions.reserved import beside_holds, held_flag, use_reservation
 from chargehub.transactions.rows import (
     END,
     amendment,
@@ -105,7 +101,8 @@ class TransactionHandler:
     ) -> EventFacts:
         reports = [item.report for item in items]
         strangers = [report for report in reports if not self._knows(report)]
-        facts = await read_event_facts(connection, reports, strangers)
+        reserved_at = {report.station_id for report in reports if self._tells_reservation(report)}
+        facts = await read_event_facts(connection, reports, strangers, reserved_at)
         stored = chain(facts.stored.values(), facts.begun.values(), facts.booked.values())
         facts.recalled = await recall_lost(connection, stored, self.book)
         undated = [report for report in reports if has_undated(report)]
@@ -114,6 +111,12 @@ class TransactionHandler:
                 connection, [self._place(report, facts) for report in undated]
             )
         return facts
+
+    def _tells_reservation(self, report: TransactionReported) -> bool:
+        if report.reservation_id is None:
+            return False
+        found = self.book.by_ref(report.station_id, report.transaction_ref or "")
+        return found is None or found.reservation_id is None
 
     def _place(
         self, report: TransactionReported, facts: EventFacts
@@ -241,6 +244,11 @@ class TransactionHandler:
         changed.flags |= event_flags(report) | track.flags
         if found.evse_no is None:
             changed.flags |= evse_flags(report, facts)
+        if changed.authorized and not found.authorized:
+            changed.flags |= held_flag(report, changed, facts, writes)
+            use_reservation(report, changed, facts, writes)
+        elif changed.reservation_id is not None and found.reservation_id is None:
+            use_reservation(report, changed, facts, writes)
         if amends(report, found, changed):
             writes.add(AMEND_TRANSACTION, amendment(report, changed, authorization, evse))
         if report.remote_start_id is not None and found.remote_start_id is None:
@@ -343,7 +351,9 @@ class TransactionHandler:
         )
         track, rows = fold(begun.track, report.readings)
         begun.track = track
-        begun.flags |= track.flags
+        begun.flags |= track.flags | held_flag(report, begun, facts, writes)
+        if report.kind is not EventKind.ENDED:
+            use_reservation(report, begun, facts, writes)
         writes.add(
             INSERT_TRANSACTION,
             insertion(report, begun, authorization if token else None, register, evse),
@@ -394,6 +404,9 @@ class TransactionHandler:
             now=report.received_at,
             charging_elsewhere=elsewhere,
         )
+        if report.kind is not EventKind.ENDED and (found is None or not found.authorized):
+            evse_no = report.evse_no or (found.evse_no if found is not None else None)
+            authorization = beside_holds(report, authorization, evse_no, facts)
         holds = found is not None or not evse_flags(report, facts)
         if starts and holds and authorization.accepted and report.kind is not EventKind.ENDED:
             facts.taken.add(token)
@@ -466,18 +479,3 @@ class TransactionHandler:
     def _closed(self, ended: TransactionEnded) -> None:
         self.book.remove(ended.transaction_id)
         self.bus.publish(ended)
-
-
-@dataclass(slots=True, eq=False)
-class ReservationStatusHandler(ReportHandler[ReservationStatusReported, None]):
-    """Acknowledges ReservationStatusUpdate, known id or not (H04.FR.01), and keeps it as a notice.
-
-    There are no reservations yet that it could change.
-    """
-
-    def decide_report(self, report: ReservationStatusReported, writes: Writes) -> Decision[None]:
-        told = {"reservationId": report.reservation_id, "reservationUpdateStatus": report.status}
-        kind, at = "ReservationStatusUpdate", report.received_at
-        row = (report.station_id, kind, at, at, False, orjson.dumps(told).decode())
-        writes.add(INSERT_NOTICE, row)
-        return Decision(None)

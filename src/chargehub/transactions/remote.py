@@ -16,11 +16,12 @@ import structlog
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chargehub.authorization import decide, find_place, find_token_fact
+from chargehub.authorization import Authorization, decide, find_place, find_token_fact
 from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import Conflict
+from chargehub.reservations.guard import check_held
 from chargehub.stations.commands import (
     CommandAnswer,
     CommandOutcome,
@@ -44,6 +45,11 @@ class IdTokenNotAccepted(Conflict):
     """The idToken may not charge now."""
 
     code = "id-token-not-accepted"
+
+    @classmethod
+    def of(cls, refused: Authorization) -> IdTokenNotAccepted:
+        word = str(refused.status)
+        return cls(f"The idToken is {word}.", authorization=word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,27 +95,27 @@ class RemoteControl:
 
         Who keeps the start on record hands in `record`, or has it in `under`.
 
-        Raises IdTokenNotAccepted, and what CommandDesk.send raises.
+        Raises IdTokenNotAccepted, EvseHeld, and what CommandDesk.send raises.
         """
         now = self.clock.now()
         token = id_token.lower()
         async with self.database.write() as connection:
             found = await find_token_fact(connection, token)
             place = await find_place(connection, station_id)
-            remote_start_id = (await connection.execute(remote_start_ids.next_value())).scalar_one()
-        authorization = decide(
-            token,
-            None,
-            found.fact if found else None,
-            now=now,
-            place=place,
-            evse_no=evse_no,
-            charging_elsewhere=self.book.charging_with(token) is not None,
-        )
-        if not authorization.accepted:
-            raise IdTokenNotAccepted(
-                f"The idToken is {authorization.status}.", authorization=str(authorization.status)
+            authorization = decide(
+                token,
+                None,
+                found.fact if found else None,
+                now=now,
+                place=place,
+                evse_no=evse_no,
+                charging_elsewhere=self.book.charging_with(token) is not None,
             )
+            if not authorization.accepted:
+                raise IdTokenNotAccepted.of(authorization)
+            where, group = (station_id, evse_no), authorization.group_id_token
+            await check_held(connection, where, token, group, now)
+            remote_start_id = (await connection.execute(remote_start_ids.next_value())).scalar_one()
         command = RequestStartTransaction(
             id_token=found.display if found else id_token,
             id_token_type=found.kind if found else None,

@@ -91,13 +91,3 @@ class AuthorizeRequested:
     station_id: int
     received_at: datetime
     id_token: IdToken
-
-
-@dataclass(frozen=True, slots=True)
-class ReservationStatusReported:
-    """ReservationStatusUpdate (2.x). Reply: None."""
-
-    station_id: int
-    received_at: datetime
-    reservation_id: int
-    status: str

@@ -55,6 +55,7 @@ from chargehub.live.facts import HubFacts
 from chargehub.live.feed import LiveFeed
 from chargehub.live.frames import FrameRing
 from chargehub.reservations.booking import Bookings
+from chargehub.reservations.guard import HeldNow
 from chargehub.reservations.of_drivers import ReservationsOfDriver
 from chargehub.settings import GUN_LINKS
 from chargehub.smart_charging.api import SmartChargingParts
@@ -232,15 +233,7 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         LiveFeed(Board(FrameRing("test"), clock.now, 1.0), no_hub, max_viewers=1),
         AccessParts(database, secure_cookies=False),
         *(Repeats(database), Bookings(clock, book)),
-        StationParts(
-            database,
-            desk,
-            control,
-            Commissioning(database, clock, STATION_KEY, bus, link),
-            CredentialChange(database, clock, STATION_KEY, bus, desk),
-            PUBLIC_URL,
-            read_charges,
-        ),
+        station_parts(database, clock, bus, link, orders),
         *(queue, devices, Charging.listening(database, clock, remote, bus), CODE_FORMS),
         *driver_parts(database, clock, seal, sms, wall),
         finding_parts(database, clock, link),
@@ -269,6 +262,21 @@ def cheap_access(database: Database, clock: HubClock, wall: MovableWall) -> Acce
         passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)),
         guard=LoginGuard(free_failures_per_address=10_000),
         wall=wall,
+    )
+
+
+def station_parts(
+    database: Database, clock: HubClock, bus: EventBus, link: FakeStationLink, orders: Orders
+) -> StationParts:
+    return StationParts(
+        database,
+        orders.desk,
+        orders.control,
+        Commissioning(database, clock, STATION_KEY, bus, link),
+        CredentialChange(database, clock, STATION_KEY, bus, orders.desk),
+        PUBLIC_URL,
+        read_charges,
+        HeldNow(database, clock).at_stations,
     )
 
 

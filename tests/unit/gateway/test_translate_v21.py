@@ -11,6 +11,7 @@ from chargehub.authorization.decision import Authorization, AuthorizationStatus
 from chargehub.gateway import translate_v21, translate_v201
 from chargehub.gateway.translation import Context, Untranslatable
 from chargehub.ocpp import OcppVersion
+from chargehub.reservations.reports import ReservationStatusReported
 from chargehub.smart_charging.reports import EvScheduleReported
 from chargehub.stations.commands import (
     Command,
@@ -24,7 +25,6 @@ from chargehub.telemetry.readings import Flag
 from chargehub.transactions.reports import (
     AuthorizeRequested,
     IdToken,
-    ReservationStatusReported,
     TransactionReply,
     TransactionReported,
 )

@@ -6,6 +6,7 @@ import pytest
 
 from chargehub.devices.reports import VariableReported, VariablesReported
 from chargehub.gateway.translation import Context
+from chargehub.reservations.reports import ReservationStatusReported
 from chargehub.stations.commands import VariableName
 from chargehub.stations.reports import (
     BootReply,
@@ -14,9 +15,6 @@ from chargehub.stations.reports import (
     NoticeReported,
     RegistrationStatus,
     StatusReported,
-)
-from chargehub.transactions.reports import (
-    ReservationStatusReported,
 )
 from tests.unit.gateway.words import AT, NOW, STAMP, WIRE_NOW, Payload, Words
 

@@ -1,0 +1,255 @@
+"""Whom a gun is held for now, and which reservation a charge uses up. Reads and decides only.
+
+The decisions on presented idTokens ask here, whether or not a station keeps reservations itself:
+who is not admitted is refused by us too. A hold ends by the hub's clock, whatever a station says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+from sqlalchemy import ColumnElement, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection as SqlConnection
+
+from chargehub.kit import jobs
+from chargehub.kit.clock import HubClock
+from chargehub.kit.db import Database
+from chargehub.kit.errors import Conflict
+from chargehub.kit.group_commit import BatchStatement, Writes
+from chargehub.reservations.store import OPEN, reservations
+from chargehub.stations.store import evses
+
+
+class EvseHeld(Conflict):
+    """The gun is held for somebody else's reservation."""
+
+    code = "evse-held"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An open reservation, as far as it decides who may charge."""
+
+    id: int
+    station_id: int
+    evse_no: int
+    id_token: str
+    group_token: str | None
+    """Both in lower case."""
+    held_from: datetime
+    hold_until: datetime
+    binds_any: bool
+    """A charge of its driver at another gun may use it up too."""
+
+    def holds_at(self, at: datetime) -> bool:
+        return self.held_from <= at < self.hold_until
+
+    def admits(self, token: str, group: str | None) -> bool:
+        if token == self.id_token:
+            return True
+        return group is not None and group.lower() == self.group_token
+
+
+@dataclass(slots=True)
+class Holds:
+    """The open reservations that a batch of reports may meet."""
+
+    by_id: dict[int, Hold] = field(default_factory=dict)
+    evse_nos: dict[int, frozenset[int]] = field(default_factory=dict)
+    """By station, where one of its guns is reserved; so is `connected_at`."""
+    connected_at: dict[int, datetime] = field(default_factory=dict)
+    """When the station's newest connection began."""
+
+    def against(
+        self, station_id: int, token: str, group: str | None, at: datetime
+    ) -> dict[int, Hold]:
+        """Return, by EVSE, what is held at the station then for others than this token."""
+        return {
+            hold.evse_no: hold
+            for hold in self.by_id.values()
+            if hold.station_id == station_id and hold.holds_at(at) and not hold.admits(token, group)
+        }
+
+    def used_by(
+        self,
+        told: int | None,
+        place: tuple[int, int | None],
+        token: str | None,
+        group: str | None,
+        at: datetime,
+    ) -> Hold | None:
+        """Return the reservation that a charge uses up.
+
+        That is the one it was told to have (16 4.8, E01.FR.13), or the one of its token or group
+        that is held then, here rather than at another gun.
+        """
+        station_id, evse_no = place
+        hold = self.by_id.get(told or 0)
+        if hold is not None and hold.station_id == station_id:
+            named = token is None or hold.admits(token, group)
+            if named:
+                return hold
+        if token is None or evse_no is None:
+            return None
+        own = [
+            hold for hold in self.by_id.values() if hold.holds_at(at) and hold.admits(token, group)
+        ]
+        here = [hold for hold in own if (hold.station_id, hold.evse_no) == (station_id, evse_no)]
+        elsewhere = [hold for hold in own if hold.binds_any]
+        return min(here or elsewhere, key=lambda hold: (hold.hold_until, hold.id), default=None)
+
+
+_COLUMNS = (
+    "r.id, r.station_id, r.evse_no, r.id_token, lower(r.group_token), r.held_from, r.hold_until,"
+    " r.binds_any"
+)
+_OPEN = ", ".join(f"'{status}'" for status in OPEN)
+# Three ways in, each with its index: what is held at these stations, and what these tokens hold.
+_READ = f"""
+    SELECT {_COLUMNS}, (SELECT array_agg(e.evse_no) FROM evses e WHERE e.station_id = r.station_id),
+        c.connected_at
+    FROM unnest(%s::bigint[]) u(station_id)
+    JOIN reservations r ON r.station_id = u.station_id AND r.status IN ({_OPEN})
+    LEFT JOIN station_connections c ON c.station_id = r.station_id
+    UNION ALL
+    SELECT {_COLUMNS}, NULL, NULL FROM reservations r
+    WHERE r.id_token = ANY(%s::text[]) AND r.status IN ({_OPEN})
+    UNION ALL
+    SELECT {_COLUMNS}, NULL, NULL FROM reservations r
+    WHERE lower(r.group_token) IN (
+        SELECT lower(t.group_token) FROM id_tokens t WHERE t.token = ANY(%s::text[]))
+      AND r.status IN ({_OPEN})
+""".encode()  # noqa: S608  The words are ours.
+
+
+async def read_holds(
+    connection: AsyncConnection[tuple[Any, ...]],
+    station_ids: Collection[int],
+    tokens: Collection[str],
+) -> Holds:
+    """Read what decides on these tokens (lower case) at these stations, by one query."""
+    if not station_ids:
+        return Holds()
+    presented = list(tokens)
+    cursor = await connection.execute(_READ, (list(station_ids), presented, presented))
+    holds = Holds()
+    for *columns, evse_nos, connected_at in await cursor.fetchall():
+        hold = Hold(*columns)
+        holds.by_id[hold.id] = hold
+        if evse_nos is not None:
+            holds.evse_nos[hold.station_id] = frozenset(evse_nos)
+            if connected_at is not None:
+                holds.connected_at[hold.station_id] = connected_at
+    return holds
+
+
+async def check_held(
+    connection: SqlConnection,
+    place: tuple[int, int | None],
+    token: str,
+    group: str | None,
+    now: datetime,
+) -> None:
+    """Raise EvseHeld where the token may not start at the gun; without a gun, at any of them."""
+    columns = reservations.c
+    station_id, evse_no = place
+    rows = await connection.execute(
+        select(columns.id_token, columns.group_token, columns.evse_no, columns.hold_until).where(
+            columns.station_id == station_id,
+            columns.status.in_(OPEN),
+            columns.held_from <= now,
+            columns.hold_until > now,
+        )
+    )
+    own = {token, (group or "").lower()} - {""}
+    held = {
+        row.evse_no: row.hold_until
+        for row in rows
+        if own.isdisjoint({row.id_token, (row.group_token or "").lower()})
+    }
+    places = {evse_no}
+    if evse_no is None and held:
+        query = select(evses.c.evse_no).where(evses.c.station_id == station_id)
+        places = set(await connection.scalars(query))
+    if held and places <= set(held):
+        until = min(held[place] for place in places if place is not None)
+        raise EvseHeld(
+            "The gun is held for another driver.", held_until=until.isoformat(), evse_no=evse_no
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HeldNow:
+    """Tells the board and REST which EVSEs are held now: station and number."""
+
+    database: Database
+    clock: HubClock
+
+    async def everywhere(self) -> frozenset[tuple[int, int]]:
+        async with self.database.read() as connection:
+            return await self._read(connection, true())
+
+    async def at_stations(
+        self, connection: SqlConnection, station_ids: Collection[int]
+    ) -> frozenset[tuple[int, int]]:
+        return await self._read(connection, reservations.c.station_id.in_(station_ids))
+
+    async def _read(
+        self, connection: SqlConnection, where: ColumnElement[bool]
+    ) -> frozenset[tuple[int, int]]:
+        columns, now = reservations.c, self.clock.now()
+        query = select(columns.station_id, columns.evse_no).where(
+            columns.status.in_(OPEN), columns.held_from <= now, columns.hold_until > now, where
+        )
+        return frozenset((row.station_id, row.evse_no) for row in await connection.execute(query))
+
+
+USE_RESERVATION = BatchStatement(
+    "reservations.use",
+    # Another gun does only where it is as good. A station that was told of the one held forgets it.
+    f"""
+    WITH used AS (
+        UPDATE reservations r SET status = 'used', transaction_id = u.transaction_id,
+            ended_at = greatest(u.at, r.created_at), end_reason = 'charged'
+        FROM unnest(%s::integer[], %s::bigint[], %s::smallint[], %s::bigint[], %s::timestamptz[],
+                    %s::timestamptz[])
+             AS u(id, station_id, evse_no, transaction_id, at, received_at)
+        JOIN charging_stations s ON s.id = u.station_id
+        LEFT JOIN evses e ON e.station_id = u.station_id AND e.evse_no = u.evse_no
+        WHERE r.id = u.id AND r.status IN ({_OPEN})
+          AND (r.station_id = u.station_id AND (u.evse_no IS NULL OR r.evse_no = u.evse_no)
+               OR r.binds_any AND s.location_id = r.location_id
+                  AND e.max_power_w >= r.wanted_power_w)
+        RETURNING r.id, r.station_id, u.received_at,
+            (r.station_id, r.evse_no) <> (u.station_id, coalesce(u.evse_no, r.evse_no))
+                AS elsewhere)
+    INSERT INTO due_actions (kind, subject, due_at, payload)
+    SELECT 'reservation.release', id || ':' || station_id, received_at, '{{}}'
+    FROM used WHERE elsewhere
+    ON CONFLICT (kind, subject) DO UPDATE SET due_at = EXCLUDED.due_at, attempts = 0
+    """,  # noqa: S608  The words are ours.
+    order=60,
+)
+"""Columns: reservation, station, EVSE, transaction, when it began, when we heard of it."""
+
+
+def use(  # noqa: PLR0917 - a row's columns
+    writes: Writes,
+    hold: Hold,
+    place: tuple[int, int | None],
+    transaction_id: int,
+    at: datetime,
+    received_at: datetime,
+) -> None:
+    """Let a transaction use a reservation up, in the batch that begins it."""
+    writes.add(USE_RESERVATION, (hold.id, *place, transaction_id, at, received_at))
+
+
+def ask_about(writes: Writes, holds: Iterable[Hold], at: datetime) -> None:
+    """Have the stations of these asked whether they hold the guns still."""
+    for hold in holds:
+        writes.add(jobs.SCHEDULE, ("reservation.ask", str(hold.id), at, "{}"))
