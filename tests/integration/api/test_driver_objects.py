@@ -5,6 +5,7 @@ Every endpoint of drivers that takes an id is asked for what another driver has,
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -27,13 +28,20 @@ from tests.integration.api.conftest import (
     make_station,
     problem_of,
 )
+from tests.integration.api.credential_world import PNG, enter
 from tests.integration.api.mail import TURN
 from tests.integration.api.test_guards import ACCOUNT_HOLDER, DRIVER, doors, driver_login
 
 Maker = Callable[[RunningApi, IssuedDriverLogin], Awaitable[Any]]
 OF_DRIVERS = sorted(item for item, door in doors().items() if door in {DRIVER, ACCOUNT_HOLDER})
 WITH_ID = [item for item in OF_DRIVERS if "{" in item[1]]
-BODIES = {("PATCH", "/api/v1/vehicles/{vehicle_id}"): {"plate": "浙H·D7654"}}
+BODIES: dict[tuple[str, str], tuple[str, bytes]] = {
+    ("PATCH", "/api/v1/vehicles/{vehicle_id}"): (
+        "application/json",
+        json.dumps({"plate": "浙H·D7654"}).encode(),
+    ),
+    ("PUT", "/api/v1/credentials/{credential_id}/image"): ("image/png", PNG),
+}
 NOT_REPEATED = {
     "/api/v1/inbox/read-all": "reading twice is reading once",
     "/api/v1/inbox/{message_id}/read": "reading twice is reading once",
@@ -114,12 +122,18 @@ async def make_charge(api: RunningApi, owner: IssuedDriverLogin) -> Any:
     return row["id"]
 
 
+async def make_credential(api: RunningApi, owner: IssuedDriverLogin) -> Any:
+    async with api.new_client(owner.token) as client:
+        return (await enter(client))["id"]
+
+
 MAKERS: dict[str, Maker] = {
     "login_id": make_login,
     "vehicle_id": make_vehicle,
     "message_id": make_message,
     "reservation_id": make_reservation,
     "charge_id": make_charge,
+    "credential_id": make_credential,
 }
 """How a driver comes to what an id of this name is of."""
 
@@ -129,16 +143,15 @@ async def test_anothers_is_not_there(api: RunningApi, method: str, path: str) ->
     (name,) = re.findall(r"\{(\w+)\}", path)
     owner = await driver_login(api)
     url = api.url + path.replace(f"{{{name}}}", str(await MAKERS[name](api, owner)))
-    asked: dict[str, Any] = {
-        "json": BODIES.get((method, path)),
-        "headers": {"Idempotency-Key": str(uuid4())},
-    }
+    kind, body = BODIES.get((method, path), ("application/json", None))
+    headers = {"Idempotency-Key": str(uuid4()), "Content-Type": kind}
     async with api.new_client((await driver_login(api)).token) as another:
-        problem_of(await another.request(method, url, **asked), 404, "not-found")
-    asked["headers"] = {"Idempotency-Key": str(uuid4())}
+        answer = await another.request(method, url, content=body, headers=headers)
+        problem_of(answer, 404, "not-found")
+    headers["Idempotency-Key"] = str(uuid4())
     async with (
         api.new_client(owner.token) as client,
-        client.stream(method, url, **asked) as own,
+        client.stream(method, url, content=body, headers=headers) as own,
     ):
         assert own.status_code in {200, 204, 409}, own.status_code
 
