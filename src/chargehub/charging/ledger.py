@@ -7,12 +7,13 @@ after we had given it up.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, exists, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -185,6 +186,26 @@ async def find_unsettled(connection: AsyncConnection, now: datetime) -> list[int
     return sorted(found)
 
 
+async def find_of_drivers(
+    connection: AsyncConnection, transaction_ids: Collection[int]
+) -> frozenset[int]:
+    """Return those of the transactions that may be a driver's charge; one read for all of them."""
+    unbegun = charges.c.transaction_id.is_(None)
+    begun = (
+        select(station_commands.c.transaction_id)
+        .join(charges, charges.c.command_id == station_commands.c.id)
+        .where(unbegun, station_commands.c.transaction_id.is_not(None))
+    )
+    ways = [
+        exists().where(_THEIRS, id_tokens.c.driver_id.is_not(None)),
+        exists().where(charges.c.transaction_id == transactions.c.id),
+        transactions.c.id.in_(begun),
+        exists().where(unbegun, charges.c.ended_at.is_(None), _same_gun_and_token(transactions.c)),
+    ]
+    query = select(transactions.c.id).where(transactions.c.id.in_(transaction_ids), or_(*ways))
+    return frozenset(await connection.scalars(query))
+
+
 async def settle(connection: AsyncConnection, now: datetime, transaction_id: int) -> Settled | None:
     """Make a transaction's charge what the transaction says; None: it is no driver's."""
     query = (
@@ -230,9 +251,7 @@ async def _charge_of(connection: AsyncConnection, told: Row[Any]) -> Row[Any] | 
         # The station says whose wish it is only with a later event, or never.
         and_(
             unbegun,
-            charges.c.station_id == told.station_id,
-            charges.c.evse_no == told.evse_no,
-            charges.c.id_token == told.id_token,
+            _same_gun_and_token(told),
             charges.c.ended_at.is_(None),
             charges.c.requested_at <= told.received_at,
         ),
@@ -243,6 +262,15 @@ async def _charge_of(connection: AsyncConnection, told: Row[Any]) -> Row[Any] | 
         if found is not None:
             return found
     return None
+
+
+def _same_gun_and_token(told: Any) -> ColumnElement[bool]:
+    """`told`: a transaction's row, or its columns."""
+    return and_(
+        charges.c.station_id == told.station_id,
+        charges.c.evse_no == told.evse_no,
+        charges.c.id_token == told.id_token,
+    )
 
 
 async def _insert_own(connection: AsyncConnection, told: Row[Any]) -> Row[Any]:

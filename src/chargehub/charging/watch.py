@@ -8,6 +8,7 @@ that no restart forgets a charge or its limits. Nothing of it runs in a batch of
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,8 @@ from chargehub.transactions.events import (
 log = structlog.get_logger(__name__)
 
 AGAIN_S = 1.0
+ASKED_MAX = 1_000
+"""So many transactions are asked about in one read."""
 ATTEMPTS = 5
 """So often a transaction is looked up in vain before it is left to the next start."""
 
@@ -175,10 +178,33 @@ class ChargeWatch:
 
     async def _look(self) -> None:
         async with self._looking:  # Two at once would both find a charge missing.
-            for number, failures in list(self._news.items()):
-                del self._news[number]
-                await self._trying(number, failures)
+            for number in await self._sort_out():
+                await self._trying(number, self._news.pop(number, 0))
             await self._ask_stops()
+
+    async def _sort_out(self) -> list[int]:
+        """Return which of the transactions may be a driver's, and leave the others.
+
+        When a hub's stations come back there are many, and most are nobody's.
+        """
+        asked = list(itertools.islice(self._news, ASKED_MAX))
+        if not asked:
+            return []
+        async with self.database.read() as connection:
+            theirs = await ledger.find_of_drivers(connection, asked)
+        for number in asked:
+            if number not in theirs:
+                self._news.pop(number, None)
+                self._leave(number)
+        return [number for number in asked if number in theirs]
+
+    def _leave(self, number: int) -> None:
+        """Watch a transaction no more, unless it learns of another idToken."""
+        self._watched.pop(number, None)
+        self._reached.pop(number, None)
+        opened = self.book.by_id(number)
+        if opened is not None:
+            self._strangers[number] = opened.id_token or ""
 
     async def _ask_stops(self) -> None:
         for number, why in list(self._reached.items()):
@@ -201,12 +227,11 @@ class ChargeWatch:
         """Make the charge's row what its transaction's row says."""
         async with self.database.write() as connection:
             found = await ledger.settle(connection, self.clock.now(), number)
-        if found is None or found.over:
+        if found is None:
+            self._leave(number)
+        elif found.over:
             self._watched.pop(number, None)
             self._reached.pop(number, None)
-            opened = self.book.by_id(number)
-            if found is None and opened is not None:
-                self._strangers[number] = opened.id_token or ""
         else:
             known = self._watched.get(number)
             newest = known.progress if known is not None else found.progress
