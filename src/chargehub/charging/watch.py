@@ -8,8 +8,7 @@ that no restart forgets a charge or its limits. Nothing of it runs in a batch of
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -178,25 +177,33 @@ class ChargeWatch:
 
     async def _look(self) -> None:
         async with self._looking:  # Two at once would both find a charge missing.
-            for number in await self._sort_out():
+            # Out of the news before they are read: what comes meanwhile has them looked at again.
+            asked = {number: self._news.pop(number) for number in list(self._news)[:ASKED_MAX]}
+            try:
+                theirs = await self._sort_out(asked)
+            except BaseException:
+                for number, failures in asked.items():
+                    self._news.setdefault(number, failures)
+                raise
+            for number in theirs:
+                self._news.setdefault(number, asked[number])
+            for number in theirs:
                 await self._trying(number, self._news.pop(number, 0))
             await self._ask_stops()
 
-    async def _sort_out(self) -> list[int]:
+    async def _sort_out(self, asked: Collection[int]) -> list[int]:
         """Return which of the transactions may be a driver's, and leave the others.
 
         When a hub's stations come back there are many, and most are nobody's.
         """
-        asked = list(itertools.islice(self._news, ASKED_MAX))
         if not asked:
             return []
         async with self.database.read() as connection:
             theirs = await ledger.find_of_drivers(connection, asked)
         for number in asked:
             if number not in theirs:
-                self._news.pop(number, None)
                 self._leave(number)
-        return [number for number in asked if number in theirs]
+        return sorted(theirs)
 
     def _leave(self, number: int) -> None:
         """Watch a transaction no more, unless it learns of another idToken."""
