@@ -19,8 +19,7 @@ from benchmarks import report
 from benchmarks.database import bench_database
 from benchmarks.plan import full_plan, quick_plan
 from benchmarks.runner import Bench, Failed
-from chargehub.app import station_key
-from chargehub.settings import Settings
+from chargehub.settings import Settings, station_key
 from chargehub.stations.credentials import generate_credential, hash_credential
 
 HERE = Path(__file__).resolve().parent

@@ -26,12 +26,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from chargehub.app import Addresses, Hub, station_key
+from chargehub.app import Addresses, Hub
 from chargehub.drivers.store import id_tokens
 from chargehub.kit.clock import wall_now
 from chargehub.kit.datetimes import format_datetime
 from chargehub.kit.db import Database
-from chargehub.settings import Limits, Settings, TlsSettings
+from chargehub.limits import Limits
+from chargehub.settings import Settings, TlsSettings, station_key
 from chargehub.stations.commands import Command, CommandAnswer
 from chargehub.stations.credentials import hash_credential
 from chargehub.stations.store import charging_stations, connectors, evses, locations

@@ -17,7 +17,7 @@ import click
 import uvloop
 from sqlalchemy.exc import OperationalError
 
-from chargehub import app, doctor, replay, server, settings
+from chargehub import api, doctor, replay, server, settings
 from chargehub.access.passwords import Passwords
 from chargehub.access.rules import Role, check_password
 from chargehub.access.service import create_operator
@@ -134,9 +134,9 @@ def smoke(speed: float, with_parent: bool) -> None:
 def openapi(committed: Path | None) -> None:
     """Print the OpenAPI document of the API."""
     if committed is not None:
-        check_openapi(json.loads(committed.read_text()), app.create_openapi())
+        check_openapi(json.loads(committed.read_text()), api.create_openapi())
         return
-    click.echo(json.dumps(app.create_openapi(), indent=2, ensure_ascii=False, sort_keys=True))
+    click.echo(json.dumps(api.create_openapi(), indent=2, ensure_ascii=False, sort_keys=True))
 
 
 def check_openapi(promised: dict[str, Any], now: dict[str, Any]) -> None:

@@ -60,7 +60,7 @@ async def admin_token(hub: RunningHub) -> str:
 
 async def driver_token(hub: RunningHub, phone: str) -> str:
     async with hub.database.write() as connection:
-        driver_id = await open_account(connection, wall_now(), hub.hub.seal, phone=phone)
+        driver_id = await open_account(connection, wall_now(), hub.hub.features.seal, phone=phone)
         assert driver_id is not None
         return (await DriverLogins(hub.database).issue(connection, driver_id, "phone")).token
 

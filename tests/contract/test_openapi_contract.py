@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from chargehub.app import create_openapi
+from chargehub.api import create_openapi
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = Path(__file__).with_name("schemathesis.toml")

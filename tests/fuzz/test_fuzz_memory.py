@@ -72,9 +72,9 @@ class Rounds:
         """As an operator does. Until then what is open is in the book, and nothing else."""
         hub = self.running.hub
         opened = await self.running.rows(OPEN)
-        assert len(hub.book) == len(opened)
-        assert all(hub.book.by_id(row.id) for row in opened)
-        closing = CloseHandler(hub.book, hub.bus)
+        assert len(hub.features.ground.book) == len(opened)
+        assert all(hub.features.ground.book.by_id(row.id) for row in opened)
+        closing = CloseHandler(hub.features.ground.book, hub.bus)
         for row in opened:
             request = CloseRequested(row.station_id, wall_now(), row.id)
             assert await hub.committer.submit(row.station_id, None, closing, request)
@@ -84,15 +84,18 @@ class Rounds:
         hub = self.running.hub
         stations = {line.station_id for line in self.lines}
         # They were commissioned behind the board's back, so it asks for them first.
-        await eventually(lambda: set(tables_of(hub.feed.board)["_stations"]) == stations)
-        hub.feed.board.flush()
-        shown = tables_of(hub.feed.board)["_stations"].values()
+        await eventually(lambda: set(tables_of(hub.features.feed.board)["_stations"]) == stations)
+        hub.features.feed.board.flush()
+        shown = tables_of(hub.features.feed.board)["_stations"].values()
         evses = [evse for station in shown for evse in station.evses.values()]
         assert [evse.running for evse in evses] == [{}] * 2 * len(stations)
         served = hub.connections.all()
         assert {connection.station_id for connection in served} == stations
         await eventually(lambda: not any(map(kept_of, served)))
-        assert [kept_of(owner) for owner in (hub.book, hub.feed.board, hub.listener)] == [{}] * 3
+        assert [
+            kept_of(owner)
+            for owner in (hub.features.ground.book, hub.features.feed.board, hub.listener)
+        ] == [{}] * 3
 
 
 def tables_of(owner: object) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-from chargehub import app, settings
+from chargehub import api, settings
 from chargehub.cli import main
 from chargehub.demo.certificates import LEAF_LIFE, DemoCertificates
 from chargehub.kit.clock import wall_now
@@ -232,7 +232,7 @@ def changed(document: dict[str, Any], how: str) -> dict[str, Any]:
 )
 def test_openapi_check(how: str, code: int, said: str, tmp_path: Path) -> None:
     committed = tmp_path / "openapi.json"
-    committed.write_text(json.dumps(changed(app.create_openapi(), how)))
+    committed.write_text(json.dumps(changed(api.create_openapi(), how)))
     result = run("openapi", "--check", str(committed))
     assert result.exit_code == code
     assert said in result.output

@@ -28,7 +28,7 @@ PHONE = "+8613812345678"
 
 async def new_driver(hub: RunningHub) -> tuple[UUID, str]:
     async with hub.database.write() as connection:
-        driver_id = await open_account(connection, wall_now(), hub.hub.seal, phone=PHONE)
+        driver_id = await open_account(connection, wall_now(), hub.hub.features.seal, phone=PHONE)
         assert driver_id is not None
         issued = await DriverLogins(hub.database).issue(connection, driver_id, "test")
     return driver_id, issued.token

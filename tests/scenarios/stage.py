@@ -18,14 +18,18 @@ from pydantic import SecretStr
 from sqlalchemy import Row, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from chargehub.app import Addresses, Hub, station_key
+from chargehub.app import Addresses, Hub
+from chargehub.charging.service import Charging
+from chargehub.devices.service import Devices
 from chargehub.devices.store import station_variables
 from chargehub.drivers.store import id_tokens
-from chargehub.gateway.listener import Listener
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
-from chargehub.kit.worker import Worker
-from chargehub.settings import Limits, Settings
+from chargehub.kit.sealing import Seal
+from chargehub.limits import Limits
+from chargehub.live.feed import LiveFeed
+from chargehub.settings import Settings, station_key
+from chargehub.smart_charging.api import SmartChargingParts
 from chargehub.stations.commands import VariableName
 from chargehub.stations.credentials import hash_credential
 from chargehub.stations.orders import Orders
@@ -70,26 +74,25 @@ class StagedHub(Hub):
     Its worker rests: what is due is done when the scenario says so.
     """
 
-    worker: Worker
     book: Book
     orders: Orders
+    devices: Devices
     remote: RemoteControl
     orphans: OrphanPolicy
-    listener: Listener
+    smart: SmartChargingParts
+    charging: Charging
+    seal: Seal
+    feed: LiveFeed
 
-    async def _start_listener(self, clock: HubClock, book: Book) -> Listener:
-        self.listener = await super()._start_listener(clock, book)
-        return self.listener
-
-    def _start_worker(
-        self, clock: HubClock, orders: Orders, remote: RemoteControl, orphans: OrphanPolicy
-    ) -> Worker:
-        self.worker = super()._start_worker(clock, orders, remote, orphans)
-        self.book, self.orders, self.remote = remote.book, orders, remote
-        self.orphans = orphans
+    def _start_worker(self, clock: HubClock) -> None:
+        super()._start_worker(clock)
         # Before its tasks get further than their first wait: nothing due at once is done unasked.
         self._rests = asyncio.create_task(self.worker.stop())
-        return self.worker
+        features = self.features
+        self.book, self.orders = features.ground.book, features.orders
+        self.devices = features.devices
+        self.remote, self.orphans, self.smart = features.remote, features.orphans, features.smart
+        self.charging, self.seal, self.feed = features.charging, features.seal, features.feed
 
     async def start(self) -> Addresses:
         addresses = await super().start()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chargehub.app import station_key
 from chargehub.kit.clock import ClockPair, HubClock
+from chargehub.settings import station_key
 from chargehub.stations.credential_change import CredentialChange, ValidCredentials
 from chargehub.stations.dispatch import CommandDesk
 from simulators.client import ConnectionRefusedByHub, SocketWire

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from chargehub.app import station_key
+from chargehub.settings import station_key
 from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.store import charging_stations
 from chargehub.telemetry.readings import Flag

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chargehub.app import create_openapi
+from chargehub.api import create_openapi
 from chargehub.kit.http import API_PREFIX, PROBLEM_MEDIA_TYPE
 from chargehub.kit.openapi import breaking_changes
 

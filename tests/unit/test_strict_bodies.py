@@ -12,7 +12,7 @@ import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import TypeAdapter
 
-from chargehub.app import build_api
+from chargehub.api import build_api
 
 LOOSE = frozenset({"int", "float", "bool"})
 

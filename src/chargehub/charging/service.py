@@ -70,7 +70,7 @@ class ChargeOver(Conflict):
 
 @dataclass(slots=True)
 class Charging:
-    """The parts of drivers' charging; wired by app.py."""
+    """The parts of drivers' charging; wired by features.py."""
 
     database: Database
     clock: HubClock

@@ -53,7 +53,7 @@ class Watched:
 
 @dataclass(slots=True)
 class ChargeWatch:
-    """Wired by app.py: `listen` before the gateway opens, `start` when the book is there."""
+    """`listen` before the gateway opens (features.py), `start` when it is open (app.py)."""
 
     database: Database
     clock: HubClock

@@ -11,7 +11,6 @@ from typing import Any, Self
 import psycopg
 from pydantic import SecretStr
 
-from chargehub.app import personal_data_key, station_key
 from chargehub.demo.certificates import ORGANISATION, DemoCertificates
 from chargehub.demo.drivers import seed_drivers
 from chargehub.demo.files import DemoFiles
@@ -29,7 +28,7 @@ from chargehub.kit.clock import ClockPair, HubClock, wall_now
 from chargehub.kit.db import Database, read_clock
 from chargehub.kit.postgres import EmbeddedPostgres
 from chargehub.kit.sealing import Seal
-from chargehub.settings import Settings, TlsSettings
+from chargehub.settings import Settings, TlsSettings, personal_data_key, station_key
 
 FLEET_SEED = 20_261_123
 

@@ -1,6 +1,7 @@
 """What other parts of the hub keep of a driver, and have a say in when an account ends.
 
-A part that stores something under a driver's id is an AccountPart; app.py hands all of them over.
+A part that stores something under a driver's id is an AccountPart; features.py hands all of them
+over.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class TooManyStreams(ChargeHubError):
 
 
 class InboxFeed:
-    """Wired by app.py; `stop` ends every stream."""
+    """Made by features.py; `stop` ends every stream."""
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ REFUSED = limit_counter("finding__requests_per_minute")
 
 @dataclass(frozen=True, slots=True)
 class FindingParts:
-    """What app.py provides for this router."""
+    """What features.py has for this router."""
 
     database: Database
     clock: HubClock

@@ -138,7 +138,7 @@ ONCE = (
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """What app.py provides: where keys are kept, how long, and how many of one principal."""
+    """What features.py hands over: where keys are kept, how long, and how many of one principal."""
 
     database: Database
     keep: timedelta = timedelta(hours=24)

@@ -1,7 +1,7 @@
 """Seals personal data: AES-256-GCM, and keyed fingerprints by which what is sealed can be found.
 
-Both keys come from one secret of the hub (`app.personal_data_key`). What is sealed for one purpose
-opens for no other, so a sealed value that is moved to another row or column is refused.
+Both keys come from one secret of the hub (`settings.personal_data_key`). What is sealed for one
+purpose opens for no other, so a sealed value that is moved to another row or column is refused.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class _Apart(NamedTuple):
 
 @dataclass(slots=True)
 class Worker:
-    """Runs in the server's process; wiring of kinds and topics to actions is app.py's."""
+    """Runs in the server's process; features.py tells which kind or topic has which action."""
 
     database: Database
     clock: HubClock

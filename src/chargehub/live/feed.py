@@ -50,7 +50,7 @@ class TooManyViewers(ChargeHubError):
 
 
 class LiveFeed:
-    """Wired by app.py: `listen` before the gateway opens, `start` after the database is up."""
+    """`listen` before the gateway opens (features.py), `start` when the database is up (app.py)."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """The guns of a Location as reservations see them: in service, free now, by when free.
 
 Reads only. Whether a transaction runs on a gun is known above this feature: `Occupancy` is wired
-in app.py.
+in features.py.
 """
 
 from __future__ import annotations

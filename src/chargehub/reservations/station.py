@@ -1,4 +1,4 @@
-"""What reservations need of stations; implemented above and wired in app.py."""
+"""What reservations need of stations; implemented above and wired in features.py."""
 
 from __future__ import annotations
 

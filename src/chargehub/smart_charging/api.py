@@ -53,7 +53,7 @@ from chargehub.transactions.views import StartResult
 
 @dataclass(frozen=True, slots=True)
 class SmartChargingParts:
-    """What app.py provides for this router."""
+    """What features.py has for this router."""
 
     database: Database
     clock: HubClock

@@ -69,7 +69,7 @@ SCAN = 500
 
 @dataclass(frozen=True, slots=True)
 class StationParts:
-    """What app.py provides for this router."""
+    """What features.py has for this router."""
 
     database: Database
     desk: CommandDesk

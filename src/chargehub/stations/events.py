@@ -10,7 +10,7 @@ from datetime import datetime
 
 from chargehub.stations.reports import ConnectorStatus
 
-# Topics of the outbox; each has its action in app.py, and its subject is the station's id.
+# Topics of the outbox; each has its action in features.py, and its subject is the station's id.
 BOOTED = "station.booted"
 RETIRED = "station.retired"
 """Decommissioned or replaced: it will end nothing any more."""

@@ -1,7 +1,7 @@
 """What stations report about themselves, decided and stored in the group commit's batches.
 
 One handler a report kind. What other features do on a status or a boot is wired in as observers
-by app.py.
+by gateway/handlers.py.
 """
 
 from __future__ import annotations

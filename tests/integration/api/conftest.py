@@ -28,7 +28,7 @@ from chargehub.access.api import AccessParts
 from chargehub.access.passwords import Passwords
 from chargehub.access.rules import LoginGuard, Role
 from chargehub.access.service import AccessService
-from chargehub.app import build_api, create_openapi
+from chargehub.api import build_api, create_openapi
 from chargehub.charging.codes import CodeForms, vendor_links
 from chargehub.charging.of_drivers import ChargesOfDriver
 from chargehub.charging.service import Charging

@@ -185,10 +185,12 @@ async def test_a_running_hub_does_it_by_itself(database_url: str) -> None:
             kind=DAILY,
             now=wall_now(),
         )
-        imports = hub.hub.credentials.imports
+        imports = hub.hub.features.credentials.imports
         data = f"phone,kind,number,valid_to\n13700000000,service_card,{new_number()},{day(9)}\n"
         (report,) = await imports.take(data.encode(), actor="test")
         assert report.outcome == "waiting"
         async with hub.database.write() as connection:
-            await open_account(connection, wall_now(), hub.hub.seal, phone="+8613700000000")
+            await open_account(
+                connection, wall_now(), hub.hub.features.seal, phone="+8613700000000"
+            )
         await hub.until("SELECT count(*) FROM driver_credentials WHERE status = 'approved'", 1)

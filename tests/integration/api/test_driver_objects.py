@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import insert
 
-from chargehub.app import create_openapi
+from chargehub.api import create_openapi
 from chargehub.charging.rules import EndReason
 from chargehub.charging.store import charges
 from chargehub.drivers.inbox import notify

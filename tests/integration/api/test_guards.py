@@ -24,7 +24,7 @@ from chargehub.access.principal import CSRF_HEADER, SAFE_METHODS, SESSION_COOKIE
 from chargehub.access.rules import Role
 from chargehub.access.service import IssuedLogin
 from chargehub.access.store import login_sessions
-from chargehub.app import build_api, create_openapi
+from chargehub.api import build_api, create_openapi
 from chargehub.drivers.accounts import open_account
 from chargehub.drivers.logins import IssuedDriverLogin
 from chargehub.drivers.principal import DRIVER_COOKIE

@@ -17,7 +17,7 @@ from chargehub.devices.views import MAX_ITEMS
 from chargehub.kit import jobs
 from chargehub.kit.jobs import due_actions
 from chargehub.kit.worker import CONCURRENT, Worker
-from chargehub.settings import Limits
+from chargehub.limits import Limits
 from chargehub.stations.commands import (
     CommandAnswer,
     SetVariables,

@@ -18,7 +18,7 @@ OWN_ITEM = {"component": {"name": "Own"}, "variable": {"name": "A"}}
 
 @pytest.mark.parametrize("version", V2X)
 async def test_a_key_is_unsupported_where_there_are_none(hub: RunningHub, version: str) -> None:
-    variables = hub.hub.devices.variables
+    variables = hub.hub.features.devices.variables
     async with hub.station(version) as station:
         with pytest.raises(UnsupportedByStation):
             await variables.write(station.identity, [OWN, KEY], "a test")
@@ -31,7 +31,7 @@ async def test_a_key_is_unsupported_where_there_are_none(hub: RunningHub, versio
 async def test_a_template_with_a_key_writes_all_else_where_there_are_none(
     hub: RunningHub, version: str
 ) -> None:
-    templates = hub.hub.devices.templates
+    templates = hub.hub.features.devices.templates
     async with hub.station(version) as station:
         new = NewTemplate(f"keys {version}", (OWN, KEY), identities=(station.identity,))
         template = await templates.create(new, "a test")
@@ -59,7 +59,7 @@ async def test_a_value_that_no_message_can_carry_keeps_all_of_them_here(
     hub: RunningHub, durable: bool
 ) -> None:
     """A key's value has 500 characters at most (CiString500Type)."""
-    variables = hub.hub.devices.variables
+    variables = hub.hub.features.devices.variables
     sizes = {"A": 1, "B": 600, "C": 1}
     writes = [VariableWrite(VariableName("", key), "1" * size) for key, size in sizes.items()]
     async with hub.station(V16) as station:

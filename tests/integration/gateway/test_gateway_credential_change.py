@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from chargehub.app import station_key
 from chargehub.kit.clock import ClockPair, HubClock
 from chargehub.kit.errors import ChargeHubError
 from chargehub.kit.events import EventBus
+from chargehub.settings import station_key
 from chargehub.stations.commands import StationAnswerError, StationLink, UnsupportedByStation
 from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.credential_change import (

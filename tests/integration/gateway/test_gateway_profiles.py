@@ -12,10 +12,10 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
-from chargehub.app import station_key
 from chargehub.demo.certificates import HOSTS, Pem
 from chargehub.kit.clock import ClockPair, HubClock, wall_now
 from chargehub.kit.events import EventBus
+from chargehub.settings import station_key
 from chargehub.stations.commands import InvalidCommand, RawCommand
 from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.entry import SecurityProfileLowered, SerialNumberNeeded

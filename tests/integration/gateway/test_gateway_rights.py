@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from chargehub.app import station_key
 from chargehub.kit.clock import ClockPair, HubClock, wall_now
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import Decision, GroupCommitter, StaleConnection
+from chargehub.settings import station_key
 from chargehub.stations.commissioning import Commissioning
 from chargehub.stations.events import StationWentOffline
 from chargehub.stations.fence import ConnectionFence, lock_fence

@@ -23,7 +23,7 @@ def write(version: str, component: str, variable: str, value: str) -> RawCommand
 
 
 async def ask(hub: RunningHub, identity: str, command: RawCommand) -> str:
-    control = hub.hub.devices.orders.control
+    control = hub.hub.features.devices.orders.control
     wait = timedelta(hours=1)
     return (await control.send_durably(identity, command, wait=wait, actor="a test")).outcome
 

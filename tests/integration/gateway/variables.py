@@ -13,7 +13,7 @@ A, B, C = (VariableName("Own", name) for name in "ABC")
 
 
 def devices(hub: RunningHub) -> Devices:
-    return hub.hub.devices
+    return hub.hub.features.devices
 
 
 def item(name: VariableName, **more: Any) -> Payload:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from chargehub.frame_log.log import PORTION_BYTES, ROW_BYTES, FrameLog
-from chargehub.settings import Limits
+from chargehub.limits import Limits
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

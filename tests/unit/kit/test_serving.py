@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from chargehub.settings import Limits
+from chargehub.limits import Limits
 
 SCRIPT = """
 import json, resource, sys

@@ -1,4 +1,4 @@
-"""The parts of credentials, wired for app.py: what the routers find and what falls due."""
+"""The parts of credentials, wired for features.py: what the routers find and what falls due."""
 
 from __future__ import annotations
 
