@@ -1,34 +1,30 @@
 """The board: the newest state of every station and EVSE, and which of it changed. Pure.
 
-Owns the last value per key and its JSON, not its delivery (frames, stream) nor its truth (the
-database, from which it is loaded). An event only stores values and marks keys as changed, because
-TransactionProgressed comes thousands of times a second; the work is done once a flush.
+Owns the last value per key (places), not its words (documents), its delivery (frames, stream) nor
+its truth (the database, from which it is loaded). An event only stores values and marks keys as
+changed, because TransactionProgressed comes thousands of times a second; the work is done once a
+flush.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-import orjson
-
+from chargehub.live import documents
+from chargehub.live.documents import encode
 from chargehub.live.facts import (
     ConnectorFacts,
-    EvseFacts,
     HubFacts,
     LocationFacts,
-    StationFacts,
     TransactionFacts,
     tells_all_of,
 )
 from chargehub.live.frames import FrameRing, Topics, event_text
+from chargehub.live.places import Evse, Running, Station
 from chargehub.live.today import Today
 from chargehub.stations.events import ConnectorStatusChanged, StationOnline, StationWentOffline
-from chargehub.stations.reports import ConnectorStatus
-from chargehub.stations.states import evse_state, explain, most_telling
 from chargehub.transactions.events import (
     TransactionEnded,
     TransactionProgressed,
@@ -36,94 +32,6 @@ from chargehub.transactions.events import (
 )
 
 TOPICS: Topics = frozenset({"board", "power"})
-
-
-@dataclass(slots=True, eq=False)
-class _Running:
-    """An open transaction on its EVSE; shown there unless another has begun later."""
-
-    evse: _Evse
-    transaction_id: int
-    started_at: datetime
-    charging_state: str | None = None
-    power_w: int | None = None
-    energy_wh: int | None = None
-    soc_percent: float | None = None
-
-
-@dataclass(slots=True, eq=False)
-class _Evse:
-    station: _Station
-    facts: EvseFacts
-    connectors: dict[int, ConnectorFacts]
-    held: bool = False
-    """A reservation keeps it for somebody now."""
-    running: dict[int, _Running] = field(default_factory=dict)
-    shown_running: _Running | None = None
-    """Of those running the one that began last: an old one may be told late, or never ended."""
-
-    @property
-    def key(self) -> str:
-        return f"{self.station.facts.station_id}-{self.facts.evse_no}"
-
-    def reported(self) -> ConnectorFacts:
-        if len(self.connectors) == 1:
-            (fact,) = self.connectors.values()
-            return fact
-        status = most_telling(fact.status for fact in self.connectors.values())
-        return next(
-            (fact for fact in self.connectors.values() if fact.status is status),
-            ConnectorFacts(status, None),
-        )
-
-    def told_apart_by_power(self) -> bool:
-        running = self.shown_running
-        untold = running is None or running.charging_state is None
-        return untold and self.reported().status is ConnectorStatus.OCCUPIED
-
-    def shown(self) -> ConnectorFacts:
-        fact = self.reported()
-        running = self.shown_running
-        if fact.status is ConnectorStatus.AVAILABLE and self.held:
-            return replace(fact, status=ConnectorStatus.RESERVED)
-        if fact.status is not ConnectorStatus.OCCUPIED or running is None:
-            return fact
-        meaning = explain(fact.status, running.charging_state, running.power_w)
-        return ConnectorFacts(meaning, fact.since, fact.error)
-
-    def begin(self, facts: TransactionFacts) -> _Running:
-        running = _Running(
-            self,
-            facts.transaction_id,
-            facts.started_at,
-            facts.charging_state,
-            facts.power_w,
-            facts.energy_wh,
-            facts.soc_percent,
-        )
-        self.running[facts.transaction_id] = running
-        self.choose()
-        return running
-
-    def end(self, transaction_id: int) -> None:
-        del self.running[transaction_id]
-        self.choose()
-
-    def choose(self) -> None:
-        self.shown_running = max(
-            self.running.values(),
-            key=lambda running: (running.started_at, running.transaction_id),
-            default=None,
-        )
-
-
-@dataclass(slots=True, eq=False)
-class _Station:
-    facts: StationFacts
-    online: bool
-    since: datetime | None
-    whole: ConnectorFacts
-    evses: dict[int, _Evse] = field(default_factory=dict)
 
 
 class Board:
@@ -136,8 +44,8 @@ class Board:
         self._now = now
         self._rate = rate
         self._locations: tuple[LocationFacts, ...] = ()
-        self._stations: dict[int, _Station] = {}
-        self._by_transaction: dict[int, _Running] = {}
+        self._stations: dict[int, Station] = {}
+        self._by_transaction: dict[int, Running] = {}
         # Stations that told of something the database does not know either: asking it again at
         # each of their events would cost everyone a new snapshot.
         self._asked_about: set[int] = set()
@@ -145,9 +53,9 @@ class Board:
         self._held: frozenset[tuple[int, int]] = frozenset()
         # By transaction, not entered yet: of what comes between two flushes the last one counts.
         self._progress: dict[int, TransactionProgressed] = {}
-        self._changed_stations: set[_Station] = set()
-        self._changed_evses: set[_Evse] = set()
-        self._changed_power: set[_Evse] = set()
+        self._changed_stations: set[Station] = set()
+        self._changed_evses: set[Evse] = set()
+        self._changed_power: set[Evse] = set()
         self._hub_changed = False
         self._snapshots: dict[Topics, bytes] = {}
 
@@ -161,12 +69,12 @@ class Board:
         self._stations = {}
         self._by_transaction = {}
         for station_facts in facts.stations:
-            station = _Station(
+            station = Station(
                 station_facts, station_facts.online, station_facts.since, station_facts.whole
             )
             for evse_facts in station_facts.evses:
                 held = (station_facts.station_id, evse_facts.evse_no) in self._held
-                evse = _Evse(station, evse_facts, dict(evse_facts.connectors), held)
+                evse = Evse(station, evse_facts, dict(evse_facts.connectors), held)
                 station.evses[evse_facts.evse_no] = evse
                 for running in evse_facts.transactions:
                     self._by_transaction[running.transaction_id] = evse.begin(running)
@@ -292,7 +200,7 @@ class Board:
         station.since = at
         self._changed_stations.add(station)
 
-    def _find_evse(self, station_id: int, evse_no: int | None) -> _Evse | None:
+    def _find_evse(self, station_id: int, evse_no: int | None) -> Evse | None:
         station = self._stations.get(station_id)
         if station is None:
             self._ask_about(station_id)
@@ -304,7 +212,7 @@ class Board:
             self._ask_about(station_id)
         return evse
 
-    def _put(self, event: TransactionStarted | TransactionProgressed, evse: _Evse) -> _Running:
+    def _put(self, event: TransactionStarted | TransactionProgressed, evse: Evse) -> Running:
         """Put a transaction on its EVSE, or find it there."""
         running = self._by_transaction.get(event.transaction_id)
         if running is not None and running.evse is evse:
@@ -347,10 +255,10 @@ class Board:
         )
         parts: dict[str, bytes] = {}
         if self._changed_stations or self._changed_evses or self._hub_changed:
-            parts["board"] = _json(self._board(self._changed_stations, self._changed_evses))
+            parts["board"] = encode(self._board(self._changed_stations, self._changed_evses))
         if self._changed_power or self._changed_stations or self._hub_changed:
-            parts["power"] = _json(self._power(self._changed_power))
-        self.ring.append(_json(now), parts)
+            parts["power"] = encode(self._power(self._changed_power))
+        self.ring.append(encode(now), parts)
         self._forget_changes()
         return True
 
@@ -364,25 +272,26 @@ class Board:
         text = self._snapshots.get(topics)
         if text is None:
             now = self._now()
-            parts = {name: _json(value) for name, value in self._snapshot_parts(topics).items()}
-            text = event_text(self.ring.event_id, "snapshot", _json(now), parts)
+            parts = {name: encode(value) for name, value in self._snapshot_parts(topics).items()}
+            text = event_text(self.ring.event_id, "snapshot", encode(now), parts)
             self._snapshots[topics] = text
         return text
 
     def beat_event(self) -> bytes:
         """Return the sign of life of a quiet board: it says that nothing changed until now."""
         # The comment line keeps proxies awake that look for one.
-        return b": beat\n" + event_text(self.ring.event_id, "beat", _json(self._now()), {})
+        return b": beat\n" + event_text(self.ring.event_id, "beat", encode(self._now()), {})
 
     def snapshot(self) -> bytes:
         """Return the whole board as one JSON document, including what was not flushed yet."""
-        return _json({"id": self.ring.event_id, "at": self._now(), **self._snapshot_parts(TOPICS)})
+        return encode({"id": self.ring.event_id, "at": self._now(), **self._snapshot_parts(TOPICS)})
 
     def _snapshot_parts(self, topics: Topics) -> dict[str, Any]:
         self._enter_progress()
         stations = self._stations.values()
         evses = [evse for station in stations for evse in station.evses.values()]
-        parts: dict[str, Any] = {"rate": self._rate, "layout": self._layout()}
+        layout = documents.layout(self._locations, stations)
+        parts: dict[str, Any] = {"rate": self._rate, "layout": layout}
         if "board" in topics:
             parts["board"] = self._board(stations, evses)
         if "power" in topics:
@@ -395,103 +304,15 @@ class Board:
         self._changed_power.clear()
         self._hub_changed = False
 
-    def _layout(self) -> dict[str, Any]:
-        return {
-            "locations": [
-                {
-                    "id": location.location_id,
-                    "name": location.name,
-                    "time_zone": location.time_zone,
-                }
-                for location in self._locations
-            ],
-            "stations": [
-                {
-                    "id": facts.station_id,
-                    "identity": facts.identity,
-                    "name": facts.name,
-                    "location_id": facts.location_id,
-                    "max_power_w": facts.max_power_w,
-                    "evses": [
-                        {
-                            "id": evse.key,
-                            "evse_no": evse.facts.evse_no,
-                            "gun_code": evse.facts.gun_code,
-                            "max_power_w": evse.facts.max_power_w,
-                        }
-                        for evse in station.evses.values()
-                    ],
-                }
-                for station in self._stations.values()
-                for facts in (station.facts,)
-            ],
-        }
+    def _board(self, stations: Iterable[Station], evses: Iterable[Evse]) -> dict[str, Any]:
+        every, today = self._stations.values(), self._today.transactions
+        hub = documents.hub_state(every, len(self._shown()), today)
+        return documents.board(stations, evses, hub)
 
-    def _board(self, stations: Iterable[_Station], evses: Iterable[_Evse]) -> dict[str, Any]:
-        shown = [(evse, evse.shown(), evse.shown_running) for evse in evses]
-        return {
-            "stations": [
-                {
-                    "id": station.facts.station_id,
-                    "online": station.online,
-                    "since": station.since,
-                    "status": station.whole.status,
-                    "error": station.whole.error,
-                }
-                for station in stations
-            ],
-            "evses": [
-                {
-                    "id": evse.key,
-                    "status": fact.status,
-                    "since": fact.since,
-                    "error": fact.error,
-                    "transaction_id": running.transaction_id if running else None,
-                    "started_at": running.started_at if running else None,
-                }
-                for evse, fact, running in shown
-            ],
-            "hub": self._hub(),
-        }
+    def _power(self, evses: Iterable[Evse]) -> dict[str, Any]:
+        return documents.power(evses, self._shown(), self._today.energy_wh)
 
-    def _power(self, evses: Iterable[_Evse]) -> dict[str, Any]:
-        # An offline station's last power is a memory, not a load.
-        power_w = sum(
-            running.power_w or 0 for running in self._shown() if running.evse.station.online
-        )
-        return {
-            "evses": [
-                {
-                    "id": evse.key,
-                    "power_w": running.power_w if running else None,
-                    "energy_wh": running.energy_wh if running else None,
-                    "soc_percent": running.soc_percent if running else None,
-                }
-                for evse in evses
-                for running in (evse.shown_running,)
-            ],
-            "hub": {"power_w": power_w, "energy_today_wh": dict(self._today.energy_wh)},
-        }
-
-    def _shown(self) -> list[_Running]:
+    def _shown(self) -> list[Running]:
         """Return the transactions that are shown: one gun charges one car."""
         every = self._by_transaction.values()
         return [running for running in every if running is running.evse.shown_running]
-
-    def _hub(self) -> dict[str, Any]:
-        states: Counter[str] = Counter()
-        for station in self._stations.values():
-            for evse in station.evses.values():
-                state = evse_state(evse.shown().status, None, online=station.online)
-                states[state.value] += 1
-        return {
-            "stations": len(self._stations),
-            "stations_online": sum(station.online for station in self._stations.values()),
-            "evses_by_state": dict(sorted(states.items())),
-            "transactions_active": len(self._shown()),
-            "transactions_today": dict(self._today.transactions),
-        }
-
-
-def _json(value: Any) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS)

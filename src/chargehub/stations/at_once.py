@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
-from chargehub.stations.command_queue import CommandQueue, read_queue
+from chargehub.stations.command_queue import CommandQueue
 from chargehub.stations.commands import Command, CommandAnswer, StationBusy
 from chargehub.stations.dispatch import action_of
+from chargehub.stations.waiting_commands import read_queue
 
 _WRITES = frozenset(("ChangeConfiguration", "SetVariables"))
 """All of them, whatever they name: one variable has a name in each of several wordings."""

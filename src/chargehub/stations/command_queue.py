@@ -1,8 +1,9 @@
 """Commands that wait for their station: kept in order, delivered once, each with an outcome.
 
 A waiting command is a row (`queued`), claimed as `pending` in a transaction of its own before it
-leaves. So after a crash it is known that it may have left, and it never leaves twice. What may wait
-is decided in `durable`; who wants something sent is above.
+leaves. So after a crash it is known that it may have left, and it never leaves twice. The rows are
+read and written in `waiting_commands`; what may wait is decided in `durable`; who wants something
+sent is above.
 """
 
 from __future__ import annotations
@@ -16,20 +17,19 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import Row, delete, func, or_, select, true, update
+from sqlalchemy import Row, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access.audit import audit
 from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
-from chargehub.kit.errors import ChargeHubError, NotFound
+from chargehub.kit.errors import ChargeHubError
 from chargehub.kit.metrics import limit_counter
 from chargehub.stations.commands import (
     Command,
     CommandAnswer,
     CommandNotDurable,
-    CommandNotQueued,
     CommandOutcome,
     CommandQueueFull,
     InvalidCommand,
@@ -43,7 +43,16 @@ from chargehub.stations.dispatch import (
     record_command,
 )
 from chargehub.stations.durable import restore, targets_of, why_not_durable
-from chargehub.stations.store import station_commands, station_connections
+from chargehub.stations.store import station_connections
+from chargehub.stations.waiting_commands import (
+    cancel_waiting,
+    claim_oldest,
+    count_waiting,
+    expire_waiting,
+    read_next_expiry,
+    read_unsent,
+    replace_waiting,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -57,18 +66,6 @@ SETTLE_AFTER = timedelta(seconds=10)
 
 _FULL = limit_counter("queued_commands")
 ENDED = Counter("chargehub_queued_commands_total", "Durable commands that ended", ["end"])
-
-_commands = station_commands.c
-_waits = _commands.outcome == CommandOutcome.QUEUED
-_has_left = _commands.outcome == CommandOutcome.PENDING
-_WITHOUT_LEAVING = frozenset(
-    (
-        CommandOutcome.QUEUED,
-        CommandOutcome.REPLACED,
-        CommandOutcome.CANCELLED,
-        CommandOutcome.EXPIRED,
-    )
-)
 
 
 class Delivery(NamedTuple):
@@ -176,12 +173,11 @@ class CommandQueue:
             # Before any row of the queue is locked: `expire` takes them in this order.
             await jobs.schedule_earliest(connection, EXPIRE, str(station_id), expires_at)
         if targets:
-            await self._replace(connection, station_id, targets, command_id, now)
-        waiting = await connection.scalar(
-            select(func.count()).where(_commands.station_id == station_id, _waits)
-        )
+            replaced = await replace_waiting(connection, station_id, targets, command_id, now)
+            ENDED.labels(CommandOutcome.REPLACED).inc(replaced)
+        waiting = await count_waiting(connection, station_id)
         # What never expires is ours: one wish an EVSE.
-        if expires_at is not None and (waiting or 0) >= self.limits.waiting:
+        if expires_at is not None and waiting >= self.limits.waiting:
             _FULL.inc()
             raise CommandQueueFull(waiting=waiting)
         values = {
@@ -202,45 +198,11 @@ class CommandQueue:
         await record_command(connection, values)
         return command_id
 
-    async def _replace(
-        self,
-        connection: AsyncConnection,
-        station_id: int,
-        targets: list[str],
-        by: UUID,
-        now: datetime,
-    ) -> None:
-        replaced = await connection.execute(
-            update(station_commands)
-            .where(
-                _commands.station_id == station_id,
-                _waits,
-                _commands.targets.contained_by(targets),
-            )
-            .values(
-                outcome=CommandOutcome.REPLACED, completed_at=now, answer={"replaced_by": str(by)}
-            )
-        )
-        ENDED.labels(CommandOutcome.REPLACED).inc(replaced.rowcount)
-
     async def cancel(self, station_id: int, command_id: UUID, actor: str) -> Row[Any]:
         """End a command that still waits. Raises NotFound, CommandNotQueued."""
         now = self.clock.now()
-        mine = (_commands.id == command_id) & (_commands.station_id == station_id)
         async with self.database.write() as connection:
-            found = await connection.execute(select(_commands.outcome).where(mine))
-            outcome = found.scalar_one_or_none()
-            if outcome is None:
-                raise NotFound("There is no such command.")
-            cancelled = await connection.execute(
-                update(station_commands)
-                .where(mine, _waits)
-                .values(outcome=CommandOutcome.CANCELLED, completed_at=now)
-                .returning(station_commands)
-            )
-            row: Row[Any] | None = cancelled.one_or_none()
-            if row is None:
-                raise CommandNotQueued(outcome=outcome)
+            row = await cancel_waiting(connection, station_id, command_id, now)
             subject = str(command_id)
             await audit(connection, now, actor, "station.command_cancelled", subject)
         ENDED.labels(CommandOutcome.CANCELLED).inc()
@@ -316,7 +278,10 @@ class CommandQueue:
                 timeout=self.limits.answer_within_s,
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            so_far = None if waiter.done() else await self._so_far(command_id)
+            so_far: CommandOutcome | None = None
+            if not waiter.done():
+                async with self.database.read() as connection:
+                    so_far = await read_unsent(connection, command_id)
             if waiter.done():
                 answer = waiter.result()
                 so_far = CommandOutcome.QUEUED if answer is None else CommandOutcome.ANSWERED
@@ -326,14 +291,6 @@ class CommandQueue:
             # What is under way goes on without whoever asked.
             delivering.cancel()
             del self._waiters[command_id]
-
-    async def _so_far(self, command_id: UUID) -> CommandOutcome | None:
-        """Return what has become of a command that has not left; None where it has."""
-        async with self.database.read() as connection:
-            outcome = await connection.scalar(
-                select(_commands.outcome).where(_commands.id == command_id)
-            )
-        return CommandOutcome(outcome) if outcome in _WITHOUT_LEAVING else None
 
     async def deliver(self, station_id: int) -> None:
         """Deliver what waits for a station and return when nothing is under way to it any more."""
@@ -356,34 +313,11 @@ class CommandQueue:
     async def _next(self, station_id: int) -> Row[Any] | None:
         # No turn is held while a station is waited for: silent ones would hold up all others.
         async with self._turns:
-            return await self._claim(station_id)
-
-    async def _claim(self, station_id: int) -> Row[Any] | None:
-        if station_id not in self.desk.online_ids():
-            return None
-        now = self.clock.now()
-        oldest = (
-            select(_commands.id)
-            .where(
-                _commands.station_id == station_id,
-                _waits,
-                func.coalesce(_commands.expires_at > now, true()),
-            )
-            .order_by(_commands.seq)
-            .limit(1)
-            # One that is being cancelled or replaced is waited for, and passed over then.
-            .with_for_update()
-            .scalar_subquery()
-        )
-        async with self.database.write() as connection:
-            claimed = await connection.execute(
-                update(station_commands)
-                .where(_commands.id == oldest)
-                .values(outcome=CommandOutcome.PENDING)
-                .returning(station_commands)
-            )
-            row: Row[Any] | None = claimed.one_or_none()
-        return row
+            if station_id not in self.desk.online_ids():
+                return None
+            now = self.clock.now()
+            async with self.database.write() as connection:
+                return await claim_oldest(connection, station_id, now)
 
     async def _carry_out(self, row: Row[Any]) -> bool:
         """Send one; return whether the next may be tried."""
@@ -442,58 +376,18 @@ class CommandQueue:
 
     async def expire(self, subject: str, _payload: dict[str, Any]) -> None:
         """End what nobody came for in time. Repeatable."""
-        now, mine = self.clock.now(), _commands.station_id == int(subject)
+        now, station_id = self.clock.now(), int(subject)
         due = jobs.due_actions.c
         row = (due.kind == EXPIRE) & (due.subject == subject)
         async with self.database.write() as connection:
             # A command that is queued meanwhile finds this row as it is afterwards, or none.
             await connection.execute(select(due.id).where(row).with_for_update())
-            expired = await connection.execute(
-                update(station_commands)
-                .where(mine, _waits, _commands.expires_at <= now)
-                .values(outcome=CommandOutcome.EXPIRED, completed_at=now)
-            )
-            next_at = await connection.scalar(
-                select(func.min(_commands.expires_at)).where(mine, or_(_waits, _has_left))
-            )
+            expired = await expire_waiting(connection, station_id, now)
+            next_at = await read_next_expiry(connection, station_id)
             if next_at is None:
                 await connection.execute(delete(jobs.due_actions).where(row))
             else:
                 # One under way, whose time has passed, may come back unsent.
                 due_at = next_at if next_at > now else now + RETRY_AFTER
                 await jobs.postpone(connection, EXPIRE, subject, due_at)
-        ENDED.labels(CommandOutcome.EXPIRED).inc(expired.rowcount)
-
-
-async def read_queue(connection: AsyncConnection, station_id: int) -> list[Row[Any]]:
-    """Return what waits for a station or is under way, in the order of delivery."""
-    rows = await connection.execute(
-        select(station_commands)
-        .where(
-            _commands.station_id == station_id,
-            _commands.durable,
-            or_(_waits, _has_left),
-        )
-        .order_by(_commands.seq)
-    )
-    return list(rows)
-
-
-async def waits_already(connection: AsyncConnection, station_id: int, command: Command) -> bool:
-    """Say whether this very command waits for the station, whoever asked for it."""
-    query = select(_commands.id).where(
-        _commands.station_id == station_id,
-        _waits,
-        _commands.action == action_of(command),
-        _commands.payload == payload_of(command),
-    )
-    return await connection.scalar(query.limit(1)) is not None
-
-
-async def drop_queue(connection: AsyncConnection, station_id: int, at: datetime) -> None:
-    """Cancel all that waits for a station which will never come back."""
-    await connection.execute(
-        update(station_commands)
-        .where(_commands.station_id == station_id, _waits)
-        .values(outcome=CommandOutcome.CANCELLED, completed_at=at)
-    )
+        ENDED.labels(CommandOutcome.EXPIRED).inc(expired)

@@ -27,7 +27,7 @@ from chargehub.stations.api import (
     command_result,
     delivery_result,
 )
-from chargehub.stations.command_queue import CommandQueue, read_queue
+from chargehub.stations.command_queue import CommandQueue
 from chargehub.stations.commands import (
     CommandKeptInBooks,
     CommandNotDurable,
@@ -38,6 +38,7 @@ from chargehub.stations.commands import (
 )
 from chargehub.stations.queries import find_station, read_commands
 from chargehub.stations.rights import endpoint_with_books, needs_admin
+from chargehub.stations.waiting_commands import read_queue
 
 router = APIRouter(prefix=f"{API_PREFIX}/charging-stations/{{identity}}", tags=["Commands"])
 

@@ -21,7 +21,6 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import Conflict, InvalidInput, NotFound
 from chargehub.kit.events import EventBus
-from chargehub.stations.command_queue import drop_queue
 from chargehub.stations.commands import StationLink
 from chargehub.stations.credential_change import forget_change
 from chargehub.stations.credentials import generate_credential, hash_credential
@@ -33,6 +32,7 @@ from chargehub.stations.obstacles import UnknownLocation, find_obstacles, name_t
 from chargehub.stations.queries import find_station_in_service
 from chargehub.stations.rules import ImportLine, LineError, NewEvse, NewStation
 from chargehub.stations.store import charging_stations, connectors, evses, locations
+from chargehub.stations.waiting_commands import drop_queue
 
 
 class LocationTaken(Conflict):

@@ -21,7 +21,7 @@ from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError
 from chargehub.kit.events import EventBus
 from chargehub.stations.at_once import send_at_once
-from chargehub.stations.command_queue import CommandQueue, Delivery, waits_already
+from chargehub.stations.command_queue import CommandQueue, Delivery
 from chargehub.stations.commands import (
     ChangeAvailability,
     Command,
@@ -36,6 +36,7 @@ from chargehub.stations.durable import reading_back, restore, why_not_durable
 from chargehub.stations.events import HubLayoutChanged
 from chargehub.stations.queries import find_evse, find_station_in_service
 from chargehub.stations.store import charging_stations, evses, station_commands
+from chargehub.stations.waiting_commands import waits_already
 
 REQUESTED_BY = "availability"
 RECONCILED_BY = "reconciliation"
