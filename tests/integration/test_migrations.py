@@ -26,7 +26,6 @@ from chargehub.kit.postgres import EmbeddedPostgres
 from chargehub.kit.tables import metadata
 from chargehub.telemetry.partitions import ensure_partitions
 
-PREFIXES = tuple(f"{table.name}_" for table in partitioned_tables())
 INSERT_SAMPLE = """
 INSERT INTO samples (sampled_at, received_at, station_id, evse_no, context, content_hash)
 VALUES (:at, :at, 1, 1, 'Sample.Periodic', :hash)
@@ -62,10 +61,12 @@ def schema_of(server: EmbeddedPostgres, url: str) -> list[str]:
 
 def test_autogenerate_finds_no_difference(database_url: str) -> None:
     engine = create_engine(database_url, poolclass=NullPool)
+    # Not earlier: the migration that made this database has imported every store.
+    partitions = tuple(f"{table.name}_" for table in partitioned_tables())
     with engine.connect() as connection:
         options = {
             "include_object": lambda _thing, name, kind, reflected, _other: (
-                not (kind == "table" and reflected and name.startswith(PREFIXES))
+                not (kind == "table" and reflected and name.startswith(partitions))
             ),
             "compare_server_default": True,
         }
