@@ -188,6 +188,11 @@ def upgrade() -> None:
             postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
             nullable=True,
         ),
+        sa.Column(
+            "opening_exceptions",
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
+            nullable=True,
+        ),
         sa.CheckConstraint("latitude BETWEEN -90 AND 90", name=op.f("ck_locations_latitude")),
         sa.CheckConstraint("longitude BETWEEN -180 AND 180", name=op.f("ck_locations_longitude")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_locations")),
@@ -975,6 +980,13 @@ def upgrade() -> None:
         ["station_id", "requested_at"],
         unique=False,
     )
+    op.create_index(
+        "ix_station_commands_transaction_id",
+        "station_commands",
+        ["transaction_id"],
+        unique=False,
+        postgresql_where=sa.text("transaction_id IS NOT NULL"),
+    )
     op.create_table(
         "station_connections",
         sa.Column("station_id", sa.BigInteger(), nullable=False),
@@ -1401,6 +1413,11 @@ def downgrade() -> None:
     op.drop_index("ix_station_notices_station_id_received_at", table_name="station_notices")
     op.drop_table("station_notices")
     op.drop_table("station_connections")
+    op.drop_index(
+        "ix_station_commands_transaction_id",
+        table_name="station_commands",
+        postgresql_where=sa.text("transaction_id IS NOT NULL"),
+    )
     op.drop_index("ix_station_commands_station_id_requested_at", table_name="station_commands")
     op.drop_index(
         "ix_station_commands_queued",

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chargehub.finding.rules import Vector
 from chargehub.kit.errors import NotFound
 from chargehub.reservations.store import OPEN
+from chargehub.stations.opening_hours import WALL_EXCEPTIONS
 from chargehub.stations.store import UNIT_VECTOR
 from chargehub.transactions.store import ABORTED
 
@@ -25,8 +26,8 @@ GunKey = tuple[int, int]
 _POINT = "cube(CAST(:vector AS double precision[]))"
 # Ordered by what the index orders by; the id decides between Locations at one place.
 _NEAREST = """
-SELECT id, name, address, latitude, longitude, time_zone, regular_hours,
-       {here} <-> {point} AS chord,
+SELECT id, name, address, latitude, longitude, time_zone, regular_hours, opening_exceptions,
+       {exceptions} AS exceptions, {here} <-> {point} AS chord,
        CAST(:now AS timestamptz) AT TIME ZONE time_zone AS wall
 FROM locations
 WHERE true {conditions}
@@ -96,13 +97,6 @@ _HELD = text(
       AND held_from <= :now AND ends_at > :now
     """  # noqa: S608  Put together from our own constants.
 )
-_UTC = text(
-    """
-    SELECT place, wall AT TIME ZONE zone AS at
-    FROM unnest(CAST(:places AS text[]), CAST(:walls AS timestamp[]), CAST(:zones AS text[]))
-         AS u(place, wall, zone)
-    """
-)
 
 
 async def read_held(
@@ -116,7 +110,9 @@ async def read_held(
 def nearest_query(*, within: bool, after: bool) -> str:
     """Return the SQL, for the benchmark and the test of its plan too."""
     conditions = " ".join([_WITHIN] * within + [_AFTER] * after)
-    return _NEAREST.replace("{conditions}", conditions).format(here=UNIT_VECTOR, point=_POINT)
+    return _NEAREST.replace("{conditions}", conditions).format(
+        here=UNIT_VECTOR, point=_POINT, exceptions=WALL_EXCEPTIONS
+    )
 
 
 async def read_nearest(
@@ -191,14 +187,3 @@ async def read_usual_minutes(
     """Return the median length of the transactions begun since then, by Location."""
     values = {"stations": list(station_ids), "since": since}
     return {row.location_id: row.minutes for row in await connection.execute(_USUAL, values)}
-
-
-async def read_utc(
-    connection: AsyncConnection, walls: Sequence[tuple[str, datetime, str]]
-) -> dict[str, datetime]:
-    """Return when clocks show these wall times: (Location id, wall time, time zone)."""
-    if not walls:
-        return {}
-    places, times, zones = zip(*walls, strict=True)
-    values = {"places": list(places), "walls": list(times), "zones": list(zones)}
-    return {row.place: row.at for row in await connection.execute(_UTC, values)}

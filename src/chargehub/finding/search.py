@@ -19,7 +19,6 @@ from chargehub.finding.queries import (
     read_aborted,
     read_nearest,
     read_usual_minutes,
-    read_utc,
 )
 from chargehub.finding.rules import (
     PowerClasses,
@@ -31,7 +30,8 @@ from chargehub.finding.rules import (
     unit_vector,
 )
 from chargehub.kit.datum import Point
-from chargehub.stations.opening import Opening, opening_at, read_periods
+from chargehub.stations.opening import Opening, opening_at, read_hours
+from chargehub.stations.opening_hours import read_utc
 from chargehub.telemetry.queries import read_latest_values
 
 WEEK = timedelta(days=7)
@@ -131,7 +131,9 @@ async def _walk(
 async def _fitting(
     connection: AsyncConnection, rows: Sequence[Row[Any]], wanted: Search, around: Surroundings
 ) -> list[Found]:
-    openings = {row.id: opening_at(row.wall, read_periods(row.regular_hours)) for row in rows}
+    openings = {
+        row.id: opening_at(row.wall, read_hours(row.regular_hours, row.exceptions)) for row in rows
+    }
     asked = [row for row in rows if openings[row.id].open_now or not wanted.open_now]
     guns = await guns_by_location(
         connection, [row.id for row in asked], around.now, around.classes, around.online_ids

@@ -11,8 +11,8 @@ from chargehub.finding.rules import PowerClass
 from chargehub.finding.search import Told
 from chargehub.kit.datum import Datum, Point, convert
 from chargehub.kit.paging import Page
+from chargehub.stations.opening_views import OpeningTimes, opening_times_of
 from chargehub.stations.states import EvseState
-from chargehub.stations.views import OpeningTimes, opening_times_of
 
 DECIMALS = 7
 """A centimetre."""

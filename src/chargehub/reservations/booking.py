@@ -38,6 +38,8 @@ from chargehub.reservations.rules import (
     Window,
     check_driver,
     check_extension,
+    check_open,
+    check_open_longer,
     check_share,
     is_free_to_cancel,
     refusal,
@@ -45,6 +47,7 @@ from chargehub.reservations.rules import (
 )
 from chargehub.reservations.store import OPEN, reservations
 from chargehub.reservations.terms import terms_at
+from chargehub.stations.opening_hours import open_from
 
 STEP = "reservation.step"
 """Does what is due for a reservation by our clock; subject: its id."""
@@ -109,6 +112,7 @@ class Bookings:
         window = window_of(terms, wish.starts_at, now)
         history = await self._history(connection, wish.driver_id, terms, now)
         check_driver(terms, history, window, now)
+        check_open(window, await _open_from(connection, location_id, window))
         choice = await Choice.read(connection, location_id, self.occupancy, window, now)
         check_share(terms, len(choice.guns), choice.held_times(), window)
         values = {
@@ -165,6 +169,7 @@ class Bookings:
         )
         until = row.hold_until + terms.extension
         more = Window(row.ends_at, row.ends_at, until)
+        check_open_longer(more, await _open_from(connection, row.location_id, more))
         choice = await Choice.read(
             connection, row.location_id, self.occupancy, more, now, besides=row.id
         )
@@ -384,6 +389,13 @@ async def _cancel(
     if row.status not in OPEN or row.hold_until <= now:
         raise refusal("open", "The reservation is over.")
     return await finish(connection, row, "cancelled", reason, now)
+
+
+async def _open_from(
+    connection: AsyncConnection, location_id: str, window: Window
+) -> datetime | None:
+    length = window.ends_at - window.starts_at
+    return await open_from(connection, location_id, window.starts_at, length)
 
 
 async def _driver_tokens(connection: AsyncConnection, driver_id: UUID) -> tuple[str, str]:

@@ -33,7 +33,10 @@ class Terms:
     """1: the driver may ask once for more time; 0: never."""
     extension_min: int = 15
     held_share_percent: int = 30
-    """Of a Location's guns in service so many at most are held at any moment, rounded down."""
+    """Of a Location's guns in service so many at most are held at any moment, rounded down.
+
+    A share above 0 is at least one gun, where another is left for who comes without a booking.
+    """
     free_cancel_min: int = 3
     """A cancellation later than this after the booking is recorded as late."""
     no_show_limit: int = 3
@@ -146,6 +149,25 @@ def suspended_until(terms: Terms, no_shows: Iterable[datetime]) -> datetime | No
     return last[-1] + timedelta(days=terms.suspension_days) if last else None
 
 
+def check_open(window: Window, open_from: datetime | None) -> None:
+    """Raise where the Location is not open from the beginning of the window to its end.
+
+    `open_from`: the first moment from that beginning on from which it is open for so long.
+    """
+    if open_from != window.starts_at:
+        raise refusal(
+            "opening_times",
+            "The location is not open from the beginning of that window to its end.",
+            open_from,
+        )
+
+
+def check_open_longer(more: Window, open_from: datetime | None) -> None:
+    """Raise where the Location closes before a window that is extended by this is over."""
+    if open_from != more.starts_at:
+        raise refusal("opening_times", "The location closes before the extension is over.")
+
+
 def check_share(
     terms: Terms, guns: int, held: Sequence[tuple[datetime, datetime]], window: Window
 ) -> None:
@@ -153,13 +175,19 @@ def check_share(
 
     `held` are the times from `held_from` to `ends_at` of the Location's open reservations.
     """
-    most = guns * terms.held_share_percent // 100
+    most = most_held(terms, guns)
     told = f"Of this location's {guns} guns {most} may be held at once."
     if most == 0:
         raise refusal("held_share", told)
     ends = fully_held(held, window, most)
     if ends is not None:
         raise refusal("held_share", told, ends)
+
+
+def most_held(terms: Terms, guns: int) -> int:
+    """Return how many of a Location's guns may be held at once."""
+    most = guns * terms.held_share_percent // 100
+    return max(most, 1) if terms.held_share_percent and guns > 1 else most
 
 
 def fully_held(

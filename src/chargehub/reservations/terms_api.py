@@ -72,7 +72,8 @@ class TermsModel(BaseModel):
     extension_min: Annotated[StrictInt, Field(ge=1, le=24 * 60)] = USUAL.extension_min
     held_share_percent: Annotated[StrictInt, Field(ge=0, le=100)] = Field(
         USUAL.held_share_percent,
-        description="Of a Location's guns so many at most are held at once, rounded down.",
+        description="Of a Location's guns so many at most are held at once, rounded down; of two "
+        "and more at least one, unless it is 0.",
     )
     free_cancel_min: Minutes = Field(
         USUAL.free_cancel_min, description="A later cancellation is recorded as late."

@@ -48,6 +48,7 @@ from chargehub.stations.obstacles import (
     SerialNumberTaken,
     UnknownLocation,
 )
+from chargehub.stations.opening_views import OpeningTimes
 from chargehub.stations.queries import read_location
 from chargehub.stations.reports import RegistrationStatus
 from chargehub.stations.rules import (
@@ -134,7 +135,7 @@ class NewLocation(Input):
     latitude: Latitude
     longitude: Longitude
     time_zone: TimeZone = "Asia/Shanghai"
-    opening_times: views.OpeningTimes = views.OpeningTimes(twenty_four_seven=True)
+    opening_times: OpeningTimes = OpeningTimes(twenty_four_seven=True)
 
     @field_validator("id")
     @classmethod
@@ -150,7 +151,7 @@ class LocationChange(Input):
     latitude: Latitude | None = None
     longitude: Longitude | None = None
     time_zone: TimeZone | None = None
-    opening_times: views.OpeningTimes | None = None
+    opening_times: OpeningTimes | None = None
 
 
 class NewEvseInput(Input):
@@ -300,6 +301,7 @@ def _columns(body: NewLocation | LocationChange) -> dict[str, Any]:
     values = _given(body) if isinstance(body, LocationChange) else body.model_dump()
     if values.pop("opening_times", None) is not None and body.opening_times is not None:
         values["regular_hours"] = body.opening_times.stored()
+        values["opening_exceptions"] = body.opening_times.stored_exceptions()
     return values
 
 

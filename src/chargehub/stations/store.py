@@ -39,6 +39,8 @@ locations = Table(
     Column("time_zone", Text, nullable=False, server_default="Asia/Shanghai"),
     # OCPI RegularHours, by the wall clock there; NULL: open round the clock.
     Column("regular_hours", JSONB(none_as_null=True)),
+    # OCPI exceptional openings and closings: `closed`, `begin` and `end` in UTC.
+    Column("opening_exceptions", JSONB(none_as_null=True)),
     CheckConstraint("latitude BETWEEN -90 AND 90", name="latitude"),
     CheckConstraint("longitude BETWEEN -180 AND 180", name="longitude"),
 )
@@ -230,6 +232,12 @@ station_commands = Table(
         "station_id",
         "seq",
         postgresql_where=text("outcome = 'queued'"),
+    ),
+    # Asked at every beginning of a transaction: which command it follows.
+    Index(
+        "ix_station_commands_transaction_id",
+        "transaction_id",
+        postgresql_where=text("transaction_id IS NOT NULL"),
     ),
     Index(
         "ix_station_commands_order_id",

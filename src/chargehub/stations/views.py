@@ -5,82 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictInt,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from chargehub.kit.paging import Page
 from chargehub.stations.commands import CommandOutcome
-from chargehub.stations.opening import minutes_of, overlap, read_periods
+from chargehub.stations.opening_views import OpeningTimes, opening_times_of
 from chargehub.stations.reports import ConnectorStatus, RegistrationStatus
 from chargehub.stations.states import Charge, EvseState, evse_state, most_telling
-
-
-class RegularHours(BaseModel):
-    """OCPI RegularHours: open on this weekday, by the wall clock of the Location."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    weekday: Annotated[StrictInt, Field(ge=1, le=7)] = Field(
-        description="1 Monday to 7 Sunday.", examples=[1]
-    )
-    period_begin: Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = Field(
-        examples=["06:00"]
-    )
-    period_end: Annotated[str, StringConstraints(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")] = (
-        Field(description="Later than the begin, 24:00 at the latest.", examples=["22:30"])
-    )
-
-    @model_validator(mode="after")
-    def _forward(self) -> RegularHours:
-        if minutes_of(self.period_end) <= minutes_of(self.period_begin):
-            raise ValueError(
-                "A period ends later than it begins; one through midnight is two: until 24:00, "
-                "and from 00:00 of the next day"
-            )
-        return self
-
-
-class OpeningTimes(BaseModel):
-    """OCPI Hours: round the clock, or regular hours."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    twenty_four_seven: StrictBool = Field(examples=[True])
-    regular_hours: list[RegularHours] = Field(default=[], max_length=70, examples=[[]])
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> OpeningTimes:
-        if self.twenty_four_seven == bool(self.regular_hours):
-            raise ValueError("Either twenty_four_seven or regular_hours, not both and not neither")
-        if overlap(read_periods(self.stored()) or ()):
-            raise ValueError("Two periods of one weekday overlap")
-        return self
-
-    def stored(self) -> list[dict[str, Any]] | None:
-        """Return what `locations.regular_hours` holds."""
-        if self.twenty_four_seven:
-            return None
-        return [item.model_dump() for item in self.regular_hours]
-
-
-def opening_times_of(row: Row[Any]) -> OpeningTimes:
-    hours = row.regular_hours
-    # As stored: what was acceptable once is shown, whatever is asked for by then.
-    return OpeningTimes.model_construct(
-        twenty_four_seven=hours is None,
-        regular_hours=[RegularHours.model_construct(**item) for item in hours or ()],
-    )
 
 
 class LocationView(BaseModel):

@@ -157,7 +157,7 @@ async def test_another_drivers_reservation_is_none(
         ({"max_active": 0}, 0, "max_active", False),
         ({"longest_lead_min": 60}, 3, "longest_lead", True),
         ({"verified_head_start_min": 1380}, 3, "verified_first", True),
-        ({"held_share_percent": 49}, 0, "held_share", False),
+        ({"held_share_percent": 0}, 0, "held_share", False),
     ],
 )
 async def test_a_refusal_names_its_rule_and_when_it_passes(
@@ -174,6 +174,20 @@ async def test_a_refusal_names_its_rule_and_when_it_passes(
     assert (problem["passes_at"] is not None) == passes
     if passes:
         assert datetime.fromisoformat(problem["passes_at"]) > api.clock.now()
+
+
+async def test_a_location_that_is_closed_takes_no_reservation(api: RunningApi, place: str) -> None:
+    begin, end = api.clock.now() - timedelta(hours=1), api.clock.now() + timedelta(hours=2)
+    holiday = {"period_begin": begin.isoformat(), "period_end": end.isoformat()}
+    hours = {"twenty_four_seven": True, "exceptional_closings": [holiday]}
+    closed = await api.admin.patch(f"/locations/{place}", json={"opening_times": hours})
+    assert closed.status_code == 200, closed.text
+    client = await new_driver(api)
+    refused = await client.post("/reservations", json={"location_id": place})
+    problem = problem_of(refused, 409, "reservation-refused")
+    assert problem["rule"] == "opening_times"
+    assert datetime.fromisoformat(problem["passes_at"]) == end
+    await book(client, location_id=place, starts_at=problem["passes_at"])
 
 
 async def test_what_is_over_is_neither_cancelled_nor_extended(api: RunningApi, place: str) -> None:

@@ -19,6 +19,7 @@ from chargehub.kit.db import Database
 from chargehub.reservations.booking import Wish
 from chargehub.reservations.rules import ReservationRefused, Terms
 from chargehub.reservations.store import OPEN, reservations
+from chargehub.stations.store import locations
 from tests.integration.reservations.hub import (
     NOON,
     Desk,
@@ -224,3 +225,25 @@ async def test_an_extension_holds_the_gun_longer_or_says_who_has_it(desk: Desk) 
         "passes_at": "2026-11-23T12:55:00Z",
     }
     assert (await stored(desk.database, tight.id)).hold_until == NOON + timedelta(minutes=15)
+
+
+async def test_a_window_lies_within_the_opening_times(desk: Desk) -> None:
+    """08:00 to 22:00 by the clock there, where it is 20:00 now; tomorrow is a holiday."""
+    day = {"period_begin": "08:00", "period_end": "22:00"}
+    holiday = {"closed": True, "begin": "2026-11-23T16:00:00Z", "end": "2026-11-24T16:00:00Z"}
+    async with desk.database.write() as connection:
+        await connection.execute(
+            locations.update().values(
+                regular_hours=[day | {"weekday": number} for number in range(1, 8)],
+                opening_exceptions=[holiday],
+            )
+        )
+    for minutes in (106, 240):
+        refused = await desk.refused(starts_at=NOON + timedelta(minutes=minutes))
+        assert refused == {"rule": "opening_times", "passes_at": "2026-11-25T00:00:00Z"}
+    (driver_id,) = await desk.drivers(1)
+    row = await desk.book(driver_id, starts_at=NOON + timedelta(minutes=105))
+    with pytest.raises(ReservationRefused) as longer:
+        async with desk.database.write() as connection:
+            await desk.bookings.extend(connection, row.id, driver_id)
+    assert longer.value.facts == {"rule": "opening_times", "passes_at": None}

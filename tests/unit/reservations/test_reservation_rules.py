@@ -128,7 +128,12 @@ def test_a_window_opens_first_to_verified_taxi_drivers(
         (10, [(0, 5), (0, 5), (5, 15)], None),
         (10, [(0, 5), (10, 20), (12, 20), (14, 30)], 20),
         (10, [(-30, 0), (15, 30), (15, 30), (15, 30)], None),
-        (3, [], "never"),
+        # A share that rounds down to none is one gun, where that is not the only one.
+        (3, [], None),
+        (2, [], None),
+        (2, [(0, 15)], 15),
+        (1, [], "never"),
+        (0, [], "never"),
     ],
 )
 def test_never_more_than_the_share_is_held(
