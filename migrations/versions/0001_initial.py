@@ -62,6 +62,8 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("sends", sa.Integer(), nullable=False),
         sa.Column("window_began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("day_sends", sa.Integer(), nullable=False),
+        sa.Column("day_began_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("phone_fingerprint", name=op.f("pk_driver_login_codes")),
@@ -653,6 +655,7 @@ def upgrade() -> None:
         sa.Column("connector_standard", sa.Text(), server_default="GBT_DC", nullable=False),
         sa.Column("battery_wh", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("preferred_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "(vin_sealed IS NULL) = (vin_fingerprint IS NULL)", name=op.f("ck_vehicles_vin")
         ),

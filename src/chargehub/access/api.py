@@ -12,14 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 from sqlalchemy import Row
 
 from chargehub.access.audit import read_audit
-from chargehub.access.principal import (
-    CSRF_COOKIE,
-    GUARDS,
-    SESSION_COOKIE,
-    Admin,
-    Viewer,
-    admin,
-)
+from chargehub.access.principal import COOKIES, GUARDS, Admin, Viewer, admin
 from chargehub.access.rules import Role, WeakPassword
 from chargehub.access.service import (
     AccessService,
@@ -35,6 +28,7 @@ from chargehub.kit.fields import CleanText, ShortText, explained
 from chargehub.kit.http import (
     API_PREFIX,
     TooManyRequests,
+    address_of,
     problems,
     provided,
 )
@@ -180,22 +174,16 @@ async def log_in(
     issued = await service.log_in(
         body.login,
         body.password,
-        address=request.client.host if request.client else "",
+        address=address_of(request),
         user_agent=request.headers.get("user-agent", ""),
     )
-    for name, value, http_only in (
-        (SESSION_COOKIE, issued.token, True),
-        (CSRF_COOKIE, issued.csrf_token, False),
-    ):
-        response.set_cookie(
-            name,
-            value,
-            expires=issued.principal.expires_at,
-            httponly=http_only,
-            secure=parts.secure_cookies,
-            samesite="strict",
-            path="/",
-        )
+    COOKIES.give(
+        response,
+        issued.token,
+        issued.csrf_token,
+        expires=issued.principal.expires_at,
+        secure=parts.secure_cookies,
+    )
     return LoginResult(
         **_me(issued.principal).model_dump(), token=issued.token, csrf_token=issued.csrf_token
     )
@@ -205,8 +193,7 @@ async def log_in(
 async def log_out(principal: Viewer, response: Response, service: Service) -> None:
     """Revoke this login."""
     await service.log_out(principal)
-    for name in (SESSION_COOKIE, CSRF_COOKIE):
-        response.delete_cookie(name, path="/", samesite="strict")
+    COOKIES.forget(response)
 
 
 @router.get("/me", responses=problems(*GUARDS))

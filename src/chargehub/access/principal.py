@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Protocol, TypeVar
 
 from fastapi import Depends
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection
 
+from chargehub.access.cookies import LoginCookies
 from chargehub.access.rules import Role
 from chargehub.access.service import AccessService, Principal, digest
 from chargehub.kit.errors import Forbidden, InvalidInput, Unauthenticated
@@ -22,6 +23,7 @@ from chargehub.kit.http import provided
 
 SESSION_COOKIE = "chargehub_session"
 CSRF_COOKIE = "chargehub_csrf"
+COOKIES = LoginCookies(SESSION_COOKIE, CSRF_COOKIE)
 CSRF_HEADER = "X-CSRF-Token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -46,23 +48,44 @@ _cookie = APIKeyCookie(
 )
 
 
+class _Login(Protocol):
+    @property
+    def csrf_hash(self) -> bytes: ...
+
+
+Login = TypeVar("Login", bound=_Login)
+
+
+async def live_login(
+    connection: HTTPConnection,
+    bearer: HTTPAuthorizationCredentials | None,
+    cookie: str | None,
+    authenticate: Callable[[str], Awaitable[Login | None]],
+) -> Login:
+    """Return the login that a request shows, of operators or of drivers.
+
+    A Bearer token goes before the cookie. Raises Unauthenticated, CsrfTokenMissing.
+    """
+    token = bearer.credentials if bearer is not None else cookie
+    if not token:
+        raise Unauthenticated
+    login = await authenticate(token)
+    if login is None:
+        raise Unauthenticated("The login is unknown, expired or revoked.")
+    if bearer is None and connection.scope.get("method") not in SAFE_METHODS:
+        shown = digest(connection.headers.get(CSRF_HEADER, ""))
+        if not hmac.compare_digest(shown, login.csrf_hash):
+            raise CsrfTokenMissing
+    return login
+
+
 async def authenticated(
     connection: HTTPConnection,
     service: Annotated[AccessService, Depends(provided(AccessService))],
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     cookie: Annotated[str | None, Depends(_cookie)],
 ) -> Principal:
-    token = bearer.credentials if bearer is not None else cookie
-    if not token:
-        raise Unauthenticated
-    principal = await service.authenticate(token)
-    if principal is None:
-        raise Unauthenticated("The login is unknown, expired or revoked.")
-    if bearer is None and connection.scope.get("method") not in SAFE_METHODS:
-        shown = digest(connection.headers.get(CSRF_HEADER, ""))
-        if not hmac.compare_digest(shown, principal.csrf_hash):
-            raise CsrfTokenMissing
-    return principal
+    return await live_login(connection, bearer, cookie, service.authenticate)
 
 
 def require(role: Role) -> Callable[[Principal], Awaitable[Principal]]:

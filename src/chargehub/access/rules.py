@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from enum import StrEnum
 
+from chargehub.kit.addresses import network_of
 from chargehub.kit.errors import InvalidInput
 
 MIN_PASSWORD_LENGTH = 10
@@ -61,7 +62,7 @@ class LoginGuard:
 
     An attempt counts as failed from its beginning, so that parallel guesses gain nothing. The
     address alone is counted too, with a higher limit: one address can neither try many logins nor
-    push other keys out of the table.
+    push other keys out of the table. Of IPv6 a whole /64 counts as one address.
     """
 
     def __init__(
@@ -113,7 +114,8 @@ class LoginGuard:
             attempts.failures -= 1
 
     def _keys(self, login: str, address: str) -> tuple[tuple[tuple[str, str], int], ...]:
+        network = network_of(address)
         return (
-            ((login.lower(), address), self._free_failures),
-            (("", address), self._free_failures_per_address),
+            ((login.lower(), network), self._free_failures),
+            (("", network), self._free_failures_per_address),
         )

@@ -15,7 +15,7 @@ from chargehub.drivers.account_rules import (
     normalise_plate,
     normalise_vin,
 )
-from chargehub.kit.fields import explained
+from chargehub.kit.fields import clean_text, explained
 
 Phone = Annotated[
     str,
@@ -43,6 +43,16 @@ OneTimeCode = Annotated[
     StringConstraints(pattern=r"^[0-9]{6}$"),
     explained("A code is six digits."),
     Field(examples=["123456"]),
+]
+DeviceToken = Annotated[
+    str,
+    StringConstraints(max_length=100),
+    AfterValidator(clean_text),
+    Field(
+        description="What the last login by this phone on this device answered. With it, codes "
+        "that strangers ask for and guess at do not count against this device.",
+        examples=[""],
+    ),
 ]
 Language = Literal["zh", "en"]
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
+from chargehub.kit.addresses import network_of
+
 PHONE = re.compile(r"(?:\+86|0086|86)?(1[3-9][0-9]{9})")
 PHONE_SAID = "A mobile number of mainland China is needed: 11 digits, with +86 before them or not."
 _SPACING = re.compile(r"[ \u00a0-]")
@@ -85,15 +87,25 @@ def mask_vin(vin: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CodeRules:
-    """How often a code is sent to a phone, how long it is good, how often it may be guessed."""
+    """How often a code is sent to a phone, how long it is good, how often it may be guessed.
+
+    All of it counts for a phone and, apart from that, for each device that has proved the phone
+    before. So who only knows a number keeps its driver's devices from nothing; the driver's new
+    device waits for `longest_lock` at most where somebody guesses. Of a million codes a stranger
+    tries a hundred a day, and the phone gets `sends_per_day` messages for it.
+    """
 
     lifetime: timedelta = timedelta(minutes=5)
     resend_after: timedelta = timedelta(seconds=60)
     window: timedelta = timedelta(hours=1)
     sends_per_window: int = 5
+    day: timedelta = timedelta(hours=24)
+    sends_per_day: int = 20
     tries_per_code: int = 5
     first_lock: timedelta = timedelta(minutes=5)
-    longest_lock: timedelta = timedelta(hours=24)
+    longest_lock: timedelta = timedelta(hours=1)
+    forgiven_after: timedelta = timedelta(hours=24)
+    """Without a code wrong tries are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +115,13 @@ class CodeState:
     sent_at: datetime
     expires_at: datetime
     window_began_at: datetime
+    day_began_at: datetime
     code_hash: bytes | None = None
     """None when it was used, or guessed at too often."""
     sends: int = 0
     """In the window."""
+    day_sends: int = 0
+    """In the day."""
     failures: int = 0
     """Wrong tries since the last right one, over all codes."""
     locked_until: datetime | None = None
@@ -133,21 +148,33 @@ def wait_for_send(state: CodeState | None, now: datetime, rules: CodeRules) -> i
         waits.append(seconds_until(state.sent_at + rules.resend_after, now))
     if state.sends >= rules.sends_per_window:
         waits.append(seconds_until(state.window_began_at + rules.window, now))
+    if state.day_sends >= rules.sends_per_day:
+        waits.append(seconds_until(state.day_began_at + rules.day, now))
     return max(waits)
 
 
 def sent(state: CodeState | None, code_hash: bytes, now: datetime, rules: CodeRules) -> CodeState:
     """Return the state after a code was sent; the one before is good no more."""
-    fresh = CodeState(sent_at=now, expires_at=now + rules.lifetime, window_began_at=now)
+    fresh = CodeState(
+        sent_at=now,
+        expires_at=now + rules.lifetime,
+        window_began_at=now,
+        day_began_at=now,
+        code_hash=code_hash,
+        sends=1,
+        day_sends=1,
+    )
     if state is None:
-        return replace(fresh, code_hash=code_hash, sends=1)
+        return fresh
     in_window = now < state.window_began_at + rules.window
+    in_day = now < state.day_began_at + rules.day
     return replace(
         fresh,
-        code_hash=code_hash,
         window_began_at=state.window_began_at if in_window else now,
         sends=state.sends + 1 if in_window else 1,
-        failures=state.failures,
+        day_began_at=state.day_began_at if in_day else now,
+        day_sends=state.day_sends + 1 if in_day else 1,
+        failures=state.failures if now < state.sent_at + rules.forgiven_after else 0,
         locked_until=state.locked_until,
     )
 
@@ -181,8 +208,8 @@ def _after_wrong(state: CodeState, now: datetime, rules: CodeRules) -> CodeState
 class AddressBudget:
     """How many things one address may have done for it in a window, in a bounded table.
 
-    Many phones share an address of their network, so the limit is wide: it is for
-    floods.
+    Many phones share an address of their network, so the limit is wide: it is for floods. Of IPv6
+    a whole /64 counts as one address.
     """
 
     def __init__(self, limit: int, window_s: float = 3_600.0, *, max_keys: int = 10_000) -> None:
@@ -196,13 +223,14 @@ class AddressBudget:
 
     def take(self, address: str, now_s: float) -> int:
         """Count one; return the seconds it must wait, 0 when it may go on."""
-        began, count = self._table.get(address, (now_s, 0))
+        network = network_of(address)
+        began, count = self._table.get(network, (now_s, 0))
         if now_s >= began + self._window_s:
             began, count = now_s, 0
         if count >= self._limit:
             return max(1, math.ceil(began + self._window_s - now_s))
-        self._table[address] = (began, count + 1)
-        self._table.move_to_end(address)
+        self._table[network] = (began, count + 1)
+        self._table.move_to_end(network)
         while len(self._table) > self._max_keys:
             self._table.popitem(last=False)
         return 0

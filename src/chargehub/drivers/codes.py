@@ -1,12 +1,15 @@
 """One-time codes of phones: made, kept as a keyed hash, sent and redeemed.
 
 A phone is known here by its fingerprint alone, whether or not it has an account: so no answer tells
-which has one. Times are wall times.
+which has one. A device that has proved a phone shows a token of that, and has codes, rations and
+locks of its own: what strangers do to the phone is no matter to it. Times are wall times.
 """
 
 from __future__ import annotations
 
+import base64
 import hmac
+import re
 import secrets
 from dataclasses import asdict
 from datetime import datetime
@@ -29,7 +32,9 @@ from chargehub.drivers.store import driver_login_codes as codes
 from chargehub.kit.sealing import Seal
 
 DIGITS = 6
-CODE = "drivers.code"
+CODE, DEVICE, OF_DEVICE = "drivers.code", "drivers.device", "drivers.phone_and_device"
+NONCE_BYTES = 16
+DEVICE_TOKEN = re.compile(r"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}")
 
 
 class PhoneCodes:
@@ -37,9 +42,16 @@ class PhoneCodes:
         self._seal = seal
         self.rules = rules or CodeRules()
 
-    async def make(self, connection: AsyncConnection, phone: str, now: datetime) -> str | int:
+    def device_token(self, phone: str) -> str:
+        """Return what a device that has just proved this phone may show from now on."""
+        nonce = secrets.token_urlsafe(NONCE_BYTES)
+        return f"{nonce}.{self._proof(phone, nonce)}"
+
+    async def make(
+        self, connection: AsyncConnection, phone: str, now: datetime, device_token: str = ""
+    ) -> str | int:
         """Return a fresh code, which is stored; or the seconds to wait for one."""
-        key = self._seal.fingerprint(phone, PHONE)
+        key = self._key(phone, device_token)
         # Two first requests of one phone take turns: there is no row to lock yet.
         await connection.execute(select(func.pg_advisory_xact_lock(lock_number(key))))
         state = await _locked_state(connection, key)
@@ -54,21 +66,26 @@ class PhoneCodes:
         )
         return code
 
-    async def forget(self, connection: AsyncConnection, phone: str) -> None:
+    async def forget(self, connection: AsyncConnection, phone: str, device_token: str = "") -> None:
         """Take a code back that could not be sent: another may be asked for at once."""
-        key = self._seal.fingerprint(phone, PHONE)
+        key = self._key(phone, device_token)
         await connection.execute(
             update(codes).where(codes.c.phone_fingerprint == key).values(code_hash=None, sends=0)
         )
 
     async def redeem(
-        self, connection: AsyncConnection, phone: str, code: str, now: datetime
+        self,
+        connection: AsyncConnection,
+        phone: str,
+        code: str,
+        now: datetime,
+        device_token: str = "",
     ) -> tuple[Redemption, int]:
         """Judge a presented code and count the try; return also the seconds a lock lasts.
 
         Whatever comes of it, the transaction has to be committed: a try counts.
         """
-        key = self._seal.fingerprint(phone, PHONE)
+        key = self._key(phone, device_token)
         state = await _locked_state(connection, key)
         stored = state and state.code_hash
         # Compared also where there is none, so that the time tells nothing.
@@ -81,6 +98,18 @@ class PhoneCodes:
                 update(codes).where(codes.c.phone_fingerprint == key).values(asdict(after))
             )
         return verdict, seconds_until(after.locked_until, now)
+
+    def _key(self, phone: str, device_token: str) -> bytes:
+        """Return under what the state is kept: of the device, where it has proved this phone."""
+        nonce, _, proof = device_token.partition(".")
+        proved = DEVICE_TOKEN.fullmatch(device_token) is not None
+        if proved and hmac.compare_digest(proof, self._proof(phone, nonce)):
+            return self._seal.fingerprint(f"{phone}/{nonce}", OF_DEVICE)
+        return self._seal.fingerprint(phone, PHONE)
+
+    def _proof(self, phone: str, nonce: str) -> str:
+        digest = self._seal.fingerprint(f"{phone}/{nonce}", DEVICE)
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
     def _hash(self, phone: str, code: str) -> bytes:
         # Keyed: six digits are guessed in no time by who has the table alone.

@@ -7,7 +7,7 @@ is answered before the right code tells whether a phone has an account.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -96,6 +96,8 @@ class Entered:
     login: IssuedDriverLogin
     is_new: bool
     """Whether the account was opened by this login."""
+    device_token: str | None = None
+    """After a login by phone: that this device has proved it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class Device:
     name: str
     address: str
     language: str = "zh"
+    token: str = ""
+    """Of its last login by the phone."""
 
 
 class DriverEntry:
@@ -142,7 +146,7 @@ class DriverEntry:
             raise SmsNotConfigured
         self._spend(self.budgets.codes, device.address)
         async with self._database.write() as connection:
-            code = await self.codes.make(connection, phone, self._wall())
+            code = await self.codes.make(connection, phone, self._wall(), device.token)
         if isinstance(code, int):
             raise TooManyRequests(
                 "A code was sent to this phone a moment ago, or too often; wait.",
@@ -153,7 +157,7 @@ class DriverEntry:
         except SmsNotSent:
             log.warning("driver_code_not_sent", phone=mask_phone(phone))
             async with self._database.write() as connection:
-                await self.codes.forget(connection, phone)
+                await self.codes.forget(connection, phone, device.token)
             raise
 
     async def log_in(
@@ -165,9 +169,12 @@ class DriverEntry:
         """
         self._spend(self.budgets.logins, device.address)
         async with self._database.write() as connection:
-            verdict, lock_s = await self.codes.redeem(connection, phone, code, self._wall())
+            verdict, lock_s = await self.codes.redeem(
+                connection, phone, code, self._wall(), device.token
+            )
             if verdict is Redemption.RIGHT:
-                return await self._enter_by_phone(connection, phone, device, guest)
+                entered = await self._enter_by_phone(connection, phone, device, guest)
+                return replace(entered, device_token=self.codes.device_token(phone))
         # Only now: the try is committed.
         raise _refusal(phone, verdict, lock_s)
 

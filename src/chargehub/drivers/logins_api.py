@@ -10,7 +10,13 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
-from chargehub.drivers.account_fields import Input, Language, OneTimeCode, Phone
+from chargehub.drivers.account_fields import (
+    DeviceToken,
+    Input,
+    Language,
+    OneTimeCode,
+    Phone,
+)
 from chargehub.drivers.entry import (
     CodeExpired,
     Device,
@@ -27,16 +33,10 @@ from chargehub.drivers.ports import (
     WeChatNotConfigured,
     WeChatRefused,
 )
-from chargehub.drivers.principal import (
-    DRIVER_COOKIE,
-    DRIVER_CSRF_COOKIE,
-    DRIVER_GUARDS,
-    Driver,
-    PresentDriver,
-)
+from chargehub.drivers.principal import COOKIES, DRIVER_GUARDS, Driver, PresentDriver
 from chargehub.kit.errors import InvalidInput, NotFound
 from chargehub.kit.fields import CleanText, ShortText
-from chargehub.kit.http import API_PREFIX, TooManyRequests, problems, provided
+from chargehub.kit.http import API_PREFIX, TooManyRequests, address_of, problems, provided
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ Parts = Annotated[DriverParts, Depends(provided(DriverParts))]
 class CodeRequest(Input):
     phone: Phone
     language: Language = "zh"
+    device_token: DeviceToken = ""
 
 
 class CodeAnswer(BaseModel):
@@ -74,6 +75,7 @@ class DeviceInput(Input):
 class PhoneLogin(DeviceInput):
     phone: Phone
     code: OneTimeCode
+    device_token: DeviceToken = ""
 
 
 class WeChatLogin(DeviceInput):
@@ -90,6 +92,11 @@ class DriverLoginResult(BaseModel):
     token: str = Field(description="Use as `Authorization: Bearer`; also set as cookie.")
     csrf_token: str = Field(
         description="Send as X-CSRF-Token on unsafe methods when the cookie is used."
+    )
+    device_token: str | None = Field(
+        description="After a login by phone: keep it on the device, also over a logout, and send "
+        "it when you ask for a code and when you enter it.",
+        examples=[None],
     )
 
 
@@ -112,7 +119,8 @@ class DeviceList(BaseModel):
 )
 async def send_login_code(body: CodeRequest, request: Request, entry: Entry) -> CodeAnswer:
     """Send a one-time code to a phone; it replaces the one before."""
-    await entry.send_code(body.phone, Device("", address_of(request), body.language))
+    device = Device("", address_of(request), body.language, body.device_token)
+    await entry.send_code(body.phone, device)
     rules = entry.codes.rules
     return CodeAnswer(
         expires_in_s=int(rules.lifetime.total_seconds()),
@@ -137,7 +145,7 @@ async def log_driver_in(
 
     A guest who shows their login keeps their idToken in the account.
     """
-    device = Device(body.device_name, address_of(request), body.language)
+    device = Device(body.device_name, address_of(request), body.language, body.device_token)
     return _answer(await entry.log_in(body.phone, body.code, device, present), response, parts)
 
 
@@ -192,14 +200,14 @@ async def list_driver_logins(principal: Driver, logins: Logins) -> DeviceList:
 async def log_driver_out_everywhere(principal: Driver, response: Response, logins: Logins) -> None:
     """Log out on every device, this one too."""
     await logins.log_out_everywhere(principal.driver_id)
-    forget_cookies(response)
+    COOKIES.forget(response)
 
 
 @router.delete("/current", status_code=204, responses=problems(*DRIVER_GUARDS))
 async def log_driver_out(principal: Driver, response: Response, logins: Logins) -> None:
     """Log out on this device."""
     await logins.log_out(principal.driver_id, principal.login_id)
-    forget_cookies(response)
+    COOKIES.forget(response)
 
 
 @router.delete("/{login_id}", status_code=204, responses=problems(*DRIVER_GUARDS, NotFound))
@@ -208,25 +216,15 @@ async def log_driver_device_out(login_id: UUID, principal: Driver, logins: Login
     await logins.log_out(principal.driver_id, login_id)
 
 
-def address_of(request: Request) -> str:
-    return request.client.host if request.client else ""
-
-
 def _answer(entered: Entered, response: Response, parts: DriverParts) -> DriverLoginResult:
     login = entered.login
-    for name, value, http_only in (
-        (DRIVER_COOKIE, login.token, True),
-        (DRIVER_CSRF_COOKIE, login.csrf_token, False),
-    ):
-        response.set_cookie(
-            name,
-            value,
-            expires=login.principal.expires_at,
-            httponly=http_only,
-            secure=parts.secure_cookies,
-            samesite="strict",
-            path="/",
-        )
+    COOKIES.give(
+        response,
+        login.token,
+        login.csrf_token,
+        expires=login.principal.expires_at,
+        secure=parts.secure_cookies,
+    )
     return DriverLoginResult(
         driver_id=login.principal.driver_id,
         is_guest=login.principal.is_guest,
@@ -234,9 +232,5 @@ def _answer(entered: Entered, response: Response, parts: DriverParts) -> DriverL
         expires_at=login.principal.expires_at,
         token=login.token,
         csrf_token=login.csrf_token,
+        device_token=entered.device_token,
     )
-
-
-def forget_cookies(response: Response) -> None:
-    for name in (DRIVER_COOKIE, DRIVER_CSRF_COOKIE):
-        response.delete_cookie(name, path="/", samesite="strict")

@@ -18,13 +18,18 @@ from chargehub.drivers.account_rules import mask_phone
 from chargehub.drivers.accounts import NAME, find_account
 from chargehub.drivers.cards import read_own_tokens
 from chargehub.drivers.entry import CodeExpired, DriverEntry, PhoneLocked, PhoneTaken, WrongCode
-from chargehub.drivers.logins_api import address_of, forget_cookies
-from chargehub.drivers.principal import DRIVER_GUARDS, AccountHolder, AccountNeeded, Driver
+from chargehub.drivers.principal import (
+    COOKIES,
+    DRIVER_GUARDS,
+    AccountHolder,
+    AccountNeeded,
+    Driver,
+)
 from chargehub.drivers.store import drivers
 from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
 from chargehub.kit.fields import clean_text
-from chargehub.kit.http import API_PREFIX, TooManyRequests, problems, provided
+from chargehub.kit.http import API_PREFIX, TooManyRequests, address_of, problems, provided
 from chargehub.kit.sealing import Seal
 
 router = APIRouter(prefix=f"{API_PREFIX}/drivers/me", tags=["My account"])
@@ -192,4 +197,4 @@ async def close_my_account(principal: Driver, response: Response, account: Accou
     without a name. The phone may open another account.
     """
     await account.close(principal.driver_id)
-    forget_cookies(response)
+    COOKIES.forget(response)

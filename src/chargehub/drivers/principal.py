@@ -7,15 +7,14 @@ unsafe methods. A driver sees only their own: another's id answers 404.
 
 from __future__ import annotations
 
-import hmac
 from typing import Annotated
 
 from fastapi import Depends
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection
 
-from chargehub.access.principal import CSRF_HEADER, SAFE_METHODS, CsrfTokenMissing
-from chargehub.access.service import digest
+from chargehub.access.cookies import LoginCookies
+from chargehub.access.principal import CSRF_HEADER, CsrfTokenMissing, live_login
 from chargehub.drivers.logins import DriverLogins, DriverPrincipal
 from chargehub.kit.errors import Forbidden, InvalidInput, Unauthenticated
 from chargehub.kit.http import provided
@@ -23,7 +22,7 @@ from chargehub.kit.http import provided
 __all__ = ["DRIVER_GUARDS", "AccountHolder", "AccountNeeded", "Driver", "DriverPrincipal", "driver"]
 
 DRIVER_COOKIE = "chargehub_driver"
-DRIVER_CSRF_COOKIE = "chargehub_driver_csrf"
+COOKIES = LoginCookies(DRIVER_COOKIE, "chargehub_driver_csrf")
 
 
 class AccountNeeded(Forbidden):
@@ -52,17 +51,7 @@ async def driver(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     cookie: Annotated[str | None, Depends(_cookie)],
 ) -> DriverPrincipal:
-    token = bearer.credentials if bearer is not None else cookie
-    if not token:
-        raise Unauthenticated
-    principal = await logins.authenticate(token)
-    if principal is None:
-        raise Unauthenticated("The login is unknown, expired or revoked.")
-    if bearer is None and connection.scope.get("method") not in SAFE_METHODS:
-        shown = digest(connection.headers.get(CSRF_HEADER, ""))
-        if not hmac.compare_digest(shown, principal.csrf_hash):
-            raise CsrfTokenMissing
-    return principal
+    return await live_login(connection, bearer, cookie, logins.authenticate)
 
 
 async def present_driver(

@@ -85,7 +85,8 @@ driver_logins = Table(
 driver_login_codes = Table(
     "driver_login_codes",
     metadata,
-    # A phone that asked for a code, whether it has an account or not. All of it on wall time.
+    # A phone that asked for a code, whether it has an account or not; or a phone and a device that
+    # has proved it before. All of it on wall time.
     Column("phone_fingerprint", LargeBinary, primary_key=True),
     # Keyed hash of the one code that is good; null when it was used or guessed at too often.
     Column("code_hash", LargeBinary),
@@ -93,6 +94,8 @@ driver_login_codes = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("sends", Integer, nullable=False),
     Column("window_began_at", DateTime(timezone=True), nullable=False),
+    Column("day_sends", Integer, nullable=False),
+    Column("day_began_at", DateTime(timezone=True), nullable=False),
     Column("failures", Integer, nullable=False),
     Column("locked_until", DateTime(timezone=True)),
     Index("ix_driver_login_codes_sent_at", "sent_at"),
@@ -112,6 +115,8 @@ vehicles = Table(
     Column("connector_standard", Text, nullable=False, server_default="GBT_DC"),
     Column("battery_wh", Integer),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    # When its driver made it the default one; the latest is it, else the first that was entered.
+    Column("preferred_at", DateTime(timezone=True)),
     UniqueConstraint("driver_id", "plate_fingerprint"),
     Index("ix_vehicles_plate_fingerprint", "plate_fingerprint"),
     CheckConstraint("battery_wh > 0", name="battery"),

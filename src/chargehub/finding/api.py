@@ -22,7 +22,7 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.datum import Datum, Point, convert
 from chargehub.kit.db import Database
 from chargehub.kit.errors import InvalidInput, NotFound
-from chargehub.kit.http import API_PREFIX, TooManyRequests, problems, provided
+from chargehub.kit.http import API_PREFIX, TooManyRequests, address_of, problems, provided
 from chargehub.kit.metrics import limit_counter
 from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
 from chargehub.stations.api import LocationPath
@@ -74,8 +74,7 @@ Parts = Annotated[FindingParts, Depends(provided(FindingParts))]
 
 async def not_too_often(connection: HTTPConnection, parts: Parts) -> None:
     """Refuse an address that asks too often: here nobody has to log in."""
-    address = connection.client.host if connection.client else ""
-    wait_s = parts.budget.take(address, time.monotonic())
+    wait_s = parts.budget.take(address_of(connection), time.monotonic())
     if wait_s:
         REFUSED.inc()
         raise TooManyRequests(retry_after_s=wait_s)

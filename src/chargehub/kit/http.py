@@ -175,6 +175,11 @@ def render_problem(document: dict[str, Any], headers: dict[str, str] | None = No
     )
 
 
+def address_of(connection: HTTPConnection) -> str:
+    """Return the peer's address; empty where there is none, as at a Unix socket."""
+    return connection.client.host if connection.client else ""
+
+
 def request_id_of(connection: HTTPConnection) -> str:
     return str(connection.scope.get("state", {}).get("request_id", ""))
 

@@ -175,6 +175,56 @@ async def test_five_wrong_codes_lock_the_phone_for_the_right_one_too(
     assert (await log_in(api, client, phone))["is_new"]
 
 
+async def test_strangers_who_guess_do_not_keep_the_drivers_device_out(
+    api: RunningApi, client: httpx.AsyncClient, phone: str
+) -> None:
+    """They use up the phone's codes and lock it; who has proved it before comes in all the same."""
+    known = (await log_in(api, client, phone))["device_token"]
+    for _ in range(3):
+        await ask(client, phone)
+        for _ in range(5):
+            await enter(client, phone, other_than(api.sms.code_of(phone)))
+        api.wall.ahead += timedelta(minutes=1)
+    problem_of(await ask(client, phone), 429, "too-many-requests")
+    asked = await client.post("/driver-logins/codes", json={"phone": phone, "device_token": known})
+    assert asked.status_code == 202, asked.text
+    code = api.sms.code_of(phone)
+    # It is a code of this device alone: nobody else can use it, or guess it away.
+    problem_of(await enter(client, phone, code), 429, "phone-locked")
+    body = {"phone": phone, "code": code, "device_token": known}
+    entered = await client.post("/driver-logins", json=body)
+    assert entered.status_code == 200, entered.text
+    assert entered.json()["device_token"] not in {known, None}
+
+
+@pytest.mark.parametrize("kind", ["of another phone", "made up", "cut", "a\u4e2d"])
+async def test_a_token_that_is_not_this_devices_gains_nothing(
+    api: RunningApi, client: httpx.AsyncClient, phone: str, kind: str
+) -> None:
+    made: str = (await log_in(api, client, f"+86153{next(NUMBERS):08d}"))["device_token"]
+    token = {
+        "of another phone": made,
+        "made up": f"{made[:22]}.{'A' * 43}",
+        "cut": made[:-1],
+    }.get(kind, kind)
+    assert (await ask(client, phone)).status_code == 202
+    body = {"phone": phone, "device_token": token}
+    again = await client.post("/driver-logins/codes", json=body)
+    problem_of(again, 429, "too-many-requests")
+
+
+async def test_a_known_devices_wrong_codes_lock_it_too(
+    api: RunningApi, client: httpx.AsyncClient, phone: str
+) -> None:
+    known = (await log_in(api, client, phone))["device_token"]
+    await client.post("/driver-logins/codes", json={"phone": phone, "device_token": known})
+    code = api.sms.code_of(phone)
+    body = {"phone": phone, "code": other_than(code), "device_token": known}
+    answers = [await client.post("/driver-logins", json=body) for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [401] * 5 + [429]
+    assert (await ask(client, phone)).status_code == 202, "its lock is its own"
+
+
 async def test_codes_of_a_phone_are_rationed_over_restarts(
     api: RunningApi, client: httpx.AsyncClient, phone: str
 ) -> None:

@@ -83,3 +83,10 @@ def test_guard_table_is_bounded() -> None:
     for number in range(1000):
         guard.begin("a", str(number), 0.0)
     assert len(guard) == 100
+
+
+def test_a_site_of_ipv6_is_one_address_to_the_guard() -> None:
+    guard = LoginGuard(free_failures=2)
+    assert waits(guard, 3, address="2001:db8:0:1::1")[-1] > 0
+    assert waits(guard, 1, address="2001:db8:0:1::2")[0] > 0
+    assert waits(guard, 1, address="2001:db8:0:2::1") == [0]

@@ -165,6 +165,32 @@ def test_a_right_code_forgives_the_wrong_ones() -> None:
     assert state.failures == 0
 
 
+def test_the_longest_lock_is_an_hour_and_wrong_tries_are_forgotten_after_a_day() -> None:
+    state, now, locks = first(), NOW, []
+    for _ in range(7):
+        for _ in range(RULES.tries_per_code):
+            _, state = redeem(state, False, now, RULES)  # type: ignore[assignment]  # There is one.
+        assert state.locked_until is not None
+        locks.append((state.locked_until - now) // timedelta(minutes=1))
+        now = state.locked_until
+        state = sent(state, HASH, now, RULES)
+    assert locks == [5, 10, 20, 40, 60, 60, 60]
+    assert sent(state, HASH, now + timedelta(hours=23.9), RULES).failures == 35
+    assert sent(state, HASH, now + timedelta(hours=24), RULES).failures == 0
+
+
+def test_a_phone_gets_twenty_codes_a_day() -> None:
+    state = first()
+    for number in range(1, 20):
+        moment = after(minutes=13 * number)
+        assert wait_for_send(state, moment, RULES) == 0
+        state = sent(state, HASH, moment, RULES)
+    moment = after(hours=5.5)
+    assert wait_for_send(state, moment, RULES) == 18.5 * 3600
+    assert wait_for_send(state, after(hours=24), RULES) == 0
+    assert sent(state, HASH, after(hours=24), RULES).day_sends == 1
+
+
 def test_a_phone_gets_one_code_a_minute_and_five_an_hour() -> None:
     assert wait_for_send(None, NOW, RULES) == 0
     state = first()
@@ -207,3 +233,10 @@ def test_an_address_has_a_budget_an_hour_in_a_bounded_table() -> None:
     for address in "cdefg":
         budget.take(address, 61)
     assert len(budget) == 3
+
+
+def test_a_site_of_ipv6_has_one_budget() -> None:
+    budget = AddressBudget(1)
+    assert budget.take("2001:db8:0:1::1", 0) == 0
+    assert budget.take("2001:db8:0:1:ffff::2", 0) == 3_600
+    assert budget.take("2001:db8:0:2::1", 0) == 0
