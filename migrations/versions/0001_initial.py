@@ -687,6 +687,7 @@ def upgrade() -> None:
         sa.Column("limit_minutes", sa.Integer(), nullable=True),
         sa.Column("limit_soc_percent", sa.SmallInteger(), nullable=True),
         sa.Column("stop_when_full", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("battery_wh", sa.Integer(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),

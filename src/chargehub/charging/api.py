@@ -90,6 +90,12 @@ class NewCharge(BaseModel):
 
     gun_code: ScannedCode
     limits: WantedLimits = Field(default_factory=WantedLimits)
+    vehicle_id: UUID | None = Field(
+        None,
+        description="Which of your vehicles it is, so that its battery tells how long it takes. "
+        "Left out: your default one.",
+        examples=[None],
+    )
 
 
 @router.get("/guns/resolve", responses=problems(*DRIVER_GUARDS, *GUN_PROBLEMS))
@@ -113,7 +119,9 @@ async def resolve_gun(
 @router.post(
     "/charges",
     status_code=201,
-    responses=problems(*DRIVER_GUARDS, *ONCE, *GUN_PROBLEMS, GunNotFree, StartUnderWay, GunTaken),
+    responses=problems(
+        *DRIVER_GUARDS, *ONCE, *GUN_PROBLEMS, GunNotFree, NotFound, StartUnderWay, GunTaken
+    ),
 )
 async def create_charge(
     body: NewCharge, principal: Driver, once: Once, *, database: Db, parts: Parts, forms: Forms
@@ -135,6 +143,7 @@ async def create_charge(
             gun.station_id,
             gun.evse_no,
             Limits(limits.energy_wh, limits.minutes, limits.soc_percent, limits.when_full),
+            body.vehicle_id,
         )
         return once.keep(await _view(charge_id, driver_id, database, parts))
 

@@ -30,6 +30,7 @@ from chargehub.charging.rules import (
 from chargehub.charging.store import charges
 from chargehub.drivers.inbox import notify
 from chargehub.drivers.store import id_tokens
+from chargehub.drivers.vehicles import battery_of
 from chargehub.kit import jobs
 from chargehub.stations.store import charging_stations, evses, station_commands
 from chargehub.telemetry.queries import read_latest_values
@@ -79,7 +80,7 @@ async def insert_wish(
 ) -> UUID | None:
     """Write down that a driver wants to start; None: they, or that gun, wait for a start already.
 
-    `values`: driver_id, station_id, evse_no, id_token.
+    `values`: driver_id, station_id, evse_no, id_token, battery_wh.
     """
     charge_id = uuid.uuid4()
     row = insert_or_skip(charges).values(
@@ -290,6 +291,7 @@ async def _insert_own(connection: AsyncConnection, told: Row[Any]) -> Row[Any]:
             started_by=by,
             id_token=told.id_token,
             remote_start_id=told.remote_start_id,
+            battery_wh=await battery_of(connection, told.driver_id),
             transaction_id=told.id,
             state=ChargeState.CHARGING,
             requested_at=told.started_at,

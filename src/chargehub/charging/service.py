@@ -18,6 +18,7 @@ from chargehub.charging.rules import ChargeState, EndReason, Limits, is_plugged_
 from chargehub.charging.store import charges
 from chargehub.charging.watch import ChargeWatch
 from chargehub.drivers.accounts import find_app_token
+from chargehub.drivers.vehicles import battery_of
 from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
@@ -99,20 +100,29 @@ class Charging:
     def slow(self) -> dict[str, DueAction]:
         return {ledger.STOP_DUE: self.stop_again}
 
-    async def start(self, driver_id: UUID, station_id: int, evse_no: int, limits: Limits) -> UUID:
+    async def start(
+        self,
+        driver_id: UUID,
+        station_id: int,
+        evse_no: int,
+        limits: Limits,
+        vehicle_id: UUID | None = None,
+    ) -> UUID:
         """Ask a station to begin for a driver; return the charge, whatever the station said.
 
-        Raises StartUnderWay, GunTaken.
+        Of the vehicle (None: the driver's default one) only the battery is noted. Raises
+        StartUnderWay, GunTaken, and NotFound for a vehicle that is not theirs.
         """
         now = self.clock.now()
         wait = self.clock.hub_time(self.remote.call_timeout_s) + self.remote.start_within
         async with self.database.write() as connection:
             token = await find_app_token(connection, driver_id)
+            battery_wh = await battery_of(connection, driver_id, vehicle_id)
             place = {"driver_id": driver_id, "station_id": station_id, "evse_no": evse_no}
             charge_id = await ledger.insert_wish(
                 connection,
                 now,
-                {**place, "id_token": token.token},
+                {**place, "id_token": token.token, "battery_wh": battery_wh},
                 limits,
                 now + wait + GIVE_UP_MARGIN,
             )

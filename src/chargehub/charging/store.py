@@ -40,6 +40,8 @@ charges = Table(
     Column("limit_minutes", Integer),
     Column("limit_soc_percent", SmallInteger),
     Column("stop_when_full", Boolean, nullable=False, server_default=text("false")),
+    # Of the vehicle as its driver told it when this began; it says how long the rest takes.
+    Column("battery_wh", Integer),
     Column("state", Text, nullable=False),
     Column("requested_at", DateTime(timezone=True), nullable=False),
     Column("started_at", DateTime(timezone=True)),

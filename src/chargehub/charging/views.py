@@ -75,7 +75,11 @@ class ChargeLive(BaseModel):
     power_w: int | None
     energy_wh: int | None
     minutes_left: int | None = Field(
-        description="An estimate until the first limit or a full battery."
+        description="An estimate until the first limit or a full battery, from the power now, the "
+        "state of charge and the battery's size: that of your vehicle, else what the rise of the "
+        "state of charge says of it. From 80 % on half the power is reckoned with. Null when "
+        "nothing tells.",
+        examples=[24],
     )
 
 
@@ -159,6 +163,7 @@ def _live(row: Row[Any], watched: Watched | None, now: datetime) -> ChargeLive:
         row.started_at,
         now,
         first_soc_percent=watched.first_soc_percent if watched is not None else None,
+        battery_wh=row.battery_wh,
     )
     if progress is None:
         return ChargeLive(

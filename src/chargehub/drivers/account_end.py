@@ -21,7 +21,7 @@ from chargehub.drivers.store import (
     id_tokens,
     vehicles,
 )
-from chargehub.drivers.vehicles import Garage, read_vehicles
+from chargehub.drivers.vehicles import Garage, find_default, read_vehicles
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import Conflict
@@ -67,6 +67,7 @@ class AccountEnd:
         async with self._database.read() as connection:
             row = await find_account(connection, driver_id)
             tokens = await read_own_tokens(connection, driver_id)
+            default = await find_default(connection, driver_id)
             kept: dict[str, Any] = {
                 "exported_at": self._clock.now(),
                 "account": {
@@ -80,7 +81,7 @@ class AccountEnd:
                     "guest_until": row.guest_until,
                 },
                 "vehicles": [
-                    asdict(self._garage.opened(vehicle))
+                    asdict(self._garage.opened(vehicle, default))
                     for vehicle in await read_vehicles(connection, [driver_id])
                 ],
                 "id_tokens": [

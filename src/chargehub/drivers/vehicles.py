@@ -48,6 +48,7 @@ class Vehicle:
     connector_standard: str
     battery_wh: int | None
     created_at: datetime
+    is_default: bool = False
 
 
 class Garage:
@@ -56,8 +57,8 @@ class Garage:
     def __init__(self, seal: Seal) -> None:
         self._seal = seal
 
-    def opened(self, row: Row[Any]) -> Vehicle:
-        """Return a vehicle as its driver knows it."""
+    def opened(self, row: Row[Any], default: Row[Any] | None = None) -> Vehicle:
+        """Return a vehicle as its driver knows it; `default` is the driver's default one."""
         vin = row.vin_sealed
         return Vehicle(
             id=row.id,
@@ -66,6 +67,7 @@ class Garage:
             connector_standard=row.connector_standard,
             battery_wh=row.battery_wh,
             created_at=row.created_at,
+            is_default=default is not None and default.id == row.id,
         )
 
     async def add(
@@ -151,6 +153,32 @@ async def read_vehicles(
     """Return the vehicles of these drivers, in the order in which they were entered."""
     query = select(vehicles).where(vehicles.c.driver_id.in_(driver_ids))
     return (await connection.execute(query.order_by(vehicles.c.created_at, vehicles.c.id))).all()
+
+
+async def find_default(connection: AsyncConnection, driver_id: UUID) -> Row[Any] | None:
+    """Return the vehicle that its driver takes unless they say another; None without any."""
+    query = (
+        select(vehicles)
+        .where(vehicles.c.driver_id == driver_id)
+        .order_by(vehicles.c.preferred_at.desc().nulls_last(), vehicles.c.created_at, vehicles.c.id)
+        .limit(1)
+    )
+    return (await connection.execute(query)).one_or_none()
+
+
+async def battery_of(
+    connection: AsyncConnection, driver_id: UUID, vehicle_id: UUID | None = None
+) -> int | None:
+    """Return the battery's Wh of this vehicle, else of the default one; None: not known.
+
+    Raises NotFound where the vehicle is not this driver's.
+    """
+    if vehicle_id is not None:
+        row: Row[Any] | None = await find_vehicle(connection, driver_id, vehicle_id)
+    else:
+        row = await find_default(connection, driver_id)
+    battery_wh: int | None = row.battery_wh if row is not None else None
+    return battery_wh
 
 
 async def remove_vehicle(connection: AsyncConnection, driver_id: UUID, vehicle_id: UUID) -> None:

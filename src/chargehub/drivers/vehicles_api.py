@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field, StrictInt
+from pydantic import BaseModel, Field, StrictBool, StrictInt, field_validator
 
 from chargehub.drivers.account_fields import ConnectorStandard, Input, Plate, Vin
 from chargehub.drivers.principal import DRIVER_GUARDS, AccountHolder, AccountNeeded
@@ -18,6 +18,7 @@ from chargehub.drivers.vehicles import (
     TooManyVehicles,
     Vehicle,
     VinTaken,
+    find_default,
     find_vehicle,
     read_vehicles,
     remove_vehicle,
@@ -54,6 +55,16 @@ class VehicleChange(Input):
     vin: Vin | None = Field(None, description="Null takes it away.")
     connector_standard: ConnectorStandard | None = None
     battery_wh: BatteryWh | None = Field(None, description="Null takes it away.")
+    is_default: StrictBool | None = Field(
+        None, description="True: make it the one that charges unless you say another."
+    )
+
+    @field_validator("is_default")
+    @classmethod
+    def _only_made(cls, value: bool | None) -> bool | None:
+        if value is False:
+            raise ValueError("Make another vehicle the default one instead")
+        return value
 
 
 class VehicleMade(BaseModel):
@@ -68,8 +79,12 @@ class VehicleView(BaseModel):
     plate: str = Field(description="As it is known: in capitals, without a dot.")
     vin: str | None = Field(examples=["LSVAA4187C2184841"])
     connector_standard: ConnectorStandard
-    battery_wh: int | None
+    battery_wh: int | None = Field(description="Tells how long a charge still takes.")
     created_at: datetime
+    is_default: bool = Field(
+        description="The one that charges unless you say another: the one last made so, else the "
+        "first that was entered."
+    )
 
 
 class VehicleList(BaseModel):
@@ -84,6 +99,7 @@ def view_of(vehicle: Vehicle) -> VehicleView:
         connector_standard=ConnectorStandard(vehicle.connector_standard),
         battery_wh=vehicle.battery_wh,
         created_at=vehicle.created_at,
+        is_default=vehicle.is_default,
     )
 
 
@@ -92,7 +108,8 @@ async def list_vehicles(principal: AccountHolder, database: Db, garage: Vehicles
     """List the driver's own vehicles."""
     async with database.read() as connection:
         rows = await read_vehicles(connection, [principal.driver_id])
-    return VehicleList(items=[view_of(garage.opened(row)) for row in rows])
+        default = await find_default(connection, principal.driver_id)
+    return VehicleList(items=[view_of(garage.opened(row, default)) for row in rows])
 
 
 @router.post(
@@ -118,7 +135,8 @@ async def get_vehicle(
     """Return a vehicle of the driver's own."""
     async with database.read() as connection:
         row = await find_vehicle(connection, principal.driver_id, vehicle_id)
-    return view_of(garage.opened(row))
+        default = await find_default(connection, principal.driver_id)
+    return view_of(garage.opened(row, default))
 
 
 @router.patch("/{vehicle_id}", responses=problems(*GUARDS, NotFound, VinTaken, PlateKnown))
@@ -129,16 +147,20 @@ async def change_vehicle(
     *,
     database: Db,
     garage: Vehicles,
+    clock: Clock,
 ) -> VehicleView:
     """Change what is named of a vehicle of the driver's own."""
     values = body.model_dump(mode="json", exclude_unset=True)
     for name in ("plate", "connector_standard"):
         if values.get(name, "") is None:
             del values[name]
+    if values.pop("is_default", None):
+        values["preferred_at"] = clock.now()
     async with database.write() as connection:
         await garage.change(connection, principal.driver_id, vehicle_id, values)
         row = await find_vehicle(connection, principal.driver_id, vehicle_id)
-    return view_of(garage.opened(row))
+        default = await find_default(connection, principal.driver_id)
+    return view_of(garage.opened(row, default))
 
 
 @router.delete("/{vehicle_id}", status_code=204, responses=problems(*GUARDS, NotFound))

@@ -105,6 +105,21 @@ async def test_bad_wishes_are_refused(hub: RunningApi, body: dict[str, Any]) -> 
 
 
 @pytest.mark.usefixtures("here")
+async def test_a_charge_is_with_a_vehicle_of_ones_own(hub: RunningApi, cs: str) -> None:
+    _, client = await hub.new_driver()
+    _, another = await hub.new_driver()
+    code = await gun_of(hub, cs)
+    theirs = (await another.post("/vehicles", json={"plate": "浙HD12345"})).json()["id"]
+    for vehicle in (theirs, str(uuid4())):
+        refused = await client.post("/charges", json={"gun_code": code, "vehicle_id": vehicle})
+        problem_of(refused, 404, "not-found")
+    assert (await client.get("/charges")).json()["items"] == []
+    own = (await client.post("/vehicles", json={"plate": "浙HD12345"})).json()["id"]
+    made = await client.post("/charges", json={"gun_code": code, "vehicle_id": own})
+    assert made.status_code == 201, made.text
+
+
+@pytest.mark.usefixtures("here")
 async def test_a_repeated_start_is_one_start(hub: RunningApi, cs: str) -> None:
     _, client = await hub.new_driver()
     body = {"gun_code": await gun_of(hub, cs)}

@@ -41,6 +41,7 @@ async def test_entered_read_changed_and_removed(api: RunningApi) -> None:
         "vin": vin,
         "connector_standard": "GBT_DC",
         "battery_wh": 60_000,
+        "is_default": True,
     }
     changed = await client.patch(
         f"/vehicles/{made}", json={"plate": "浙H·D1288", "connector_standard": "CHAOJI"}
@@ -53,6 +54,29 @@ async def test_entered_read_changed_and_removed(api: RunningApi) -> None:
     assert (await client.delete(f"/vehicles/{made}")).status_code == 204
     assert (await client.get("/vehicles")).json()["items"] == []
     problem_of(await client.delete(f"/vehicles/{made}"), 404, "not-found")
+
+
+async def default_of(client: httpx.AsyncClient) -> list[str]:
+    items = (await client.get("/vehicles")).json()["items"]
+    return [item["plate"] for item in items if item["is_default"]]
+
+
+async def test_one_vehicle_is_the_default_one(api: RunningApi) -> None:
+    """The first until another is made it; when it goes, one of the others is."""
+    _, client = await api.new_driver()
+    assert await default_of(client) == []
+    plates = ["浙HD10001", "浙HD10002", "浙HD10003"]
+    made = [await add(client, plate=plate) for plate in plates]
+    assert await default_of(client) == plates[:1]
+    for index in (2, 1):
+        chosen = await client.patch(f"/vehicles/{made[index]}", json={"is_default": True})
+        assert (chosen.status_code, chosen.json()["is_default"]) == (200, True)
+        assert await default_of(client) == [plates[index]]
+    assert (await client.delete(f"/vehicles/{made[1]}")).status_code == 204
+    assert await default_of(client) == [plates[2]]
+    for value in (False, "yes", 1):
+        refused = await client.patch(f"/vehicles/{made[0]}", json={"is_default": value})
+        problem_of(refused, 422, "invalid-input")
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,8 @@ NUMBER, IMAGE = "driver_credentials.number", "credential_images.sealed"
 """What is fingerprinted, and what is sealed with `/<id>` behind it."""
 SUBMISSIONS_A_DAY = 10
 MAX_IMAGE_BYTES = 2_000_000
-"""The API takes no larger body by default either (`limits.request_body_bytes`)."""
+"""A phone's photo of a document, sent as JPEG, is legible in a quarter of it. It is sealed and
+stored in one piece, so who raises `limits.request_body_bytes` (2 MiB) gets no larger ones by it."""
 DECIDED = "credential_decided"
 PENDING, APPROVED, REFUSED, WITHDRAWN = (
     CredentialStatus.PENDING.value,
