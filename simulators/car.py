@@ -35,6 +35,9 @@ class Car:
     soc: float = 0.28
     """State of charge, 0 to 1."""
     target_soc: float = 0.92
+    vin: str | None = None
+    mac: str | None = None
+    """Of its controller (EVCCID), 12 hexadecimal digits. By either it may start by itself."""
 
     @property
     def satisfied(self) -> bool:

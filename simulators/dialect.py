@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Protocol
 
+from simulators.car import Car
 from simulators.client import Payload, Reply
 from simulators.clock import rfc3339
 from simulators.gun import GunState, StopCause, Transaction, Verdict
@@ -37,6 +38,9 @@ class Dialect(Protocol):
         """Return the status of the station as a whole, where the version has one."""
 
     def authorize(self, token: str) -> Message: ...
+
+    def car_token(self, car: Car) -> str | None:
+        """Return what a car presents of itself, in the version's words; None: it says nothing."""
 
     def verdict(self, answer: Payload) -> Verdict: ...
 

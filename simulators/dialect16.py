@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from simulators.car import Car
 from simulators.client import Payload, Refusal, Reply
 from simulators.configuration import MAX_READS
 from simulators.dialect import FIRMWARE, MODEL, VENDOR, Timestamps, parse_time
@@ -113,6 +114,9 @@ class Dialect16:
 
     def authorize(self, token: str) -> Message:
         return self._message("Authorize", {"idTag": token})
+
+    def car_token(self, car: Car) -> str | None:
+        return car.vin or (f"VID:{car.mac}" if car.mac else None)
 
     def verdict(self, answer: Payload) -> Verdict:
         info = answer.get("idTagInfo", {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from simulators.car import Car
 from simulators.client import Payload, Refusal, Reply
 from simulators.configuration import MAX_READS, MAX_WRITES, Setting
 from simulators.dialect import FIRMWARE, MODEL, VENDOR, Timestamps, parse_time
@@ -49,6 +50,7 @@ class Dialect201:
     presenting_uses_reservation = True
     reservation_words = frozenset({"Expired", "Removed"})
     endings = ENDINGS
+    vin_type, mac_type = "KeyCode", "MacAddress"
 
     def __init__(self, station: SimulatedStation) -> None:
         self._station = station
@@ -110,6 +112,12 @@ class Dialect201:
 
     def authorize(self, token: str) -> Message:
         return _message("Authorize", {"idToken": self._id_token(token)})
+
+    def car_token(self, car: Car) -> str | None:
+        token = car.vin or car.mac
+        if token is not None:
+            self._token_types[token.lower()] = self.vin_type if car.vin else self.mac_type
+        return token
 
     def verdict(self, answer: Payload) -> Verdict:
         info = answer.get("idTokenInfo")

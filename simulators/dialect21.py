@@ -10,6 +10,7 @@ from simulators.gun import StopCause, Transaction
 class Dialect21(Dialect201):
     subprotocol = "ocpp2.1"
     reservation_words = frozenset({"Expired", "Removed", "NoTransaction"})
+    vin_type, mac_type = "VIN", "EVCCID"
     endings = ENDINGS | {StopCause.TARGET: ("SoCLimitReached", "SOCLimitReached")}
 
     def _event(

@@ -50,6 +50,8 @@ class StationOptions:
     seed: object = 0
     on_acknowledged: Callable[[Acknowledged], None] | None = None
     """Takes what else the station records in `acknowledged`."""
+    autocharge: bool = False
+    """Whether a car that says what it is called starts by itself when it is plugged in."""
     in_process: Callable[[SimulatedStation], Wire] | None = None
     """Builds a wire that takes the socket's place."""
 
@@ -102,6 +104,7 @@ class SimulatedStation:
         )
         self.configuration.count_profiles(self.charging.profiles.held)
         self.requests = Requests(self)
+        self.autocharge = options.autocharge
         self.uplink.statuses = self.charging.statuses
         self.charging.idle = self.requests.notice_idle
         self.charging.rearm = self._arm
@@ -205,7 +208,18 @@ class SimulatedStation:
         if gun.plugged_in:
             raise ValueError(f"{self.identity} gun {evse_no} holds a car already")
         self.charging.plug_in(gun, car)
+        if self.autocharge:
+            await self._start_by_car(gun, car)
         await self._settled_when_stepped()
+
+    async def _start_by_car(self, gun: Gun, car: Car) -> None:
+        token = self.dialect.car_token(car)
+        if token is None or gun.transaction is not None:
+            return
+        verdict = await self._authorize(token)
+        still_there = gun.outlet.car is car and gun.transaction is None
+        if verdict.accepted and still_there and self.charging.admits(gun, token, verdict.group):
+            self.charging.start_or_wait(gun, token, verdict.group)
 
     async def present_token(self, evse_no: int, token: str) -> bool:
         """Hold a token to the reader: start, or stop what it may stop. False if refused."""

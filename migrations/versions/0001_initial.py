@@ -702,7 +702,7 @@ def upgrade() -> None:
             name=op.f("ck_charges_ended_at"),
         ),
         sa.CheckConstraint(
-            "started_by IN ('app', 'card', 'autocharge')", name=op.f("ck_charges_started_by")
+            "started_by IN ('app', 'card', 'vin', 'mac')", name=op.f("ck_charges_started_by")
         ),
         sa.CheckConstraint(
             "state IN ('requested', 'starting', 'charging', 'stopping', 'ended', 'failed')",
@@ -1222,6 +1222,87 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "vehicle_bindings",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("driver_id", sa.Uuid(), nullable=False),
+        sa.Column("vehicle_id", sa.Uuid(), nullable=True),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("identity_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("id_token", sa.Text(), nullable=False),
+        sa.Column("consent_version", sa.Text(), nullable=False),
+        sa.Column("consent_language", sa.Text(), nullable=False),
+        sa.Column("consented_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("station_id", sa.BigInteger(), nullable=False),
+        sa.Column("evse_no", sa.SmallInteger(), nullable=False),
+        sa.Column("transaction_id", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_by", sa.Text(), nullable=True),
+        sa.Column("end_reason", sa.Text(), server_default="", nullable=False),
+        sa.CheckConstraint(
+            "ended_by IN ('driver', 'staff', 'vehicle_removed', 'vin_changed', 'account_closed')",
+            name=op.f("ck_vehicle_bindings_ended_by"),
+        ),
+        sa.CheckConstraint("kind IN ('VIN', 'MacAddress')", name=op.f("ck_vehicle_bindings_kind")),
+        sa.CheckConstraint(
+            "(ended_at IS NULL) = (ended_by IS NULL)", name=op.f("ck_vehicle_bindings_ended")
+        ),
+        sa.CheckConstraint(
+            "(ended_at IS NULL) = (identity_sealed IS NOT NULL)",
+            name=op.f("ck_vehicle_bindings_ended_is_erased"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["driver_id"], ["drivers.id"], name=op.f("fk_vehicle_bindings_driver_id_drivers")
+        ),
+        sa.ForeignKeyConstraint(
+            ["station_id"],
+            ["charging_stations.id"],
+            name=op.f("fk_vehicle_bindings_station_id_charging_stations"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["vehicle_id"],
+            ["vehicles.id"],
+            name=op.f("fk_vehicle_bindings_vehicle_id_vehicles"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_vehicle_bindings")),
+    )
+    op.create_index(
+        "ix_vehicle_bindings_driver_id_consented_at",
+        "vehicle_bindings",
+        ["driver_id", "consented_at"],
+        unique=False,
+    )
+    op.create_index("ix_vehicle_bindings_id_token", "vehicle_bindings", ["id_token"], unique=False)
+    op.create_index(
+        "uq_vehicle_bindings_id_token",
+        "vehicle_bindings",
+        ["id_token"],
+        unique=True,
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.create_index(
+        "uq_vehicle_bindings_vehicle_id_kind",
+        "vehicle_bindings",
+        ["vehicle_id", "kind"],
+        unique=True,
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.create_table(
+        "vehicle_sightings",
+        sa.Column("station_id", sa.BigInteger(), nullable=False),
+        sa.Column("evse_no", sa.SmallInteger(), nullable=False),
+        sa.Column("id_token", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("identity_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["station_id"],
+            ["charging_stations.id"],
+            name=op.f("fk_vehicle_sightings_station_id_charging_stations"),
+        ),
+        sa.PrimaryKeyConstraint("station_id", "evse_no", name=op.f("pk_vehicle_sightings")),
+    )
+    op.create_table(
         "connectors",
         sa.Column("station_id", sa.BigInteger(), nullable=False),
         sa.Column("evse_no", sa.SmallInteger(), nullable=False),
@@ -1386,6 +1467,20 @@ def downgrade() -> None:
     op.drop_table("reservations")
     op.drop_table("profile_reports")
     op.drop_table("connectors")
+    op.drop_table("vehicle_sightings")
+    op.drop_index(
+        "uq_vehicle_bindings_vehicle_id_kind",
+        table_name="vehicle_bindings",
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.drop_index(
+        "uq_vehicle_bindings_id_token",
+        table_name="vehicle_bindings",
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.drop_index("ix_vehicle_bindings_id_token", table_name="vehicle_bindings")
+    op.drop_index("ix_vehicle_bindings_driver_id_consented_at", table_name="vehicle_bindings")
+    op.drop_table("vehicle_bindings")
     op.drop_index("ix_variable_reports_station_id_asked_at", table_name="variable_reports")
     op.drop_table("variable_reports")
     op.drop_index("ix_transactions_station_id_started_at", table_name="transactions")

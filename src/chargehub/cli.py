@@ -24,6 +24,7 @@ from chargehub.access.service import create_operator
 from chargehub.demo.processes import check_port_free
 from chargehub.demo.show import run_demo
 from chargehub.demo.smoke import run_smoke
+from chargehub.drivers.vehicle_identity import CarNames
 from chargehub.kit import logging, migrate
 from chargehub.kit.child_process import die_with_parent
 from chargehub.kit.clock import HubClock, wall_now
@@ -31,6 +32,7 @@ from chargehub.kit.db import Database, read_clock
 from chargehub.kit.errors import ChargeHubError
 from chargehub.kit.openapi import breaking_changes
 from chargehub.kit.postgres import EmbeddedPostgres
+from chargehub.kit.sealing import Seal
 from chargehub.kit.serving import allow_descriptors
 from chargehub.settings import Settings
 
@@ -174,8 +176,10 @@ def replay_frames(stations: tuple[str, ...], begin: datetime | None, end: dateti
     All stations when none is named. It works in a scratch database beside the live one, which it
     only reads; exit 1 when a transaction comes out differently.
     """
-    with _database_url(_tool_settings()) as url:
-        outcome = asyncio.run(_replay_frames(url, stations, _utc(begin), _utc(end)))
+    loaded = _tool_settings()
+    names = CarNames(Seal(settings.personal_data_key(loaded)))
+    with _database_url(loaded) as url:
+        outcome = asyncio.run(_replay_frames(url, names, stations, _utc(begin), _utc(end)))
     for line in replay.report(outcome):
         click.echo(line)
     if outcome.differences:
@@ -183,7 +187,11 @@ def replay_frames(stations: tuple[str, ...], begin: datetime | None, end: dateti
 
 
 async def _replay_frames(
-    url: str, stations: tuple[str, ...], begin: datetime | None, end: datetime | None
+    url: str,
+    names: CarNames,
+    stations: tuple[str, ...],
+    begin: datetime | None,
+    end: datetime | None,
 ) -> replay.Outcome:
     live = Database(url)
     try:
@@ -195,7 +203,7 @@ async def _replay_frames(
             scratch = Database(scratch_url)
             try:
                 until = min(end or now, now - replay.ARRIVAL)
-                return await replay.replay(live, scratch, stations, begin, until)
+                return await replay.replay(live, scratch, stations, begin, until, names)
             finally:
                 await scratch.close()
     finally:

@@ -22,6 +22,7 @@ from chargehub.drivers.inbox import notify
 from chargehub.drivers.inbox_delivery import InboxDelivery
 from chargehub.drivers.ports import ports_of
 from chargehub.drivers.service import driver_services
+from chargehub.drivers.vehicle_identity import CarNames
 from chargehub.finding.api import FindingParts
 from chargehub.gateway.connections import Connections
 from chargehub.gateway.handlers import report_handlers
@@ -104,7 +105,7 @@ class Features:
         streams = (limits.inbox_streams, limits.inbox_streams_of_driver)
         return cls(
             ground,
-            intake=_intake(ground, supply),
+            intake=_intake(ground, supply, CarNames(seal)),
             orders=orders,
             devices=Devices.with_orders(
                 orders, at_once=limits.template_stations, stations_max=limits.template_stations_max
@@ -235,7 +236,7 @@ class Features:
         )
 
 
-def _intake(ground: Ground, supply: Supply) -> Intake:
+def _intake(ground: Ground, supply: Supply, names: CarNames) -> Intake:
     settings = ground.settings
     handlers = report_handlers(
         ground.book,
@@ -244,6 +245,7 @@ def _intake(ground: Ground, supply: Supply) -> Intake:
         settings.heartbeat_interval_s,
         station_variables=settings.limits.station_variables,
         limit_sources=settings.limits.limit_sources,
+        names=names,
     )
     return Intake(ground.committer, handlers)
 

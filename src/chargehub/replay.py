@@ -20,6 +20,7 @@ from sqlalchemy import Row, RowMapping, Table, Text, cast, delete, func, select,
 from sqlalchemy.engine import make_url
 
 from chargehub.drivers.store import drivers, id_tokens
+from chargehub.drivers.vehicle_identity import CarNames
 from chargehub.frame_log.queries import HubFramePlace, read_calls
 from chargehub.frame_log.store import frames
 from chargehub.gateway.connections import Connections
@@ -153,25 +154,28 @@ class _ReplayClock:
         self.seconds = at.timestamp()
 
 
-async def replay(
+async def replay(  # noqa: PLR0917 - what the command line says
     live: Database,
     scratch: Database,
     identities: Collection[str],
     begin: datetime | None,
     end: datetime,
+    names: CarNames | None = None,
 ) -> Outcome:
     """Replay the stations' calls from `begin` to `end`, into a migrated, empty database.
+
+    `names`: by which idTokens cars are known that start by themselves.
 
     No identities: all stations, as it must be where one driver's card is used at several. Raises
     NotFound, NoFrames.
     """
-    names = await _stations(live, identities)
-    first = await _first_frame(live, names, begin, end)
+    stations = await _stations(live, identities)
+    first = await _first_frame(live, stations, begin, end)
     for table in COPIED:
         await _copy(live, scratch, table)
     await _bring_back_the_retired(scratch)
     numbers = GivenNumbers()
-    async for call in _calls(live, names, first, end, NUMBERING_ACTION):
+    async for call in _calls(live, stations, first, end, NUMBERING_ACTION):
         numbers.learn(call)
     clock, book, bus = _ReplayClock(), Book(), EventBus()
     committer = GroupCommitter(scratch, ConnectionFence())
@@ -186,18 +190,20 @@ async def replay(
     worker = await _worker(scratch, clock.hub, book, committer, bus)
     intake = Intake(
         committer,
-        report_handlers(book, bus, Supply(), 300, station_variables=20_000, limit_sources=8),
+        report_handlers(
+            *(book, bus, Supply(), 300), station_variables=20_000, limit_sources=8, names=names
+        ),
     )
     feed = FrameReplay(intake, TRANSLATORS, numbers, give_number)
     committer.start()
     try:
-        async for call in _calls(live, names, first, end):
+        async for call in _calls(live, stations, first, end):
             await _work_until(scratch, worker, clock, call.at)
             await feed.feed(call)
         await _work_until(scratch, worker, clock, end)
     finally:
         await committer.stop()
-    outcome = await _compare(live, scratch, names, first, end)
+    outcome = await _compare(live, scratch, stations, first, end)
     outcome.calls, outcome.unusable = feed.fed, feed.unusable
     return outcome
 

@@ -377,7 +377,7 @@ async def test_a_stop_before_a_beginning_that_never_comes_is_no_failure(
     assert (view["state"], view["end_reason"]) == ("ended", "stopped_by_driver")
 
 
-@pytest.mark.parametrize(("kind", "by"), [("ISO14443", "card"), ("MacAddress", "autocharge")])
+@pytest.mark.parametrize(("kind", "by"), [("ISO14443", "card"), ("MacAddress", "mac")])
 async def test_a_charge_begun_without_the_app_is_in_the_list(
     stage: Stage, version: str, kind: str, by: str
 ) -> None:

@@ -20,6 +20,7 @@ from chargehub.authorization.decision import (
     decide_beside_holds,
 )
 from chargehub.drivers.store import id_tokens
+from chargehub.drivers.vehicle_identity import is_car_token
 from chargehub.reservations.guard import Holds, read_holds
 from chargehub.stations.store import charging_stations, evses
 
@@ -84,7 +85,12 @@ class AuthorizationFacts:
 
 
 async def find_token_fact(connection: SqlConnection, token: str) -> StoredToken | None:
-    """Return one token, in the spelling and of the kind it was entered with."""
+    """Return one token, in the spelling and of the kind it was entered with.
+
+    A car's is presented by the car alone: to who starts from afar there is none.
+    """
+    if is_car_token(token):
+        return None
     row = (
         await connection.execute(select(id_tokens).where(id_tokens.c.token == token.lower()))
     ).one_or_none()

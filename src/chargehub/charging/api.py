@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 from sqlalchemy import Row
 
+from chargehub.charging import autocharge_api
 from chargehub.charging.codes import (
     MAX_CODE_LENGTH,
     AnotherOperatorsGun,
@@ -231,3 +232,6 @@ async def _view(
 
 def _viewed(row: Row[object], parts: Charging) -> ChargeView:
     return charge_view(row, parts.watch.progress_of(row.transaction_id), parts.clock.now())
+
+
+router.include_router(autocharge_api.router)

@@ -28,8 +28,10 @@ from chargehub.charging.rules import (
     minutes_charged,
 )
 from chargehub.charging.store import charges
+from chargehub.drivers.bindings import bound_vehicle
 from chargehub.drivers.inbox import notify
 from chargehub.drivers.store import id_tokens
+from chargehub.drivers.vehicle_identity import IdentityKind
 from chargehub.drivers.vehicles import battery_of
 from chargehub.kit import jobs
 from chargehub.stations.store import charging_stations, evses, station_commands
@@ -45,7 +47,7 @@ MINUTES_DUE = "charge.minutes"
 
 BELATED = timedelta(days=7)
 """What began and ended unheard is looked for so far back at start-up."""
-_AUTOCHARGE_KINDS = {"MacAddress", "VIN", "EVCCID"}
+_BY_CAR = {IdentityKind.VIN: StartedBy.VIN, IdentityKind.MAC: StartedBy.MAC}
 _STARTING = (ChargeState.REQUESTED, ChargeState.STARTING)
 _THEIRS = and_(
     id_tokens.c.token == transactions.c.id_token,
@@ -221,7 +223,7 @@ async def settle(connection: AsyncConnection, now: datetime, transaction_id: int
     if charge is None:
         if told.driver_id is None or told.authorization_status != "Accepted":
             return None
-        charge = await _insert_own(connection, told)
+        charge = await _insert_own(connection, now, told)
     elif charge.transaction_id is None:
         charge = await _begin(connection, now, charge, told)
     if told.state == "Ended":
@@ -274,13 +276,13 @@ def _same_gun_and_token(told: Any) -> ColumnElement[bool]:
     )
 
 
-async def _insert_own(connection: AsyncConnection, told: Row[Any]) -> Row[Any]:
+async def _insert_own(connection: AsyncConnection, now: datetime, told: Row[Any]) -> Row[Any]:
     """A charge that the driver began without the app, by a card or by the car itself."""
-    by = StartedBy.CARD
-    if told.token_kind in _AUTOCHARGE_KINDS:
-        by = StartedBy.AUTOCHARGE
-    elif told.id_token.startswith("app-"):
+    by_car = _BY_CAR.get(told.token_kind)
+    by = by_car or StartedBy.CARD
+    if told.id_token.startswith("app-"):
         by = StartedBy.APP
+    vehicle_id = await bound_vehicle(connection, told.id_token) if by_car is not None else None
     inserted = await connection.execute(
         insert(charges)
         .values(
@@ -291,7 +293,7 @@ async def _insert_own(connection: AsyncConnection, told: Row[Any]) -> Row[Any]:
             started_by=by,
             id_token=told.id_token,
             remote_start_id=told.remote_start_id,
-            battery_wh=await battery_of(connection, told.driver_id),
+            battery_wh=await battery_of(connection, told.driver_id, vehicle_id),
             transaction_id=told.id,
             state=ChargeState.CHARGING,
             requested_at=told.started_at,
@@ -300,6 +302,9 @@ async def _insert_own(connection: AsyncConnection, told: Row[Any]) -> Row[Any]:
         .returning(charges)
     )
     row: Row[Any] = inserted.one()
+    if by_car is not None:
+        # Nobody pressed anything: who was not there notices it by this.
+        await _tell(connection, "plug_and_charge_began", row.id, now)
     return row
 
 
@@ -380,8 +385,9 @@ async def _tell(connection: AsyncConnection, kind: str, charge_id: UUID, now: da
         "evse_no": row.evse_no,
         "gun_code": row.gun_code,
         "reason": row.end_reason,
+        "at": row.started_at,
     }
-    if row.started_at is not None:
+    if row.started_at is not None and row.ended_at is not None:
         facts["energy_wh"] = row.energy_wh
         facts["minutes"] = minutes_charged(row.started_at, row.ended_at)
     await notify(connection, row.driver_id, kind, facts, now, key=f"charge/{charge_id}/{kind}")

@@ -41,7 +41,8 @@ UNDER_WAY = (
 class StartedBy(StrEnum):
     APP = "app"
     CARD = "card"
-    AUTOCHARGE = "autocharge"
+    VIN = "vin"
+    MAC = "mac"
 
 
 class EndReason(StrEnum):

@@ -18,6 +18,7 @@ from chargehub.charging.rules import ChargeState, EndReason, Limits, is_plugged_
 from chargehub.charging.store import charges
 from chargehub.charging.watch import ChargeWatch
 from chargehub.drivers.accounts import find_app_token
+from chargehub.drivers.sightings import SIGHTING_FORGET, Forgetting
 from chargehub.drivers.vehicles import battery_of
 from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
@@ -94,7 +95,11 @@ class Charging:
 
     @property
     def due(self) -> dict[str, DueAction]:
-        return {ledger.START_DUE: self.give_up, ledger.MINUTES_DUE: self.end_minutes}
+        return {
+            ledger.START_DUE: self.give_up,
+            ledger.MINUTES_DUE: self.end_minutes,
+            SIGHTING_FORGET: Forgetting(self.database, self.clock).forget,
+        }
 
     @property
     def slow(self) -> dict[str, DueAction]:

@@ -52,7 +52,7 @@ charges = Table(
     Column("stop_answer", Text),
     Column("ended_at", DateTime(timezone=True)),
     Column("end_reason", Text),
-    CheckConstraint("started_by IN ('app', 'card', 'autocharge')", name="started_by"),
+    CheckConstraint("started_by IN ('app', 'card', 'vin', 'mac')", name="started_by"),
     CheckConstraint(
         "state IN ('requested', 'starting', 'charging', 'stopping', 'ended', 'failed')",
         name="state",

@@ -13,7 +13,7 @@ from sqlalchemy import Row
 
 from chargehub.access.audit import audit
 from chargehub.access.principal import GUARDS, Operator, operator
-from chargehub.drivers.cards import TokenOfDriver, group_of_owner
+from chargehub.drivers.cards import TokenOfCar, TokenOfDriver, group_of_owner, refuse_cars
 from chargehub.drivers.queries import (
     find_id_token,
     find_missing_locations,
@@ -60,6 +60,7 @@ class IdTokenKind(StrEnum):
     KEY_CODE = "KeyCode"
     LOCAL = "Local"
     MAC_ADDRESS = "MacAddress"
+    VIN = "VIN"
 
 
 class IdTokenQuery(PageQuery):
@@ -153,7 +154,7 @@ async def get_id_token(token: TokenPath, database: Db) -> IdTokenView:
     "/{token}",
     responses={
         201: {"model": IdTokenView, "description": "Created"},
-        **problems(*GUARDS, UnknownLocation, TokenOfDriver),
+        **problems(*GUARDS, UnknownLocation, TokenOfDriver, TokenOfCar),
     },
 )
 async def put_id_token(
@@ -177,8 +178,9 @@ async def write_id_token(
 ) -> tuple[bool, IdTokenView]:
     """Create an idToken or replace it; return whether it is new.
 
-    Raises UnknownLocation, and TokenOfDriver where a driver's would get another group.
+    Raises UnknownLocation, TokenOfCar, and TokenOfDriver where a driver's would get another group.
     """
+    refuse_cars(token)
     values = {
         "kind": wanted.kind.value,
         "status": wanted.status,
@@ -210,11 +212,16 @@ async def write_id_token(
         return is_new, view_of(await find_id_token(connection, token))
 
 
-@router.delete("/{token}", status_code=204, responses=problems(*GUARDS, NotFound, TokenOfDriver))
+@router.delete(
+    "/{token}",
+    status_code=204,
+    responses=problems(*GUARDS, NotFound, TokenOfDriver, TokenOfCar),
+)
 async def delete_id_token(
     token: TokenPath, principal: Operator, database: Db, clock: Clock
 ) -> None:
     """Forget an idToken; its past transactions stay."""
+    refuse_cars(token)
     async with database.write() as connection:
         row = await find_id_token(connection, token, lock=True)
         if row.driver_id is not None:
@@ -225,7 +232,7 @@ async def delete_id_token(
         await audit(connection, clock.now(), principal.login, "id_token.deleted", subject)
 
 
-@router.post("/{token}/block", responses=problems(*GUARDS, NotFound))
+@router.post("/{token}/block", responses=problems(*GUARDS, NotFound, TokenOfCar))
 async def block_id_token(
     token: TokenPath, principal: Operator, database: Db, clock: Clock
 ) -> IdTokenView:
@@ -233,7 +240,7 @@ async def block_id_token(
     return await _set_status(token, "Blocked", principal.login, database, clock)
 
 
-@router.post("/{token}/unblock", responses=problems(*GUARDS, NotFound))
+@router.post("/{token}/unblock", responses=problems(*GUARDS, NotFound, TokenOfCar))
 async def unblock_id_token(
     token: TokenPath, principal: Operator, database: Db, clock: Clock
 ) -> IdTokenView:
@@ -244,6 +251,7 @@ async def unblock_id_token(
 async def _set_status(
     token: str, status: str, actor: str, database: Database, clock: HubClock
 ) -> IdTokenView:
+    refuse_cars(token)
     async with database.write() as connection:
         row = await set_status(connection, token, status)
         subject = audited(row.display, row.kind)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.drivers.accounts import find_account
 from chargehub.drivers.store import drivers, id_tokens
+from chargehub.drivers.vehicle_identity import is_car_token
 from chargehub.kit.errors import Conflict, NotFound
 
 APP_PREFIX = "app-"
@@ -27,6 +28,18 @@ class TokenOfDriver(Conflict):
     """This idToken belongs to a driver: its group is the driver's, and the app token stays."""
 
     code = "token-of-driver"
+
+
+class TokenOfCar(Conflict):
+    """This idToken is a car's that starts by itself: its driver revokes that, or staff unbind."""
+
+    code = "token-of-car"
+
+
+def refuse_cars(token: str) -> None:
+    """Raise TokenOfCar: what a car may do hangs on its driver's consent, on nothing else."""
+    if is_car_token(token):
+        raise TokenOfCar
 
 
 async def read_own_tokens(connection: AsyncConnection, driver_id: UUID) -> Sequence[Row[Any]]:
@@ -51,8 +64,9 @@ async def give_card(
     """Give an idToken to a driver, and make it where it is not known; return whether it was new.
 
     It goes into the driver's group; its kind and its restrictions stay as they were entered.
-    Raises NotFound or IdTokenTaken.
+    Raises NotFound, IdTokenTaken or TokenOfCar.
     """
+    refuse_cars(token)
     driver = await find_account(connection, driver_id, lock=True)
     card = await _find_with_owner(connection, token)
     if card is None:
@@ -82,8 +96,9 @@ async def give_card(
 async def take_card(connection: AsyncConnection, driver_id: UUID, token: str) -> Row[Any]:
     """Take a card from a driver: it is nobody's then, and blocked. The app token stays.
 
-    Raises NotFound or TokenOfDriver.
+    Raises NotFound, TokenOfDriver or TokenOfCar.
     """
+    refuse_cars(token)
     card = await _find_with_owner(connection, token)
     if card is None or card.driver_id != driver_id:
         raise NotFound("The driver has no such idToken.")

@@ -131,6 +131,40 @@ KINDS: Mapping[str, Kind] = {
         ),
         useful=_MOMENT,
     ),
+    "plug_and_charge_began": _kind(
+        "charge_id at",
+        "gun_code location",
+        zh=(
+            "即插即充已开始",
+            "您的车已于{at:time}插枪自动开始充电。",
+            "枪号：{gun_code}。",
+            "场站：{location}。",
+            "如非本人操作，请立即停止充电，并关闭该车的即插即充。",
+        ),
+        en=(
+            "Plug-and-charge has begun",
+            "Your car began to charge by itself at {at:time}.",
+            "Gun: {gun_code}.",
+            "Location: {location}.",
+            "If this was not you, stop the charge now and revoke plug-and-charge for the car.",
+        ),
+        useful=_MOMENT,
+    ),
+    "plug_and_charge_unbound": _kind(
+        "car reason",
+        "",
+        zh=(
+            "即插即充已被关闭",
+            "工作人员已关闭您尾号{car}的车辆的即插即充，插枪将不再自动充电。",
+            "原因：{reason}。",
+        ),
+        en=(
+            "Plug-and-charge was switched off",
+            "Staff have ended plug-and-charge of your car {car}: it charges no more by itself.",
+            "Reason: {reason}.",
+        ),
+        useful=_DAY,
+    ),
     "charging_ended": _kind(
         "charge_id",
         "energy_wh minutes reason gun_code location",

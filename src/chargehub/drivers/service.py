@@ -7,11 +7,13 @@ from datetime import datetime
 
 from chargehub.drivers.account_end import AccountEnd
 from chargehub.drivers.account_parts import AccountPart
+from chargehub.drivers.bindings import AutochargePart
 from chargehub.drivers.entry import Budgets, DriverEntry
 from chargehub.drivers.logins import DriverLogins
 from chargehub.drivers.logins_api import DriverParts
 from chargehub.drivers.own_parts import OWN_PARTS
 from chargehub.drivers.ports import DriverPorts
+from chargehub.drivers.vehicle_identity import CarNames
 from chargehub.drivers.vehicles import Garage
 from chargehub.kit.clock import HubClock, wall_now
 from chargehub.kit.db import Database
@@ -35,8 +37,9 @@ def driver_services(
     account ends.
     """
     logins = DriverLogins(database, wall=wall)
-    known = (*OWN_PARTS, *parts)
+    names = CarNames(seal)
+    known = (*OWN_PARTS, AutochargePart(names), *parts)
     entry = DriverEntry(database, clock, seal, logins, ports, budgets=budgets, parts=known)
     garage = Garage(seal)
     closing = AccountEnd(database, clock, seal, logins=logins, garage=garage, parts=known)
-    return seal, logins, entry, garage, closing, DriverParts(secure_cookies)
+    return seal, names, logins, entry, garage, closing, DriverParts(secure_cookies)

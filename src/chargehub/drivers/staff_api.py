@@ -21,7 +21,13 @@ from chargehub.drivers.account_fields import DriverKind, Input, Phone, Plate
 from chargehub.drivers.account_rules import mask_name, mask_phone, mask_phones_within, mask_plate
 from chargehub.drivers.accounts import PHONE
 from chargehub.drivers.api import IdTokenKind, IdTokenView, TokenPath, audited, view_of
-from chargehub.drivers.cards import IdTokenTaken, TokenOfDriver, give_card, take_card
+from chargehub.drivers.cards import (
+    IdTokenTaken,
+    TokenOfCar,
+    TokenOfDriver,
+    give_card,
+    take_card,
+)
 from chargehub.drivers.store import drivers, vehicles
 from chargehub.drivers.vehicles import Garage, read_vehicles
 from chargehub.kit.clock import HubClock
@@ -243,7 +249,7 @@ async def reveal_driver(
     "/{driver_id}/id-tokens/{token}",
     responses={
         201: {"model": IdTokenView, "description": "Created"},
-        **problems(*GUARDS, NotFound, IdTokenTaken),
+        **problems(*GUARDS, NotFound, IdTokenTaken, TokenOfCar),
     },
 )
 async def give_driver_a_card(
@@ -276,7 +282,7 @@ async def give_driver_a_card(
 @router.delete(
     "/{driver_id}/id-tokens/{token}",
     status_code=204,
-    responses=problems(*GUARDS, NotFound, TokenOfDriver),
+    responses=problems(*GUARDS, NotFound, TokenOfDriver, TokenOfCar),
 )
 async def take_card_from_driver(
     driver_id: UUID, token: TokenPath, principal: Operator, database: Db, clock: Clock

@@ -1,4 +1,4 @@
-"""Drivers, their logins, vehicles, what they are told, idTokens and groups."""
+"""Drivers, their logins, vehicles, cars that start by themselves, inbox, idTokens and groups."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Sequence,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -121,6 +122,64 @@ vehicles = Table(
     Index("ix_vehicles_plate_fingerprint", "plate_fingerprint"),
     CheckConstraint("battery_wh > 0", name="battery"),
     CheckConstraint("(vin_sealed IS NULL) = (vin_fingerprint IS NULL)", name="vin"),
+)
+
+vehicle_bindings = Table(
+    "vehicle_bindings",
+    metadata,
+    # A car that may start by itself (即插即充): what its driver consented to, and by what charge it
+    # was shown to be theirs. The evidence stays when it has ended; what the car is called does not.
+    Column("id", Uuid, primary_key=True),
+    Column("driver_id", Uuid, ForeignKey(drivers.c.id), nullable=False),
+    Column("vehicle_id", Uuid, ForeignKey(vehicles.c.id, ondelete="SET NULL")),
+    Column("kind", Text, nullable=False),
+    Column("identity_sealed", LargeBinary),
+    # Its row in id_tokens: a keyed hash of VIN or MAC.
+    Column("id_token", Text, nullable=False),
+    Column("consent_version", Text, nullable=False),
+    Column("consent_language", Text, nullable=False),
+    Column("consented_at", DateTime(timezone=True), nullable=False),
+    Column("station_id", BigInteger, ForeignKey("charging_stations.id"), nullable=False),
+    Column("evse_no", SmallInteger, nullable=False),
+    Column("transaction_id", BigInteger, nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("ended_by", Text),
+    Column("end_reason", Text, nullable=False, server_default=""),
+    CheckConstraint("kind IN ('VIN', 'MacAddress')", name="kind"),
+    CheckConstraint(
+        "ended_by IN ('driver', 'staff', 'vehicle_removed', 'vin_changed', 'account_closed')",
+        name="ended_by",
+    ),
+    CheckConstraint("(ended_at IS NULL) = (ended_by IS NULL)", name="ended"),
+    CheckConstraint("(ended_at IS NULL) = (identity_sealed IS NOT NULL)", name="ended_is_erased"),
+    Index("ix_vehicle_bindings_driver_id_consented_at", "driver_id", "consented_at"),
+    Index("ix_vehicle_bindings_id_token", "id_token"),
+    # One car, one account; a vehicle has one VIN and one MAC.
+    Index(
+        "uq_vehicle_bindings_id_token",
+        "id_token",
+        unique=True,
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index(
+        "uq_vehicle_bindings_vehicle_id_kind",
+        "vehicle_id",
+        "kind",
+        unique=True,
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+)
+
+vehicle_sightings = Table(
+    "vehicle_sightings",
+    metadata,
+    # Which car that is nobody's stands at a gun: forgotten within minutes.
+    Column("station_id", BigInteger, ForeignKey("charging_stations.id"), primary_key=True),
+    Column("evse_no", SmallInteger, primary_key=True),
+    Column("id_token", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("identity_sealed", LargeBinary, nullable=False),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
 )
 
 # Numbers of the stream, given in the order of COMMIT (drivers/inbox_delivery.py): ids are not.

@@ -14,7 +14,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.drivers.accounts import find_account
+from chargehub.drivers.bindings import EndedBy, end_bindings
 from chargehub.drivers.store import vehicles
+from chargehub.drivers.vehicle_identity import IdentityKind
 from chargehub.kit.errors import Conflict, NotFound
 from chargehub.kit.sealing import Seal
 
@@ -95,10 +97,17 @@ class Garage:
         driver_id: UUID,
         vehicle_id: UUID,
         values: dict[str, Any],
+        at: datetime,
     ) -> None:
-        """Change what is named. Raises NotFound, VinTaken or PlateKnown."""
-        await find_vehicle(connection, driver_id, vehicle_id, lock=True)
+        """Change what is named. Another VIN is another car, which starts nothing by itself.
+
+        Raises NotFound, VinTaken or PlateKnown.
+        """
+        row = await find_vehicle(connection, driver_id, vehicle_id, lock=True)
         columns = self._columns(vehicle_id, values)
+        if columns.get("vin_fingerprint", row.vin_fingerprint) != row.vin_fingerprint:
+            which: dict[str, Any] = {"vehicle_id": vehicle_id, "kind": IdentityKind.VIN}
+            await end_bindings(connection, at, EndedBy.VIN_CHANGED, **which)
         if columns:
             await _stored(
                 connection, update(vehicles).where(vehicles.c.id == vehicle_id).values(columns)
@@ -181,6 +190,10 @@ async def battery_of(
     return battery_wh
 
 
-async def remove_vehicle(connection: AsyncConnection, driver_id: UUID, vehicle_id: UUID) -> None:
+async def remove_vehicle(
+    connection: AsyncConnection, driver_id: UUID, vehicle_id: UUID, at: datetime
+) -> None:
+    """Forget a vehicle; from now on the car starts nothing by itself."""
     await find_vehicle(connection, driver_id, vehicle_id, lock=True)
+    await end_bindings(connection, at, EndedBy.VEHICLE_REMOVED, vehicle_id=vehicle_id)
     await connection.execute(delete(vehicles).where(vehicles.c.id == vehicle_id))

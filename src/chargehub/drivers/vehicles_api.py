@@ -149,7 +149,10 @@ async def change_vehicle(
     garage: Vehicles,
     clock: Clock,
 ) -> VehicleView:
-    """Change what is named of a vehicle of the driver's own."""
+    """Change what is named of a vehicle of the driver's own.
+
+    With another VIN, or none, plug-and-charge by the VIN that it had has ended.
+    """
     values = body.model_dump(mode="json", exclude_unset=True)
     for name in ("plate", "connector_standard"):
         if values.get(name, "") is None:
@@ -157,14 +160,16 @@ async def change_vehicle(
     if values.pop("is_default", None):
         values["preferred_at"] = clock.now()
     async with database.write() as connection:
-        await garage.change(connection, principal.driver_id, vehicle_id, values)
+        await garage.change(connection, principal.driver_id, vehicle_id, values, clock.now())
         row = await find_vehicle(connection, principal.driver_id, vehicle_id)
         default = await find_default(connection, principal.driver_id)
     return view_of(garage.opened(row, default))
 
 
 @router.delete("/{vehicle_id}", status_code=204, responses=problems(*GUARDS, NotFound))
-async def delete_vehicle(vehicle_id: UUID, principal: AccountHolder, database: Db) -> None:
-    """Forget a vehicle of the driver's own; its VIN is free again."""
+async def delete_vehicle(
+    vehicle_id: UUID, principal: AccountHolder, database: Db, clock: Clock
+) -> None:
+    """Forget a vehicle of the driver's own; its VIN is free again, its plug-and-charge over."""
     async with database.write() as connection:
-        await remove_vehicle(connection, principal.driver_id, vehicle_id)
+        await remove_vehicle(connection, principal.driver_id, vehicle_id, clock.now())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chargehub.devices import inbound as devices_inbound
+from chargehub.drivers.vehicle_identity import CarNames
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import BatchHandler
 from chargehub.reservations import inbound as reservations_inbound
@@ -44,8 +45,12 @@ def report_handlers(
     *,
     station_variables: int,
     limit_sources: int,
+    names: CarNames | None = None,
 ) -> dict[type, BatchHandler[Any, Any, Any]]:
-    """Return which feature's step takes which report of stations."""
+    """Return which feature's step takes which report of stations.
+
+    `names`: by which idTokens cars are known that present their VIN or MAC; None: they are not.
+    """
     watch = OrphanWatch(book)
     told_of_boots = (
         watch.station_booted,
@@ -61,8 +66,8 @@ def report_handlers(
         StatusReported: StatusHandler(bus, told_of_statuses),
         NoticeReported: NoticeHandler(),
         **devices_inbound.handlers(station_variables),
-        AuthorizeRequested: AuthorizeHandler(book),
-        TransactionReported: TransactionHandler(book, bus),
+        AuthorizeRequested: AuthorizeHandler(book, names),
+        TransactionReported: TransactionHandler(book, bus, names),
         SamplesReported: SamplesHandler(book, bus),
         ReservationStatusReported: reservations_inbound.ReservationStatusHandler(),
         **smart_charging_inbound.handlers(book, supply, limit_sources),

@@ -11,8 +11,10 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from chargehub.authorization import AuthorizationFacts, read_authorization_facts
+from chargehub.drivers.vehicle_identity import CarNames
 from chargehub.telemetry.readings import Flag
 from chargehub.transactions.book import OpenTransaction
+from chargehub.transactions.cars import CarFacts, cars_among, read_car_facts
 from chargehub.transactions.reports import IdToken, SamplesReported, TransactionReported
 
 Connection = AsyncConnection[tuple[Any, ...]]
@@ -58,6 +60,7 @@ class EventFacts:
     booked: dict[tuple[int, int], StoredTransaction] = field(default_factory=dict)
     """By content: what events without a number were booked to before."""
     authorization: AuthorizationFacts = field(default_factory=AuthorizationFacts)
+    cars: CarFacts = field(default_factory=CarFacts)
     evses: dict[StationEvse, EvseFact] = field(default_factory=dict)
     remote_tokens: dict[tuple[int, int], IdToken] = field(default_factory=dict)
     new_ids: list[int] = field(default_factory=list)
@@ -74,7 +77,7 @@ def begin_key(report: TransactionReported) -> int:
     if report.flags & Flag.CLOCK_SKEW:
         # The time may be our own, another at each repetition.
         return report.content_hash
-    token = report.id_token.text.lower() if report.id_token else ""
+    token = (report.id_token.presented or report.id_token.text).lower() if report.id_token else ""
     text = f"{report.evse_no}|{token}|{report.at.isoformat()}|{report.register_wh}"
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
@@ -130,6 +133,7 @@ async def read_event_facts(
     reports: Collection[TransactionReported],
     strangers: Collection[TransactionReported],
     reserved_at: Collection[int] = (),
+    names: CarNames | None = None,
 ) -> EventFacts:
     """Read all that `TransactionHandler.decide` needs; the book does not say it of `strangers`.
 
@@ -139,7 +143,16 @@ async def read_event_facts(
     facts.remote_tokens = await _read_remote_tokens(connection, reports)
     presented = [(item.station_id, item.id_token.text) for item in reports if item.id_token]
     presented += [(place[0], token.text) for place, token in facts.remote_tokens.items()]
+    facts.cars = cars_among(names, (report.id_token for report in reports))
+    cars = facts.cars.presented
+    presented += [
+        (item.station_id, cars[item.id_token].token)
+        for item in reports
+        if item.id_token is not None and item.id_token in cars
+    ]
     facts.authorization = await read_authorization_facts(connection, presented, reserved_at)
+    if cars:
+        await read_car_facts(connection, facts.cars, facts.authorization.tokens)
     if not strangers:
         return facts
     facts.stored = await read_stored(

@@ -16,11 +16,13 @@ from chargehub.authorization import (
     Authorization,
     AuthorizationStatus,
 )
+from chargehub.drivers.vehicle_identity import CarNames
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import Decision, Item, Writes
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import INSERT_SAMPLES
 from chargehub.transactions.book import Book, OpenTransaction
+from chargehub.transactions.cars import tell_refusal, with_car
 from chargehub.transactions.changes import (
     amends,
     begins_anew,
@@ -95,6 +97,7 @@ class TransactionHandler:
 
     book: Book
     bus: EventBus
+    names: CarNames | None = None
 
     async def read(
         self, connection: Connection, items: Sequence[Item[TransactionReported]]
@@ -102,7 +105,7 @@ class TransactionHandler:
         reports = [item.report for item in items]
         strangers = [report for report in reports if not self._knows(report)]
         reserved_at = {report.station_id for report in reports if self._tells_reservation(report)}
-        facts = await read_event_facts(connection, reports, strangers, reserved_at)
+        facts = await read_event_facts(connection, reports, strangers, reserved_at, self.names)
         stored = chain(facts.stored.values(), facts.begun.values(), facts.booked.values())
         facts.recalled = await recall_lost(connection, stored, self.book)
         undated = [report for report in reports if has_undated(report)]
@@ -143,7 +146,12 @@ class TransactionHandler:
     def decide(
         self, item: Item[TransactionReported], facts: EventFacts, writes: Writes
     ) -> Decision[TransactionReply]:
-        decision = self._decide(with_remote_token(item.report, facts), facts, writes)
+        told = with_remote_token(item.report, facts)
+        report, car = with_car(told, facts.cars, facts.authorization.tokens)
+        decision = self._decide(report, facts, writes)
+        if car is not None:
+            known = facts.authorization.tokens
+            tell_refusal(report, car, decision, facts.cars, known, writes, self.names)
         if item.report.id_token is None and decision.reply.authorization is not None:
             # E01.FR.11/12: no token, no answer to it, even where we know whose it is.
             decision.reply = replace(decision.reply, authorization=None)

@@ -23,6 +23,8 @@ class IdToken:
 
     text: str
     kind: str | None = None
+    presented: str | None = None
+    """A car's VIN or MAC as the station wrote it; `text` is then its idToken here."""
 
 
 @dataclass(slots=True)

@@ -41,6 +41,10 @@ BODIES: dict[tuple[str, str], tuple[str, bytes]] = {
         json.dumps({"plate": "浙H·D7654"}).encode(),
     ),
     ("PUT", "/api/v1/credentials/{credential_id}/image"): ("image/png", PNG),
+    ("POST", "/api/v1/vehicles/{vehicle_id}/plug-and-charge"): (
+        "application/json",
+        json.dumps({"consent": {"version": "2026-11", "accepted": True}}).encode(),
+    ),
 }
 NOT_REPEATED = {
     "/api/v1/inbox/read-all": "reading twice is reading once",

@@ -89,6 +89,7 @@ LEAST_ROLE = {
         GET //metrics
         GET /drivers
         GET /drivers/{driver_id}
+        GET /drivers/{driver_id}/plug-and-charge
     """,
     "operator": """
         GET /locations/{location_id}/reservations
@@ -122,6 +123,7 @@ LEAST_ROLE = {
         POST /id-tokens/{token}/unblock
         POST /drivers/search
         POST /drivers/{driver_id}/reveal
+        POST /drivers/{driver_id}/plug-and-charge/{binding_id}/unbind
         PUT /drivers/{driver_id}/id-tokens/{token}
         DELETE /drivers/{driver_id}/id-tokens/{token}
         GET /credential-reviews
@@ -183,6 +185,9 @@ LEAST_ROLE = {
         GET /vehicles/{vehicle_id}
         PATCH /vehicles/{vehicle_id}
         DELETE /vehicles/{vehicle_id}
+        GET /vehicles/{vehicle_id}/plug-and-charge
+        POST /vehicles/{vehicle_id}/plug-and-charge
+        DELETE /vehicles/{vehicle_id}/plug-and-charge
         POST /reservations
         GET /reservations
         GET /reservations/{reservation_id}
@@ -209,6 +214,7 @@ DUMMIES = {
     "template_id": "999999",
     "driver_id": "00000000-0000-4000-8000-000000000000",
     "vehicle_id": "00000000-0000-4000-8000-000000000000",
+    "binding_id": "00000000-0000-4000-8000-000000000000",
     "message_id": "999999",
     "credential_id": "00000000-0000-4000-8000-000000000000",
     "login_id": "00000000-0000-4000-8000-000000000000",

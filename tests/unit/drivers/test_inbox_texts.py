@@ -38,10 +38,13 @@ FACTS: dict[str, Any] = {
     "days_left": 7,
     "valid_to": "2026-11-30",
     "number": "****1234",
+    "car": "184841",
+    "at": "2026-11-23T11:45:00+00:00",
 }
 IN_CONTRACT = {
     *("reservation_about_to_expire", "reservation_failed", "reservation_moved", "your_turn"),
     *("charging_ended", "charging_failed", "credential_expiring", "credential_decided"),
+    *("plug_and_charge_began", "plug_and_charge_unbound"),
 }
 EVERY = pytest.mark.parametrize("kind", KINDS)
 BOTH = pytest.mark.parametrize("language", LANGUAGES)
