@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 SPEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test test-slow check format bench dev migration openapi lock clean
+.PHONY: help run smoke test test-slow check format day bench dev migration openapi lock clean
 
 help: ## Print this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ check: $(STAMP) ## Lint, format, types, import contracts, house rules, API drift
 format: $(STAMP) ## Put the sources into their form.
 	@$(PY) -m ruff check --fix-only --quiet .
 	@$(PY) -m ruff format .
+
+day: $(STAMP) ## Live through a day of 600 drivers at 182 guns and print what the promises came to.
+	@exec $(PY) -m tests.days
 
 bench: $(STAMP) ## Measure, write benchmarks/results.json and the README's table (15 minutes).
 	@exec $(PY) -m benchmarks

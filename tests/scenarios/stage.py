@@ -177,9 +177,10 @@ class Stage:
 
     # The hub.
 
-    async def restart(self) -> None:
-        """Stop the server and start another on the same database."""
+    async def restart(self, after_s: float = 0.0) -> None:
+        """Stop the server and start another on the same database, so much later."""
         await self.hub.stop()
+        self.pass_time(after_s)
         self.hub = StagedHub(self.settings, self.database_url, self.clock.now)
         self.addresses = await self.hub.start()
         for wire in self.wires:
@@ -210,7 +211,7 @@ class Stage:
 
     # Who plays.
 
-    async def new_station(self) -> tuple[str, int]:
+    async def new_station(self, power_w: int = MAX_POWER_W) -> tuple[str, int]:
         """Commission a dual-gun station; return its identity and id."""
         identity = f"QZ-{next(self.numbers):03d}"
         secret = hash_credential(station_key(self.settings), PASSWORD.encode())
@@ -221,7 +222,7 @@ class Stage:
                     .values(
                         identity=identity,
                         location_id="hub",
-                        max_power_w=MAX_POWER_W,
+                        max_power_w=power_w,
                         credential_hash=secret,
                         commissioned_at=self.clock.date(),
                     )
@@ -232,7 +233,7 @@ class Stage:
             await connection.execute(
                 insert(evses),
                 [
-                    {**gun, "gun_code": f"{identity}-{gun['evse_no']}", "max_power_w": MAX_POWER_W}
+                    {**gun, "gun_code": f"{identity}-{gun['evse_no']}", "max_power_w": power_w}
                     for gun in guns
                 ],
             )
@@ -357,8 +358,10 @@ class Stage:
             return (await connection.execute(query)).all()
 
 
-async def open_stage(database_url: str, *, frame_log: bool = True) -> Stage:
-    clock = StageClock(START)
+async def open_stage(
+    database_url: str, *, frame_log: bool = True, demo: bool = False, start: float = START
+) -> Stage:
+    clock = StageClock(start)
     limits = Limits(call_timeout_s=CALL_TIMEOUT_S)
     settings = Settings(
         _env_file=None,
@@ -366,6 +369,7 @@ async def open_stage(database_url: str, *, frame_log: bool = True) -> Stage:
         ocpp_port=0,
         secret_key=SecretStr(SECRET),
         frame_log=frame_log,
+        demo=demo,
         limits=limits,
     )
     database = Database(database_url)

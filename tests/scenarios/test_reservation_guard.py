@@ -168,6 +168,32 @@ async def test_what_began_offline_is_accepted_and_flagged(stage: Stage, version:
     assert await booked.is_asked_again()
 
 
+@pytest.mark.parametrize(("seconds", "status"), [(59, "used"), (60, "no_show")])
+async def test_who_had_begun_as_the_hold_ended_did_come(
+    stage: Stage, version: str, seconds: int, status: str
+) -> None:
+    station = await stage.raw(version)
+    token, now = await stage.new_token(), stage.clock.date()
+    over = now + timedelta(minutes=1)
+    booked = await book(
+        stage, station.identity, token, hold_until=over, status="no_show", ended_at=over
+    )
+    began = station.now + seconds
+    stage.pass_time(seconds + 3)
+    assert await start(station, token, at=began) == "Accepted"
+    row = await booked.row()
+    assert row.status == status
+    assert (row.transaction_id is not None) == (status == "used")
+
+
+async def test_what_a_driver_cancelled_stays_cancelled(stage: Stage, version: str) -> None:
+    station = await stage.raw(version)
+    token = await stage.new_token()
+    booked = await book(stage, station.identity, token, status="cancelled")
+    assert await start(station, token) == "Accepted"
+    assert (await booked.row()).status == "cancelled"
+
+
 async def test_what_began_before_the_hold_is_no_trespass(stage: Stage, version: str) -> None:
     station = await stage.raw(version)
     await station.wire.close(abruptly=True)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from chargehub.reservations.booking import STEP
 from chargehub.stations.commands import VariableName
 from simulators.car import Car
 from simulators.clock import rfc3339
@@ -256,6 +257,29 @@ async def test_statement_72_a_gun_that_breaks_ends_it_at_the_station(
     held = station.gun(2).reservation
     assert held is not None
     assert held.id == booked.id
+
+
+async def test_a_gun_that_becomes_free_goes_to_who_was_promised_one(
+    stage: Stage, version: str
+) -> None:
+    """At a full Location somebody else would have it within the minute."""
+    station = reserving(await stage.raw(version))
+    for evse_no in (1, 2):
+        await station.report(evse_no, "Occupied", station.now)
+    booked = await book(stage, station.identity, await stage.new_token())
+    called = await book(
+        stage, station.identity, await stage.new_token(), 2, called_at=stage.clock.date()
+    )
+    await called.change(status="active", hold_until=stage.clock.date() + timedelta(seconds=30))
+    stage.pass_time(40)
+    await station.report(2, "Available", station.now)
+    stage.pass_time(1)  # Others who wait at this hub come one after another.
+    assert await take_due(stage, STEP, str(called.id)) == []
+    assert await take_due(stage, STEP, str(booked.id)) == [str(booked.id)]
+    await called.change(status="no_show")
+    await stage.hub.worker.due[STEP](str(booked.id), {})
+    row = await booked.row()
+    assert (row.evse_no, row.called_at) == (2, stage.clock.date())
 
 
 @pytest.mark.parametrize("word", ["Faulted", "Unavailable"])

@@ -184,9 +184,10 @@ class Bookings:
                 "The gun is promised to somebody else right after.",
                 choice.free_again([key]),
             )
-        await jobs.schedule_earliest(connection, STEP, str(row.id), max(now, row.held_from))
+        # In the order in which steps and batches do, so that none waits for another in a ring.
         if row.status in {"pending", "active"}:
             await jobs.schedule(connection, ASK, str(row.id), now)
+        await jobs.schedule_earliest(connection, STEP, str(row.id), max(now, row.held_from))
         return changed
 
     async def cancel(

@@ -20,7 +20,7 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import Conflict
 from chargehub.kit.group_commit import BatchStatement, Writes
-from chargehub.reservations.store import OPEN, reservations
+from chargehub.reservations.store import MISSED, OPEN, reservations
 from chargehub.stations.store import evses
 
 
@@ -56,9 +56,12 @@ class Hold:
 
 @dataclass(slots=True)
 class Holds:
-    """The open reservations that a batch of reports may meet."""
+    """The reservations that a batch of reports may meet."""
 
     by_id: dict[int, Hold] = field(default_factory=dict)
+    """Those that are open."""
+    missed: dict[int, Hold] = field(default_factory=dict)
+    """Those of the presented tokens that ran out unused."""
     evse_nos: dict[int, frozenset[int]] = field(default_factory=dict)
     """By station, where one of its guns is reserved; so is `connected_at`."""
     connected_at: dict[int, datetime] = field(default_factory=dict)
@@ -95,12 +98,35 @@ class Holds:
                 return hold
         if token is None or evse_no is None:
             return None
-        own = [
-            hold for hold in self.by_id.values() if hold.holds_at(at) and hold.admits(token, group)
-        ]
-        here = [hold for hold in own if (hold.station_id, hold.evse_no) == (station_id, evse_no)]
-        elsewhere = [hold for hold in own if hold.binds_any]
-        return min(here or elsewhere, key=lambda hold: (hold.hold_until, hold.id), default=None)
+        return _best(self.by_id.values(), (station_id, evse_no), token, group, at)
+
+    def used_after_all(
+        self, place: tuple[int, int | None], token: str | None, group: str | None, began: datetime
+    ) -> Hold | None:
+        """Return the one that a charge uses up of which we hear too late.
+
+        Its station was away, or the message was on its way as the hold ended: who had begun to
+        charge by then did come.
+        """
+        station_id, evse_no = place
+        if token is None or evse_no is None:
+            return None
+        known = [*self.by_id.values(), *self.missed.values()]
+        return _best(known, (station_id, evse_no), token, group, began)
+
+    def forget(self, number: int) -> None:
+        self.by_id.pop(number, None)
+        self.missed.pop(number, None)
+
+
+def _best(
+    holds: Iterable[Hold], place: tuple[int, int], token: str, group: str | None, at: datetime
+) -> Hold | None:
+    """Return what the token or its group holds then, here rather than at another gun."""
+    own = [hold for hold in holds if hold.holds_at(at) and hold.admits(token, group)]
+    here = [hold for hold in own if (hold.station_id, hold.evse_no) == place]
+    elsewhere = [hold for hold in own if hold.binds_any]
+    return min(here or elsewhere, key=lambda hold: (hold.hold_until, hold.id), default=None)
 
 
 _COLUMNS = (
@@ -108,21 +134,24 @@ _COLUMNS = (
     " r.binds_any"
 )
 _OPEN = ", ".join(f"'{status}'" for status in OPEN)
-# Three ways in, each with its index: what is held at these stations, and what these tokens hold.
+_OPEN_OR_MISSED = ", ".join(f"'{status}'" for status in (*OPEN, *MISSED))
+# Three ways in, each with its index: what is held at these stations, and what these tokens hold or
+# missed.
 _READ = f"""
-    SELECT {_COLUMNS}, (SELECT array_agg(e.evse_no) FROM evses e WHERE e.station_id = r.station_id),
+    SELECT {_COLUMNS}, false,
+        (SELECT array_agg(e.evse_no) FROM evses e WHERE e.station_id = r.station_id),
         c.connected_at
     FROM unnest(%s::bigint[]) u(station_id)
     JOIN reservations r ON r.station_id = u.station_id AND r.status IN ({_OPEN})
     LEFT JOIN station_connections c ON c.station_id = r.station_id
     UNION ALL
-    SELECT {_COLUMNS}, NULL, NULL FROM reservations r
-    WHERE r.id_token = ANY(%s::text[]) AND r.status IN ({_OPEN})
+    SELECT {_COLUMNS}, r.status NOT IN ({_OPEN}), NULL, NULL FROM reservations r
+    WHERE r.id_token = ANY(%s::text[]) AND r.status IN ({_OPEN_OR_MISSED})
     UNION ALL
-    SELECT {_COLUMNS}, NULL, NULL FROM reservations r
+    SELECT {_COLUMNS}, r.status NOT IN ({_OPEN}), NULL, NULL FROM reservations r
     WHERE lower(r.group_token) IN (
         SELECT lower(t.group_token) FROM id_tokens t WHERE t.token = ANY(%s::text[]))
-      AND r.status IN ({_OPEN})
+      AND r.status IN ({_OPEN_OR_MISSED})
 """.encode()  # noqa: S608  The words are ours.
 
 
@@ -137,9 +166,9 @@ async def read_holds(
     presented = list(tokens)
     cursor = await connection.execute(_READ, (list(station_ids), presented, presented))
     holds = Holds()
-    for *columns, evse_nos, connected_at in await cursor.fetchall():
+    for *columns, missed, evse_nos, connected_at in await cursor.fetchall():
         hold = Hold(*columns)
-        holds.by_id[hold.id] = hold
+        (holds.missed if missed else holds.by_id)[hold.id] = hold
         if evse_nos is not None:
             holds.evse_nos[hold.station_id] = frozenset(evse_nos)
             if connected_at is not None:
@@ -220,7 +249,7 @@ USE_RESERVATION = BatchStatement(
              AS u(id, station_id, evse_no, transaction_id, at, received_at)
         JOIN charging_stations s ON s.id = u.station_id
         LEFT JOIN evses e ON e.station_id = u.station_id AND e.evse_no = u.evse_no
-        WHERE r.id = u.id AND r.status IN ({_OPEN})
+        WHERE r.id = u.id AND r.status IN ({_OPEN_OR_MISSED})
           AND (r.station_id = u.station_id AND (u.evse_no IS NULL OR r.evse_no = u.evse_no)
                OR r.binds_any AND s.location_id = r.location_id
                   AND e.max_power_w >= r.wanted_power_w)

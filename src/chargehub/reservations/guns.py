@@ -27,6 +27,16 @@ from chargehub.stations.store import (
 
 R = reservations.c
 WAITS_FOR_A_CAR = frozenset({ConnectorStatus.AVAILABLE, ConnectorStatus.RESERVED})
+HAS_A_CAR = frozenset(
+    {
+        ConnectorStatus.OCCUPIED,
+        ConnectorStatus.PREPARING,
+        ConnectorStatus.CHARGING,
+        ConnectorStatus.SUSPENDED_EV,
+        ConnectorStatus.SUSPENDED_EVSE,
+        ConnectorStatus.FINISHING,
+    }
+)
 
 
 class Occupancy(Protocol):
@@ -53,6 +63,11 @@ class Gun:
     def free_now(self) -> bool:
         """Whether it is known to wait for a car: what is offline promises nothing."""
         return self.online and not self.charging and self.status in WAITS_FOR_A_CAR
+
+    @property
+    def has_car(self) -> bool:
+        """Whether a car stands at it, charging or done: its driver may be long in coming."""
+        return self.charging or self.status in HAS_A_CAR
 
     @property
     def broken(self) -> bool:

@@ -40,6 +40,28 @@ ASK_AGAIN = BatchStatement(
 )
 """Columns: station, EVSE (0: all), also those the station answered for, when."""
 
+GIVE_FREE_GUN = BatchStatement(
+    "reservations.give_free_gun",
+    # Whoever waits at a full Location would else have taken it before the minute is over. The
+    # steps follow one another; the one whose window begins first gets the gun.
+    """
+    WITH freed AS (
+        SELECT s.location_id, max(u.at) AS at
+        FROM unnest(%s::bigint[], %s::timestamptz[]) AS u(station_id, at)
+        JOIN charging_stations s ON s.id = u.station_id
+        GROUP BY s.location_id)
+    INSERT INTO due_actions (kind, subject, due_at, payload)
+    SELECT 'reservation.step', r.id::text, f.at + interval '1 microsecond' * (row_number()
+        OVER (ORDER BY r.starts_at, r.id) - 1), '{}'::jsonb
+    FROM freed f
+    JOIN reservations r ON r.location_id = f.location_id AND r.status IN ('pending', 'active')
+      AND r.called_at IS NULL AND r.hold_until > f.at
+    ON CONFLICT (kind, subject) DO UPDATE SET due_at = EXCLUDED.due_at, attempts = 0
+    """,
+    order=81,
+)
+"""Columns: station, when one of its guns became free."""
+
 APPLY_UPDATE = BatchStatement(
     "reservations.apply_update",
     # Expired: our clock decides, so it is looked at. Removed: the station is asked again. Used
@@ -78,9 +100,11 @@ def station_booted(report: BootReported, writes: Writes) -> None:
 
 
 def status_reported(report: StatusReported, writes: Writes) -> None:
-    """Notice that a gun is held no longer because it broke or was taken out of use."""
+    """Notice that a gun is held no longer because it broke, or that one has become free."""
     if report.status in LOST:
         writes.add(ASK_AGAIN, (report.station_id, report.evse_no, True, report.received_at))
+    elif report.status is ConnectorStatus.AVAILABLE:
+        writes.add(GIVE_FREE_GUN, (report.station_id, report.received_at))
 
 
 @dataclass(slots=True, eq=False)

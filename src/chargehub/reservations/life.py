@@ -99,7 +99,7 @@ class LifeCycle:
             await jobs.schedule(connection, ASK, str(row.id), now)
         choice = await self._choice(connection, row, now)
         gun = _held_gun(choice, row)
-        if gun is None or not gun.online or gun.broken or gun.charging:
+        if not _can_be_had(gun, row):
             moved = await self._move(connection, row, choice, now)
             if moved is None:
                 # Its gun may yet become free; while it cannot be had, nobody is called to it.
@@ -268,6 +268,13 @@ async def _release(connection: AsyncConnection, row: Row[Any], now: datetime) ->
 def _held_gun(choice: Choice, row: Row[Any]) -> Gun | None:
     key = (row.station_id, row.evse_no)
     return next((gun for gun in choice.guns if gun.key == key), None)
+
+
+def _can_be_had(gun: Gun | None, row: Row[Any]) -> bool:
+    """Tell whether the driver finds the gun free. Once they were called, the car may be theirs."""
+    if gun is None or not gun.online or gun.broken or gun.charging:
+        return False
+    return row.called_at is not None or not gun.has_car
 
 
 def _facts(row: Row[Any]) -> dict[str, Any]:

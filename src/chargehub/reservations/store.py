@@ -26,6 +26,8 @@ from chargehub.kit.tables import metadata
 
 OPEN = ("requested", "pending", "active")
 """Booked with us; the station is being told; the gun is held."""
+MISSED = ("no_show", "expired", "failed")
+"""Over by the clock alone: a charge that began in time and is told late uses them up after all."""
 STATUSES = (*OPEN, "used", "cancelled", "expired", "no_show", "failed")
 NO_OVERLAP = "no_overlap_of_reservations"
 

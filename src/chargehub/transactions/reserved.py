@@ -54,19 +54,24 @@ def held_flag(
 def use_reservation(
     report: TransactionReported, begun: OpenTransaction, facts: EventFacts, writes: Writes
 ) -> None:
-    """Let a charge use up the reservation it was told to have, or that its token or group has."""
+    """Let a charge use up the reservation it was told to have, or that its token or group has.
+
+    One that ran out is used after all where the charge began before: a no-show was none.
+    """
     holds = facts.authorization.holds
-    if not holds.by_id or (begun.id_token is not None and not begun.authorized):
+    if not (holds.by_id or holds.missed) or (begun.id_token is not None and not begun.authorized):
         return
     at = _began(report, facts)
     place = (begun.station_id, begun.evse_no)
     hold = holds.used_by(report.reservation_id, place, begun.id_token, begun.group_id_token, at)
+    if hold is None and not report.flags & Flag.CLOCK_SKEW:
+        hold = holds.used_after_all(place, begun.id_token, begun.group_id_token, report.at)
     if hold is None:
         return
     use(writes, hold, place, begun.id, begun.started_at, report.received_at)
     begun.reservation_id = begun.reservation_id or hold.id
     # Another of this batch can neither use it nor be kept off by it.
-    del holds.by_id[hold.id]
+    holds.forget(hold.id)
 
 
 def _was_offline(report: TransactionReported, facts: EventFacts) -> bool:

@@ -1,4 +1,7 @@
-"""Random days at a Location, held against a model: no overlap, the share kept, one per driver."""
+"""Random days at a Location, held against a model: no overlap, and every rule kept both ways.
+
+What is refused is refused for a rule that is broken, and what is let through breaks none.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,16 @@ from chargehub.reservations.store import OPEN, reservations
 from tests.integration.reservations.hub import set_status
 from tests.integration.reservations.test_life import World
 
-TERMS = Terms(held_share_percent=40, hold_lead_min=20, verified_head_start_min=0)
-GUNS, MOST = 10, 4
+# Two no-shows, so that a short day sees them.
+TERMS = Terms(held_share_percent=40, hold_lead_min=20, verified_head_start_min=0, no_show_limit=2)
+GUNS, MOST, DRIVERS = 10, 4, 6
 
 ACTS = st.one_of(
-    st.tuples(st.just("book"), st.integers(0, 7), st.integers(0, GUNS), st.integers(0, 90)),
-    st.tuples(st.just("cancel"), st.integers(0, 7)),
-    st.tuples(st.just("extend"), st.integers(0, 7)),
+    st.tuples(
+        st.just("book"), st.integers(0, DRIVERS - 1), st.integers(0, GUNS), st.integers(0, 90)
+    ),
+    st.tuples(st.just("cancel"), st.integers(0, DRIVERS - 1)),
+    st.tuples(st.just("extend"), st.integers(0, DRIVERS - 1)),
     st.tuples(st.just("go"), st.integers(1, 25)),
     st.tuples(st.just("break"), st.integers(0, GUNS - 1)),
     st.tuples(st.just("mend"), st.integers(0, GUNS - 1)),
@@ -92,8 +98,7 @@ class Day:
         elif rule == "held_share":
             assert self.most_at_once(meets, begin) >= MOST
         elif rule == "no_show_limit":
-            own = [row for row in before if row.driver_id == self.drivers[driver]]
-            assert sum(row.status == "no_show" for row in own) >= TERMS.no_show_limit
+            assert self.no_shows(before, driver) >= TERMS.no_show_limit
         else:
             assert rule == "gun_free"
             wanted = self.keys if gun == GUNS else [self.keys[gun]]
@@ -103,21 +108,35 @@ class Day:
 
     def deserved_none(self, made: Row[Any], before: list[Row[Any]], driver: int) -> None:
         assert all(row.driver_id != self.drivers[driver] for row in self.open(before))
+        assert self.no_shows(before, driver) < TERMS.no_show_limit
+        assert made.binds_any
+        assert made.hold_until - made.starts_at == timedelta(minutes=15)
+        assert made.held_from == max(self.now, made.starts_at - timedelta(minutes=20))
         if made.held_from <= self.now:
             assert (made.station_id, made.evse_no) not in self.broken | self.world.occupied.guns
+
+    def no_shows(self, rows: Sequence[Row[Any]], driver: int) -> int:
+        own = [row for row in rows if row.driver_id == self.drivers[driver]]
+        return sum(row.status == "no_show" for row in own)
 
     async def cancel(self, before: list[Row[Any]], driver: int) -> None:
         for row in self.open(before):
             if row.driver_id == self.drivers[driver]:
                 async with self.world.database.write() as connection:
-                    await self.world.bookings.cancel(connection, row.id, row.driver_id)
+                    ended = await self.world.bookings.cancel(connection, row.id, row.driver_id)
+                free = self.now - row.created_at <= timedelta(minutes=3)
+                assert ended.end_reason == ("cancelled" if free else "cancelled_late")
 
     async def extend(self, before: list[Row[Any]], driver: int) -> None:
         for row in self.open(before):
             if row.driver_id == self.drivers[driver]:
                 try:
                     async with self.world.database.write() as connection:
-                        await self.world.bookings.extend(connection, row.id, row.driver_id)
+                        changed = await self.world.bookings.extend(
+                            connection, row.id, row.driver_id
+                        )
+                    assert not row.extended
+                    assert changed.hold_until - row.hold_until == timedelta(minutes=15)
                 except ReservationRefused as refused:
                     rule = refused.facts["rule"]
                     assert rule in {"extensions", "extension_free", "held_share"}
@@ -167,7 +186,7 @@ async def live(url: str, acts: Sequence[tuple[Any, ...]]) -> None:
     try:
         world = World(database, replace(TERMS))
         await world.open()
-        day = Day(world, await world.drivers(8))
+        day = Day(world, await world.drivers(DRIVERS))
         for name, *how in acts:
             await day.act("break_" if name == "break" else name, *how)
         await day.act("go", 300)

@@ -162,6 +162,23 @@ async def test_a_transaction_that_still_runs_moves_the_booking(world: World) -> 
     assert world.at_stations.holds(row.id) == [place(row)]
 
 
+@pytest.mark.parametrize("status", ["Finishing", "Occupied", "Preparing"])
+async def test_a_car_that_stays_after_its_charge_moves_the_booking(
+    world: World, status: str
+) -> None:
+    """Its charge is over, its driver is away: the gun is in use all the same."""
+    made = await world.book(gun_code="CS1-1", starts_at=NOON + timedelta(hours=2))
+    await set_status(world.database, place(made), status)
+    await world.go(minutes=100)
+    row = await world.row(made)
+    assert place(row) == (made.station_id, 2)
+    assert world.told == ["reservation_moved"]
+    # Once the driver was called, the car may be their own.
+    await set_status(world.database, place(row), status)
+    await world.go(minutes=5)
+    assert place(await world.row(made)) == place(row)
+
+
 async def test_where_nothing_is_free_nobody_is_called_until_the_car_leaves(world: World) -> None:
     made = await world.book(gun_code="CS1-1", starts_at=NOON + timedelta(hours=2))
     world.occupied.guns |= {(station, evse) for station in world.stations for evse in (1, 2)}
