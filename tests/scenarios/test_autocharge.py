@@ -214,6 +214,9 @@ async def test_only_a_charge_of_ones_own_binds(stage: Stage, version: str) -> No
     station = await autocharging(stage, version)
     await station.plug_in(1, owner.car)
     assert (await confirm(owner)).json()["code"] == "no-own-charge"
+    await start(owner.phone, station)
+    assert (await confirm(thief)).json()["code"] == "no-own-charge"
+    stage.pass_time(61)
     # At the next gun.
     await station.plug_in(2, Car(soc=0.3))
     await start(thief.phone, station, evse_no=2)
@@ -229,6 +232,50 @@ async def test_only_a_charge_of_ones_own_binds(stage: Stage, version: str) -> No
     await station.plug_in(1, Car(soc=0.3))
     await start(thief.phone, station)
     assert (await confirm(thief)).json()["code"] == "car-not-seen"
+
+
+async def test_a_charge_that_began_by_itself_proves_nothing(stage: Stage, version: str) -> None:
+    """Nobody may have been there."""
+    bound = await bind(stage, version)
+    station = await stage.simulated(version)
+    await station.plug_in(1, bound.car)
+    second, first = [station.dialect.car_token(car) for car in (new_car(stage, "mac"), bound.car)]
+    assert first is not None
+    assert second is not None
+    await station.uplink.outbox.ask(station.dialect.authorize(second))
+    assert await station.present_token(1, first)
+    await stage.hub.charging.watch.idle()
+    assert (await bound.phone.get("/charges"))["items"][0]["started_by"] == "vin"
+    assert (await confirm(bound)).json()["code"] == "no-own-charge"
+
+
+async def test_a_car_that_is_named_before_its_gun_is_told_is_at_no_gun(
+    stage: Stage, version: str
+) -> None:
+    """Else who waits at the other gun of a cabinet could bind whoever comes."""
+    thief, car = await with_vehicle(stage, Car()), new_car(stage)
+    station = await autocharging(stage, version)
+    await station.plug_in(1, Car(soc=0.3))
+    token = station.dialect.car_token(car)
+    assert token is not None
+    await station.uplink.outbox.ask(station.dialect.authorize(token))
+    stage.pass_time(2)
+    await station.plug_in(2, Car(soc=0.3))
+    await start(thief.phone, station)
+    assert (await confirm(thief)).json()["code"] == "car-not-seen"
+
+
+async def test_a_station_that_was_away_since_says_nothing_of_its_gun(
+    stage: Stage, version: str
+) -> None:
+    owner = await with_vehicle(stage, new_car(stage))
+    station = await autocharging(stage, version)
+    await station.plug_in(1, owner.car)
+    stage.pass_time(1)
+    await station.go_offline()
+    await station.come_back()
+    await start(owner.phone, station)
+    assert (await confirm(owner)).json()["code"] == "car-not-seen"
 
 
 async def test_what_was_seen_is_forgotten_within_minutes(stage: Stage, version: str) -> None:

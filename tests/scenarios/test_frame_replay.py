@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import RowMapping, select, text
 
+from chargehub.drivers.vehicle_identity import CarNames
 from chargehub.kit.db import Database
 from chargehub.kit.postgres import EmbeddedPostgres
 from chargehub.replay import Outcome, replay
@@ -25,6 +26,7 @@ from simulators.station import SimulatedStation
 from tests.conftest import new_database
 from tests.scenarios.speech import Session
 from tests.scenarios.stage import Stage
+from tests.scenarios.test_autocharge import autocharging, bind, charges_by_itself
 
 m = Misbehaviour
 DAYS = 3
@@ -177,3 +179,18 @@ async def test_a_start_whose_answer_was_lost_keeps_its_number(
     assert await forget_frames(stage, station.station_id, f"epoch = 1 AND {answer}") == 1
     outcome = await rebuild(stage, scratch, station.identity)
     assert (outcome.differences, outcome.compared) == ([], 2)
+
+
+async def test_a_car_that_starts_by_itself_is_rebuilt_under_its_name(
+    stage: Stage, scratch: Database, version: str
+) -> None:
+    bound = await bind(stage, version, "mac")
+    station = await autocharging(stage, version)
+    assert await charges_by_itself(stage, station, bound.car)
+    await station.advance(60)
+    await station.unplug(1)
+    await rest(stage)
+    names = CarNames(stage.hub.seal)
+    end = stage.clock.date()
+    outcome = await replay(stage.database, scratch, [station.identity], None, end, names)
+    assert (outcome.compared, outcome.left_out, outcome.differences) == (1, 0, [])

@@ -23,7 +23,10 @@ from chargehub.stations.store import connector_status_events, evses, station_con
 
 SEEN_FOR = timedelta(minutes=15)
 SIGHTING_FORGET = "vehicle.forget"
+SIBLING_LATE = timedelta(minutes=1)
+"""Some stations name the car first, and only then tell at which gun one was plugged in."""
 _UNPLUGGED = (ConnectorStatus.AVAILABLE, ConnectorStatus.RESERVED)
+_PLUGGED_IN = (ConnectorStatus.OCCUPIED, ConnectorStatus.PREPARING)
 
 WRITE_SIGHTING = BatchStatement(
     "vehicle_sightings.write",
@@ -45,7 +48,8 @@ async def read_sightings(
 ) -> Sequence[Row[Any]]:
     """Return, with their gun codes, the cars that stand at these guns, the newest first.
 
-    A gun that was unplugged since, or whose station was away since, may hold another car.
+    A gun that was unplugged since, or whose station was away since, may hold another car; where a
+    car came to another gun of the station just then, it may have been that one.
     """
     if not guns:
         return []
@@ -55,6 +59,12 @@ async def read_sightings(
         told.evse_no == seen.evse_no,
         told.status.in_(_UNPLUGGED),
         told.received_at > seen.seen_at,
+    )
+    at_sibling = exists().where(
+        told.station_id == seen.station_id,
+        told.evse_no.not_in((0, seen.evse_no)),
+        told.status.in_(_PLUGGED_IN),
+        told.received_at.between(seen.seen_at, seen.seen_at + SIBLING_LATE),
     )
     linked = station_connections.c
     was_away = exists().where(
@@ -69,6 +79,7 @@ async def read_sightings(
             seen.seen_at > now - SEEN_FOR,
             ~unplugged,
             ~was_away,
+            ~at_sibling,
         )
         .order_by(seen.seen_at.desc())
     )
