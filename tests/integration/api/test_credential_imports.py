@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from structlog.testing import capture_logs
 
 from chargehub.drivers.accounts import PHONE, SIGNED_UP
@@ -74,6 +74,35 @@ async def work(api: RunningApi) -> None:
     worker = Worker(api.database, api.clock, {}, api.credentials.topics())
     while await worker.run_once():
         pass
+
+
+async def test_what_is_known_of_a_file_is_read_in_portions(
+    api: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is sent again costs no statement for each of its rows; what is new is taken."""
+    monkeypatch.setattr("chargehub.drivers.credentials.imports.PORTION", 4)
+    phones = [new_phone() for _ in range(10)]
+    for phone in phones[:5]:
+        await api.new_driver(f"+86{phone}")
+    lines = [line(phone, new_number()) for phone in phones]
+    assert await outcomes(api, *lines) == ["approved"] * 5 + ["waiting"] * 5
+    asked: list[str] = []
+
+    def hear(*execution: Any) -> None:
+        asked.append(execution[2])
+
+    engine = api.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", hear)
+    try:
+        assert await outcomes(api, *lines) == ["unchanged"] * 10
+    finally:
+        event.remove(engine, "before_cursor_execute", hear)
+    assert sum("unnest" in statement for statement in asked) == 3
+    # Beside these the login, who has signed up meanwhile, and the audit.
+    assert len(asked) < len(lines)
+    longer = line(phones[6], new_number())
+    another = line(phones[1], lines[2].split(",")[2])
+    assert await outcomes(api, lines[0], another, longer) == ["unchanged", "refused", "waiting"]
 
 
 async def test_an_account_is_approved_and_told_and_again_nothing_changes(api: RunningApi) -> None:

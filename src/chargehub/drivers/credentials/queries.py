@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, delete, exists, select, tuple_, update
+from sqlalchemy import Row, Select, delete, exists, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,6 +30,21 @@ from chargehub.drivers.store import drivers
 from chargehub.kit.errors import NotFound
 
 Rows = Sequence[Row[Any]]
+_UNCHANGED = text(
+    """
+    SELECT u.line
+    FROM unnest(CAST(:lines AS integer[]), CAST(:phones AS bytea[]), CAST(:kinds AS text[]),
+                CAST(:numbers AS bytea[]), CAST(:ends AS date[]))
+         AS u(line, phone, kind, number, ends)
+    LEFT JOIN drivers d ON d.phone_fingerprint = u.phone AND d.closed_at IS NULL
+    LEFT JOIN driver_credentials c ON c.kind = u.kind AND c.number_fingerprint = u.number
+         AND c.status IN ('pending', 'approved') AND c.renews IS NULL
+    LEFT JOIN waiting_credentials w ON w.kind = u.kind AND w.number_fingerprint = u.number
+    WHERE (c.driver_id = d.id AND c.status = 'approved' AND c.valid_to >= u.ends AND w.id IS NULL)
+       OR (d.id IS NULL AND c.id IS NULL AND w.phone_fingerprint = u.phone
+           AND w.valid_to >= u.ends)
+    """
+)
 PENDING, APPROVED = CredentialStatus.PENDING.value, CredentialStatus.APPROVED.value
 
 
@@ -243,6 +258,26 @@ async def find_driver_by_phone(connection: AsyncConnection, fingerprint: bytes) 
     )
     found: UUID | None = await connection.scalar(query.with_for_update())
     return found
+
+
+async def read_unchanged(
+    connection: AsyncConnection, named: Sequence[tuple[int, bytes, str, bytes, date]]
+) -> set[int]:
+    """Return the lines that say what is known already; one read for all of them.
+
+    `named`: line, fingerprint of the phone, kind, fingerprint of the number, last day.
+    """
+    if not named:
+        return set()
+    lines, phones, kinds, numbers, ends = zip(*named, strict=True)
+    values = {
+        "lines": list(lines),
+        "phones": list(phones),
+        "kinds": list(kinds),
+        "numbers": list(numbers),
+        "ends": list(ends),
+    }
+    return set(await connection.scalars(_UNCHANGED, values))
 
 
 async def read_claims(connection: AsyncConnection, driver_id: UUID | None = None) -> list[UUID]:
