@@ -16,7 +16,7 @@ from typing import Protocol
 import structlog
 from prometheus_client import Counter, Gauge
 
-from chargehub.frame_log.store import INSERT_FRAMES
+from chargehub.frame_log.store import INSERT_FRAMES, INSERT_FRAMES_AGAIN
 from chargehub.kit.datetimes import microseconds
 from chargehub.kit.group_commit import BatchStatement, Row
 
@@ -51,8 +51,6 @@ class Flusher(Protocol):
 class FrameLog:
     """Implements `kit.group_commit.SideRows`."""
 
-    statement: BatchStatement = INSERT_FRAMES
-
     def __init__(self, *, text_max: int | None, waiting_max_bytes: int) -> None:
         """Keep `text_max` characters of a frame, None: all of it.
 
@@ -63,6 +61,9 @@ class FrameLog:
         self._rows: list[Row] = []
         self._bytes = 0
         self._losing = False
+        # The oldest so many that wait may have been committed already.
+        self._doubtful = 0
+        self.statement: BatchStatement = INSERT_FRAMES
         # The last time that was handed in: all frames of a turn of the event loop have the same.
         self._at: datetime | None = None
         self._at_us = 0
@@ -128,10 +129,11 @@ class FrameLog:
         """Hand over a portion of what waits, in the order in which it came."""
         rows = self._rows
         if rows:
+            self.statement = INSERT_FRAMES_AGAIN if self._doubtful else INSERT_FRAMES
             WAITING.set(self._bytes)
             if self._bytes > PORTION_BYTES:
                 return self._take_portion()
-            self._rows, self._bytes = [], 0
+            self._rows, self._bytes, self._doubtful = [], 0, 0
         return rows
 
     def _take_portion(self) -> list[Row]:
@@ -144,6 +146,7 @@ class FrameLog:
         taken = self._rows[:count]
         del self._rows[:count]
         self._bytes -= size
+        self._doubtful = max(0, self._doubtful - count)
         return taken
 
     def committed(self, rows: Sequence[Row]) -> None:
@@ -153,6 +156,7 @@ class FrameLog:
     def give_back(self, rows: Sequence[Row]) -> None:
         """Keep what could not be committed for the next time."""
         self._rows[:0] = rows
+        self._doubtful += len(rows)
         self._bytes += sum(len(row[-1]) + ROW_BYTES for row in rows)
         while self._rows and self._bytes > self._waiting_max:
             self._lose(len(self._rows.pop()[-1]) + ROW_BYTES)

@@ -37,6 +37,9 @@ COMMIT_FAILURES = Counter(
     "chargehub_commit_failures_total", "Batches or items that could not be committed", ["kind"]
 )
 
+SIDE_ROWS_AT_ONCE = 350
+"""Rows of one statement: their text is copied several times, and stays in the cache meanwhile."""
+
 
 class StaleConnection(Exception):
     """A newer connection of the same station has taken over; this one may write nothing."""
@@ -84,9 +87,6 @@ class Writes:
             self._rows[statement] = [row]
         else:
             rows.append(row)
-
-    def add_all(self, statement: BatchStatement, rows: list[Row]) -> None:
-        self._rows.setdefault(statement, []).extend(rows)
 
     def statements(self) -> Iterable[tuple[BatchStatement, list[Row]]]:
         return sorted(self._rows.items(), key=lambda pair: pair[0].order)
@@ -144,10 +144,12 @@ class SideRows(Protocol):
     """Rows that nobody waits for, such as a log's: whatever batch commits next takes them along.
 
     They fail no report: where a batch fails they are committed apart from it. A row may be handed
-    in twice, after an unknown outcome of COMMIT, so its statement must absorb it.
+    in twice, after an unknown outcome of COMMIT: the statement must absorb it then.
     """
 
-    statement: BatchStatement
+    @property
+    def statement(self) -> BatchStatement:
+        """What writes the portion that was taken last."""
 
     @property
     def portions(self) -> int:
@@ -385,8 +387,6 @@ class GroupCommitter:
         """
         decided: list[tuple[Item[Any], Decision[Any]]] = []
         writes = Writes()
-        if rows and self.side_rows is not None:
-            writes.add_all(self.side_rows.statement, rows)
         async with connection.pipeline():
             stale_keys = await self.fence.ask(connection, batch) if batch else None
             for handler, items in _by_handler(batch).items():
@@ -394,8 +394,11 @@ class GroupCommitter:
                 decide = handler.decide
                 decided += [(item, decide(item, facts, writes)) for item in items]
             for statement, written in writes.statements():
-                columns = [array_parameter(column) for column in zip(*written, strict=True)]
-                await connection.execute(statement.sql.encode(), columns)
+                await _write(connection, statement, written)
+            if self.side_rows is not None:
+                for begin in range(0, len(rows), SIDE_ROWS_AT_ONCE):
+                    some = rows[begin : begin + SIDE_ROWS_AT_ONCE]
+                    await _write(connection, self.side_rows.statement, some)
         if stale_keys is not None and (stale := await stale_keys()):
             raise _Superseded(stale)
         return decided
@@ -421,6 +424,13 @@ class GroupCommitter:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+
+
+async def _write(
+    connection: AsyncConnection[Row], statement: BatchStatement, rows: list[Row]
+) -> None:
+    columns = [array_parameter(column) for column in zip(*rows, strict=True)]
+    await connection.execute(statement.sql.encode(), columns)
 
 
 def _by_handler(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from chargehub.frame_log.log import PORTION_BYTES, ROW_BYTES, FrameLog
+from chargehub.frame_log.store import INSERT_FRAMES, INSERT_FRAMES_AGAIN
 from chargehub.limits import Limits
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -38,6 +39,18 @@ def test_what_comes_in_meanwhile_waits_its_turn() -> None:
     log.give_back(first)
     numbers = [row[3] for _ in range(log.portions) for row in log.take()]
     assert numbers == [0, 1, 2, 3]
+
+
+def test_only_what_may_be_there_already_is_written_so_that_it_may() -> None:
+    log = waiting([PORTION_BYTES] * 3)
+    first = log.take()
+    assert log.statement is INSERT_FRAMES
+    log.give_back(first)
+    assert log.take() == first
+    assert log.statement is INSERT_FRAMES_AGAIN
+    log.committed(first)
+    log.take()
+    assert log.statement is INSERT_FRAMES
 
 
 def test_by_default_the_largest_frame_is_kept_whole() -> None:
