@@ -24,6 +24,8 @@ from chargehub.drivers.ports import ports_of
 from chargehub.drivers.service import driver_services
 from chargehub.drivers.vehicle_identity import CarNames
 from chargehub.finding.api import FindingParts
+from chargehub.finding.forecast import Forecast
+from chargehub.finding.rules import TypicalCar
 from chargehub.gateway.connections import Connections
 from chargehub.gateway.handlers import report_handlers
 from chargehub.gateway.intake import Intake
@@ -44,6 +46,9 @@ from chargehub.reservations.booking import Bookings
 from chargehub.reservations.guard import HeldNow
 from chargehub.reservations.life import LifeCycle
 from chargehub.reservations.of_drivers import ReservationsOfDriver
+from chargehub.reservations.queue.of_drivers import QueueOfDriver
+from chargehub.reservations.queue.outlook import Outlook
+from chargehub.reservations.queue.service import Queue
 from chargehub.reservations.station_holds import life_cycle
 from chargehub.settings import Settings, personal_data_key, station_key
 from chargehub.smart_charging.api import SmartChargingParts
@@ -90,6 +95,7 @@ class Features:
     charging: Charging
     seal: Seal
     credentials: CredentialParts
+    queue: Queue
     inbox: InboxDelivery
     feed: LiveFeed
 
@@ -101,6 +107,11 @@ class Features:
         supply, seal = Supply(settings.supply_voltage_v), Seal(personal_data_key(settings))
         orders = _orders(ground)
         desk = orders.desk
+        credentials = CredentialParts.build(
+            *(database, clock, seal),
+            time_zone=settings.time_zone,
+            image_days=limits.credential_image_days,
+        )
         remote = RemoteControl(database, clock, desk, book, limits.call_timeout_s)
         streams = (limits.inbox_streams, limits.inbox_streams_of_driver)
         return cls(
@@ -122,11 +133,8 @@ class Features:
             reserved=life_cycle(database, clock, desk, book, notify),
             charging=Charging.listening(database, clock, remote, ground.bus),
             seal=seal,
-            credentials=CredentialParts.build(
-                *(database, clock, seal),
-                time_zone=settings.time_zone,
-                image_days=limits.credential_image_days,
-            ),
+            credentials=credentials,
+            queue=_queue(ground, credentials),
             inbox=InboxDelivery.build(database, clock, streams, demo=settings.demo),
             feed=_feed(ground),
         )
@@ -138,6 +146,7 @@ class Features:
         database, clock = self.ground.database, self.ground.clock
         return {
             **self.reserved.due(),
+            **self.queue.due(),
             SETTLE: Settlement(database, clock).settle,
             ORPHAN_CHECK: self.orphans.check,
             DARK_CHECK: self.orphans.check_dark,
@@ -192,6 +201,7 @@ class Features:
             self.remote,
             self.orphans,
             Bookings(clock, self.ground.book, is_verified=self.credentials.is_taxi_driver),
+            self.queue,
             self.smart,
             self.charging,
             CodeForms(public_url, settings.operator_id, vendor_links(settings.gun_links)),
@@ -230,6 +240,7 @@ class Features:
             parts=(
                 TransactionsOfDriver(),
                 ReservationsOfDriver(),
+                QueueOfDriver(),
                 ChargesOfDriver(),
                 self.credentials.of_account(),
             ),
@@ -248,6 +259,14 @@ def _intake(ground: Ground, supply: Supply, names: CarNames) -> Intake:
         names=names,
     )
     return Intake(ground.committer, handlers)
+
+
+def _queue(ground: Ground, credentials: CredentialParts) -> Queue:
+    finding = ground.settings.finding
+    car = TypicalCar(finding.battery_wh, finding.leaves_at_percent)
+    outlook = Outlook(ground.book, Forecast(ground.connections.online_ids, car))
+    verified = credentials.is_taxi_driver
+    return Queue(ground.database, ground.clock, ground.book, notify, outlook, verified)
 
 
 def _orders(ground: Ground) -> Orders:

@@ -165,6 +165,51 @@ KINDS: Mapping[str, Kind] = {
         ),
         useful=_DAY,
     ),
+    "turn_missed": _kind(
+        "location_id",
+        "location",
+        zh=(
+            "您已过号",
+            "叫号后未按时到场，您已排到队尾，请留意下一次叫号。",
+            "场站：{location}。",
+        ),
+        en=(
+            "You missed your turn",
+            "You did not come in time. You are at the end of the queue now, and called again.",
+            "Location: {location}.",
+        ),
+        useful=_MOMENT,
+    ),
+    "turn_lost": _kind(
+        "location_id",
+        "location",
+        zh=(
+            "您已退出排队",
+            "多次叫号后未到场，您的排队已取消，如仍需充电请重新排队。",
+            "场站：{location}。",
+        ),
+        en=(
+            "You are out of the queue",
+            "You were called and did not come. Join the queue again if you still want to charge.",
+            "Location: {location}.",
+        ),
+        useful=_HOUR,
+    ),
+    "turn_postponed": _kind(
+        "location_id",
+        "location",
+        zh=(
+            "叫号已撤回",
+            "很抱歉，叫到的充电枪暂时无法使用。您的排位不变，有空闲枪时将再次叫号。",
+            "场站：{location}。",
+        ),
+        en=(
+            "Your turn is put off",
+            "We are sorry: the gun cannot be used. You keep your place and are called again.",
+            "Location: {location}.",
+        ),
+        useful=_MOMENT,
+    ),
     "charging_ended": _kind(
         "charge_id",
         "energy_wh minutes reason gun_code location",

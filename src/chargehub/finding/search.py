@@ -8,21 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chargehub.finding.forecast import WEEK, read_running
 from chargehub.finding.guns import Gun, Summary, Wanted, guns_by_location, summarise
 from chargehub.finding.queries import (
     read_aborted,
     read_nearest,
-    read_usual_minutes,
 )
 from chargehub.finding.rules import (
     PowerClasses,
-    Running,
     TypicalCar,
     chord_of,
     metres_of,
@@ -32,9 +31,7 @@ from chargehub.finding.rules import (
 from chargehub.kit.datum import Point
 from chargehub.stations.opening import Opening, opening_at, read_hours
 from chargehub.stations.opening_hours import read_utc
-from chargehub.telemetry.queries import read_latest_values
 
-WEEK = timedelta(days=7)
 LOOKED_AT_ONCE = 100
 """With a filter: Locations read at once while looking for those that fit."""
 LOOKED_AT_MOST = 2_000
@@ -186,24 +183,11 @@ async def _waits(
         for location, guns in full.items()
     }
     rows = [row for guns in charging.values() for row in guns]
-    if not rows:
-        return {}
-    usual = await read_usual_minutes(
-        connection, {row.station_id for row in rows}, around.now - WEEK
-    )
-    latest = await read_latest_values(
-        connection, [(row.station_id, row.transaction_id) for row in rows]
-    )
-
-    def running(row: Row[Any]) -> Running:
-        elapsed = (around.now - row.started_at) / timedelta(minutes=1)
-        values = latest.get(row.transaction_id)
-        if values is None:
-            return Running(elapsed)
-        return Running(elapsed, values.soc_percent, values.power_w)
-
+    running, usual = await read_running(connection, rows, around.now)
     return {
-        location: predicted_wait(map(running, guns), around.car, usual.get(location))
+        location: predicted_wait(
+            (running[row.transaction_id] for row in guns), around.car, usual.get(location)
+        )
         for location, guns in charging.items()
     }
 

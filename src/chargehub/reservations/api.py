@@ -22,6 +22,7 @@ from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_curs
 from chargehub.reservations import terms_api
 from chargehub.reservations.booking import Bookings, WindowPast, Wish
 from chargehub.reservations.queries import find_described, read_of_location, read_own
+from chargehub.reservations.queue import api as queue_api
 from chargehub.reservations.rules import ReservationRefused
 from chargehub.reservations.views import (
     ReservationPage,
@@ -35,7 +36,7 @@ from chargehub.stations.queries import read_location
 
 router = APIRouter(prefix=f"{API_PREFIX}/reservations", tags=["Reservations"])
 staff_router = APIRouter(prefix=f"{API_PREFIX}/locations", tags=["Reservations"])
-routers = (router, staff_router, terms_api.router)
+routers = (router, staff_router, terms_api.router, *queue_api.routers)
 
 Db = Annotated[Database, Depends(provided(Database))]
 Desk = Annotated[Bookings, Depends(provided(Bookings))]

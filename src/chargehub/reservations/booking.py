@@ -32,6 +32,7 @@ from chargehub.reservations.guns import (
     read_guns,
     read_held,
 )
+from chargehub.reservations.queue.triggers import least_wanted, look_soon
 from chargehub.reservations.rules import (
     History,
     Terms,
@@ -102,7 +103,7 @@ class Bookings:
     async def book(self, connection: AsyncConnection, wish: Wish) -> Row[Any]:
         """Hold a gun for the driver. Raises NotFound and ReservationRefused."""
         await lock(connection, f"driver {wish.driver_id}")
-        token, group = await _driver_tokens(connection, wish.driver_id)
+        token, group = await driver_tokens(connection, wish.driver_id)
         location_id = await _location_of(connection, wish)
         await lock(connection, f"location {location_id}")
         now = self.clock.now()
@@ -114,6 +115,8 @@ class Bookings:
         check_driver(terms, history, window, now)
         check_open(window, await _open_from(connection, location_id, window))
         choice = await Choice.read(connection, location_id, self.occupancy, window, now)
+        if window.held_from <= now:
+            choice.leave_to_queue(await least_wanted(connection, location_id))
         check_share(terms, len(choice.guns), choice.held_times(), window)
         values = {
             "driver_id": wish.driver_id,
@@ -140,6 +143,7 @@ class Bookings:
         rows = await connection.execute(
             select(R.status, R.ends_at, R.ended_at).where(
                 R.driver_id == driver_id,
+                R.queue_entry_id.is_(None),
                 or_(
                     R.status.in_(OPEN) & (R.ends_at > now),
                     (R.status == "no_show") & (R.ended_at >= since),
@@ -159,6 +163,8 @@ class Bookings:
         """Hold the gun longer. Raises NotFound and ReservationRefused."""
         row = await lock_reservation(connection, reservation_id, driver_id=driver_id)
         now = self.clock.now()
+        if row.queue_entry_id is not None:
+            raise refusal("extensions", "A turn in the queue is not extended.")
         terms = await terms_at(connection, row.location_id, now)
         check_extension(
             terms,
@@ -225,6 +231,7 @@ class Choice:
     held: Sequence[Row[Any]]
     window: Window
     now: datetime
+    queued_from_w: int | None = None
 
     @classmethod
     async def read(
@@ -242,7 +249,15 @@ class Choice:
         return cls(guns, held, window, now)
 
     def held_times(self) -> list[tuple[datetime, datetime]]:
-        return [(row.held_from, row.ends_at) for row in self.held]
+        """Return what counts against the share: guns held for who is called do not."""
+        return [(row.held_from, row.ends_at) for row in self.held if row.queue_entry_id is None]
+
+    def leave_to_queue(self, least_wanted_w: int | None) -> None:
+        """Keep off the guns for which somebody waits in the queue: that power and more."""
+        self.queued_from_w = least_wanted_w
+
+    def waited_for(self, gun: Gun) -> bool:
+        return self.queued_from_w is not None and gun.power_w >= self.queued_from_w
 
     def fitting(self, power_w: int) -> list[Gun]:
         """Return what may be promised of that power, the best first.
@@ -250,7 +265,7 @@ class Choice:
         A gun that is to be held at once must be known to be free. The weakest that will do is
         taken, so that the strong ones are there for who needs them.
         """
-        able = [gun for gun in self.guns if gun.power_w >= power_w]
+        able = [gun for gun in self.guns if gun.power_w >= power_w and not self.waited_for(gun)]
         if self.window.held_from <= self.now:
             able = [gun for gun in able if gun.free_now]
         taken = {(row.station_id, row.evse_no) for row in self._overlapping()}
@@ -297,12 +312,14 @@ async def _insert(
         able = [gun for gun in choice.guns if gun.power_w >= wish.power_w]
         if not able:
             raise refusal("power", "No gun in service here has that power.")
+        _leave_to_queue(choice, able)
         candidates, power_w = choice.fitting(wish.power_w), wish.power_w
     else:
         code = wish.gun_code.lower()
         able = [gun for gun in choice.guns if gun.gun_code.lower() == code]
         if not able:
             raise refusal("in_service", "The gun is not in service.")
+        _leave_to_queue(choice, able)
         await choice.make_room(connection, able[0].key)
         candidates = [gun for gun in choice.fitting(0) if gun.key == able[0].key]
         power_w = able[0].power_w
@@ -316,6 +333,11 @@ async def _insert(
             return row
     why = "No gun of that power is free then." if wish.gun_code is None else "The gun is not free."
     raise refusal("gun_free", why, choice.free_again([gun.key for gun in able]))
+
+
+def _leave_to_queue(choice: Choice, able: Iterable[Gun]) -> None:
+    if all(choice.waited_for(gun) for gun in able):
+        raise refusal("queue", "Others wait for such a gun; join the queue, or book a later time.")
 
 
 async def _try_insert(connection: AsyncConnection, values: dict[str, Any]) -> Row[Any] | None:
@@ -379,6 +401,7 @@ async def finish(
     assert ended is not None  # What is over overlaps with nothing.
     if row.status != "requested":
         await jobs.schedule(connection, RELEASE, f"{row.id}:{row.station_id}", now)
+    await look_soon(connection, row.location_id, now)
     return ended
 
 
@@ -399,8 +422,8 @@ async def _open_from(
     return await open_from(connection, location_id, window.starts_at, length)
 
 
-async def _driver_tokens(connection: AsyncConnection, driver_id: UUID) -> tuple[str, str]:
-    """Return the driver's app token and group."""
+async def driver_tokens(connection: AsyncConnection, driver_id: UUID) -> tuple[str, str]:
+    """Return the driver's app token and group. Raises NotFound and ReservationRefused."""
     driver = (
         await connection.execute(
             select(drivers.c.group_token, drivers.c.closed_at).where(drivers.c.id == driver_id)

@@ -20,6 +20,7 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import Conflict
 from chargehub.kit.group_commit import BatchStatement, Writes
+from chargehub.reservations.queue.triggers import look_at
 from chargehub.reservations.store import MISSED, OPEN, reservations
 from chargehub.stations.store import evses
 
@@ -276,6 +277,7 @@ def use(  # noqa: PLR0917 - a row's columns
 ) -> None:
     """Let a transaction use a reservation up, in the batch that begins it."""
     writes.add(USE_RESERVATION, (hold.id, *place, transaction_id, at, received_at))
+    look_at(writes, hold.station_id, received_at)  # Another gun than the one held may be left.
 
 
 def ask_about(writes: Writes, holds: Iterable[Hold], at: datetime) -> None:

@@ -13,6 +13,8 @@ import orjson
 
 from chargehub.kit.group_commit import BatchStatement, Decision, Writes
 from chargehub.kit.report_handler import ReportHandler
+from chargehub.reservations.guns import WAITS_FOR_A_CAR
+from chargehub.reservations.queue.triggers import look_at
 from chargehub.reservations.reports import ReservationStatusReported
 from chargehub.stations.inbound import INSERT_NOTICE
 from chargehub.stations.reports import BootReported, Connected, ConnectorStatus, StatusReported
@@ -91,6 +93,7 @@ APPLY_UPDATE = BatchStatement(
 def station_connected(report: Connected, writes: Writes) -> None:
     due_at = report.received_at + ASK_AFTER
     writes.add(ASK_AGAIN, (report.station_id, 0, False, due_at))
+    look_at(writes, report.station_id, report.received_at)
 
 
 def station_booted(report: BootReported, writes: Writes) -> None:
@@ -103,8 +106,10 @@ def status_reported(report: StatusReported, writes: Writes) -> None:
     """Notice that a gun is held no longer because it broke, or that one has become free."""
     if report.status in LOST:
         writes.add(ASK_AGAIN, (report.station_id, report.evse_no, True, report.received_at))
-    elif report.status is ConnectorStatus.AVAILABLE:
-        writes.add(GIVE_FREE_GUN, (report.station_id, report.received_at))
+    elif report.status in WAITS_FOR_A_CAR:
+        if report.status is ConnectorStatus.AVAILABLE:
+            writes.add(GIVE_FREE_GUN, (report.station_id, report.received_at))
+        look_at(writes, report.station_id, report.received_at)
 
 
 @dataclass(slots=True, eq=False)
@@ -117,4 +122,5 @@ class ReservationStatusHandler(ReportHandler[ReservationStatusReported, None]):
         row = (report.station_id, kind, at, at, False, orjson.dumps(told).decode())
         writes.add(INSERT_NOTICE, row)
         writes.add(APPLY_UPDATE, (report.station_id, report.reservation_id, report.status, at))
+        look_at(writes, report.station_id, at)
         return Decision(None)

@@ -31,6 +31,8 @@ from chargehub.reservations.booking import (
     lock_reservation,
 )
 from chargehub.reservations.guns import Gun, Occupancy
+from chargehub.reservations.queue.rules import TURN_MISSED
+from chargehub.reservations.queue.triggers import look_soon
 from chargehub.reservations.rules import Window
 from chargehub.reservations.station import ACCEPTED, UNSUPPORTED, HeldGun, StationHold
 from chargehub.reservations.store import OPEN, reservations
@@ -86,29 +88,33 @@ class LifeCycle:
                 await jobs.schedule(connection, STEP, subject, row.held_from)
             elif now >= row.hold_until:
                 await self._run_out(connection, row, now)
-            else:
-                await self._hold(connection, row, now)
+            elif await self._hold(connection, row, now):
                 notice_at = row.hold_until - NOTICE_BEFORE
                 following = [now + CHECK_EVERY, row.hold_until]
                 following += [notice_at] if notice_at > now else []
                 await jobs.schedule(connection, STEP, subject, min(following))
 
-    async def _hold(self, connection: AsyncConnection, row: Row[Any], now: datetime) -> None:
+    async def _hold(self, connection: AsyncConnection, row: Row[Any], now: datetime) -> bool:
+        """Hold the gun or another; False where the reservation is over for want of one."""
         if row.status == "requested":
             row = await _changed(connection, row, {"status": "pending"})
             await jobs.schedule(connection, ASK, str(row.id), now)
         choice = await self._choice(connection, row, now)
         gun = _held_gun(choice, row)
-        if not _can_be_had(gun, row):
+        if not can_be_had(gun, row):
             moved = await self._move(connection, row, choice, now)
+            if moved is None and row.queue_entry_id is not None:
+                # Who was called from the queue waits there for the next.
+                await finish(connection, row, "failed", "no_gun_free", now)
+                return False
             if moved is None:
                 # Its gun may yet become free; while it cannot be had, nobody is called to it.
                 await _changed(connection, row, {"called_at": None})
-                return
+                return True
             row, gun = moved, None
         if row.called_at is None:
             row = await _changed(connection, row, {"called_at": now})
-        if now >= row.hold_until - NOTICE_BEFORE:
+        if now >= row.hold_until - NOTICE_BEFORE and row.queue_entry_id is None:
             facts = _facts(row) | {"until": row.hold_until}
             if gun is not None:
                 facts["gun_code"] = gun.gun_code
@@ -116,10 +122,16 @@ class LifeCycle:
             await self.notify(
                 connection, row.driver_id, "reservation_about_to_expire", facts, now, key=key
             )
+        return True
 
     async def _run_out(self, connection: AsyncConnection, row: Row[Any], now: datetime) -> None:
         """End what was not used. Who was never called did not fail to come."""
-        if row.called_at is not None:
+        if row.queue_entry_id is not None:
+            # What follows is the queue's. While the hub was down nobody could have charged.
+            was_down = row.status == "requested" or now - row.hold_until > CHECK_EVERY
+            reason = "hub_was_down" if was_down else TURN_MISSED
+            await finish(connection, row, "expired", reason, now)
+        elif row.called_at is not None:
             await finish(connection, row, "no_show", "not_come", now)
         elif row.status == "requested":
             # Its whole window has passed while nobody looked at the clock: the hub was down.
@@ -225,6 +237,7 @@ class LifeCycle:
                 continue
             if gun.station_id != row.station_id:
                 await _release(connection, row, now)
+            await look_soon(connection, row.location_id, now)
             await jobs.schedule(connection, ASK, str(row.id), now + ASK_AFTER)
             facts = _facts(row) | {"gun_code": gun.gun_code}
             left = _held_gun(choice, row)
@@ -270,7 +283,7 @@ def _held_gun(choice: Choice, row: Row[Any]) -> Gun | None:
     return next((gun for gun in choice.guns if gun.key == key), None)
 
 
-def _can_be_had(gun: Gun | None, row: Row[Any]) -> bool:
+def can_be_had(gun: Gun | None, row: Row[Any]) -> bool:
     """Tell whether the driver finds the gun free. Once they were called, the car may be theirs."""
     if gun is None or not gun.online or gun.broken or gun.charging:
         return False

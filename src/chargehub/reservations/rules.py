@@ -49,6 +49,18 @@ class Terms:
     """By so much earlier it opens to verified taxi drivers than to others."""
     early_arrival: bool = True
     """A driver who comes early, or finds the gun taken, may use any free gun of equal power."""
+    queue_call_min: int = 5
+    """How long a gun waits for who is called from the queue."""
+    queue_calls: int = 2
+    """Who did not come at so many calls is out of the queue; before that, at its end."""
+    queue_skips: int = 1
+    """So often one may let the next go first."""
+    queue_head_start_min: int = 0
+    """By so much earlier than they did verified taxi drivers are taken to have joined."""
+    queue_charge_min: int = 30
+    """To a gun whose next window begins before so much charging nobody is called."""
+    queue_longest: int = 500
+    """Places in a Location's queue."""
 
     @property
     def hold(self) -> timedelta:
@@ -61,6 +73,14 @@ class Terms:
     @property
     def extension(self) -> timedelta:
         return timedelta(minutes=self.extension_min)
+
+    @property
+    def queue_call(self) -> timedelta:
+        return timedelta(minutes=self.queue_call_min)
+
+    @property
+    def queue_charge(self) -> timedelta:
+        return timedelta(minutes=self.queue_charge_min)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 
 from chargehub.kit.tables import metadata
+from chargehub.reservations.queue.store import queue_entries
 
 OPEN = ("requested", "pending", "active")
 """Booked with us; the station is being told; the gun is held."""
@@ -39,6 +40,8 @@ reservations = Table(
     # OCPP's reservationId: 32 bits.
     Column("id", Integer, Identity(always=True, minvalue=1, maxvalue=2**31 - 1), primary_key=True),
     Column("driver_id", Uuid, ForeignKey("drivers.id"), nullable=False),
+    # The place in the queue that is called by it; NULL: a booking.
+    Column("queue_entry_id", BigInteger, ForeignKey(queue_entries.c.id)),
     Column("id_token", Text, nullable=False),  # lower case
     Column("group_token", Text),
     Column("location_id", Text, ForeignKey("locations.id"), nullable=False),
@@ -75,6 +78,14 @@ reservations = Table(
     Index("ix_reservations_driver_id_id", "driver_id", "id"),
     Index("ix_reservations_location_id_id", "location_id", "id"),
     Index("ix_reservations_id_token", "id_token"),
+    Index("ix_reservations_queue_entry_id_id", "queue_entry_id", "id"),
+    # Nobody is called twice at once.
+    Index(
+        "uq_reservations_called",
+        "queue_entry_id",
+        unique=True,
+        postgresql_where=text(f"queue_entry_id IS NOT NULL AND {_OPEN_SQL}"),
+    ),
     Index("ix_reservations_open_location_id", "location_id", postgresql_where=text(_OPEN_SQL)),
 )
 Index("ix_reservations_group_token", func.lower(reservations.c.group_token))

@@ -94,6 +94,27 @@ class TermsModel(BaseModel):
         USUAL.early_arrival,
         description="Charging at any free gun of equal power uses the reservation up.",
     )
+    queue_call_min: Annotated[StrictInt, Field(ge=1, le=60)] = Field(
+        USUAL.queue_call_min, description="How long a gun waits for who is called from the queue."
+    )
+    queue_calls: Annotated[StrictInt, Field(ge=1, le=100)] = Field(
+        USUAL.queue_calls,
+        description="Who did not come at so many calls is out; before that, at the queue's end.",
+    )
+    queue_skips: Annotated[StrictInt, Field(ge=0, le=100)] = Field(
+        USUAL.queue_skips, description="So often one may let the next in the queue go first."
+    )
+    queue_head_start_min: Annotated[StrictInt, Field(ge=0, le=24 * 60)] = Field(
+        USUAL.queue_head_start_min,
+        description="Verified taxi drivers queue as if they had joined so much earlier.",
+    )
+    queue_charge_min: Annotated[StrictInt, Field(ge=0, le=24 * 60)] = Field(
+        USUAL.queue_charge_min,
+        description="Nobody is called to a gun whose next window begins before so much charging.",
+    )
+    queue_longest: Annotated[StrictInt, Field(ge=0, le=1000)] = Field(
+        USUAL.queue_longest, description="Places in the queue; 0: nobody may queue."
+    )
 
 
 class RulesInput(BaseModel):

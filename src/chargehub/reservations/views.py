@@ -19,6 +19,9 @@ Status = Literal[
 
 class ReservationView(BaseModel):
     id: int
+    queue_entry_id: int | None = Field(
+        description="Set where you were called from the queue; null: a booking."
+    )
     status: Status = Field(
         description="requested: booked; pending: the gun takes only this driver, its station is"
         " being told; active: held. The others are over."
@@ -74,6 +77,7 @@ def _values(row: Row[Any]) -> dict[str, Any]:
 
 _SAME = (
     "id",
+    "queue_entry_id",
     "status",
     "location_id",
     "gun_code",

@@ -19,6 +19,7 @@ from chargehub.authorization import (
 from chargehub.drivers.vehicle_identity import CarNames
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import Decision, Item, Writes
+from chargehub.reservations.queue.triggers import look_at
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import INSERT_SAMPLES
 from chargehub.transactions.book import Book, OpenTransaction
@@ -388,6 +389,7 @@ class TransactionHandler:
         writes.add(END_TRANSACTION, ending(report, ended.id, register, energy, int(flags)))
         write_bound(writes, report, ended.id, ended.evse_no, energy)
         schedule_settlement(writes, ended.id, report.received_at)
+        look_at(writes, ended.station_id, report.received_at)
         ended_at = max(report.at, ended.started_at)
         return TransactionEnded(ended.id, ended.station_id, ended.evse_no, ended_at, energy)
 

@@ -23,6 +23,7 @@ from chargehub.kit.db import Database
 from chargehub.kit.errors import Conflict
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import BatchStatement, Decision, GroupCommitter, Item, Writes
+from chargehub.reservations.queue.triggers import look_at
 from chargehub.stations.commands import StationLink
 from chargehub.stations.reports import BootReported, ConnectorStatus, StatusReported
 from chargehub.stations.store import charging_stations, station_commands
@@ -142,6 +143,7 @@ class CloseHandler:
         flags = int(Flag.CLOSED_BY_POLICY | Flag.SUSPECT)
         writes.add(CLOSE_BY_POLICY, (found.id, ended_at, energy, flags))
         schedule_settlement(writes, found.id, report.received_at)
+        look_at(writes, found.station_id, report.received_at)
         if report.actor is not None:
             act = (report.received_at, report.actor, "transaction.closed", str(found.id), "{}")
             writes.add(AUDIT, act)

@@ -37,11 +37,13 @@ from chargehub.drivers.account_rules import AddressBudget
 from chargehub.drivers.accounts import open_account
 from chargehub.drivers.credentials.parts import CredentialParts
 from chargehub.drivers.entry import Budgets
+from chargehub.drivers.inbox import notify
 from chargehub.drivers.inbox_feed import InboxFeed
 from chargehub.drivers.logins import DriverLogins
 from chargehub.drivers.ports import DriverPorts
 from chargehub.drivers.service import driver_services
 from chargehub.finding.api import FindingParts
+from chargehub.finding.forecast import Forecast
 from chargehub.finding.rules import PowerClasses, TypicalCar
 from chargehub.kit.clock import ClockPair, HubClock, wall_now
 from chargehub.kit.db import Database
@@ -57,6 +59,9 @@ from chargehub.live.frames import FrameRing
 from chargehub.reservations.booking import Bookings
 from chargehub.reservations.guard import HeldNow
 from chargehub.reservations.of_drivers import ReservationsOfDriver
+from chargehub.reservations.queue.of_drivers import QueueOfDriver
+from chargehub.reservations.queue.outlook import Outlook
+from chargehub.reservations.queue.service import Queue
 from chargehub.settings import GUN_LINKS
 from chargehub.smart_charging.api import SmartChargingParts
 from chargehub.smart_charging.composite import Supply
@@ -233,6 +238,10 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         LiveFeed(Board(FrameRing("test"), clock.now, 1.0), no_hub, max_viewers=1),
         AccessParts(database, secure_cookies=False),
         *(Repeats(database), Bookings(clock, book)),
+        Queue(
+            *(database, clock, book, notify),
+            Outlook(book, Forecast(link.online_ids, TypicalCar())),
+        ),
         station_parts(database, clock, bus, link, orders),
         *(queue, devices, Charging.listening(database, clock, remote, bus), CODE_FORMS),
         *driver_parts(database, clock, seal, sms, wall),
@@ -302,6 +311,7 @@ def driver_parts(
             counting,
             TransactionsOfDriver(),
             ReservationsOfDriver(),
+            QueueOfDriver(),
             ChargesOfDriver(),
             credentials.of_account(),
         ],

@@ -93,6 +93,8 @@ LEAST_ROLE = {
     """,
     "operator": """
         GET /locations/{location_id}/reservations
+        GET /locations/{location_id}/queue
+        POST /locations/{location_id}/queue/{entry_id}/remove
         POST /locations/{location_id}/reservations/{reservation_id}/cancel
         GET /charging-stations/{identity}/notices
         GET /charging-stations/{identity}/frames
@@ -193,6 +195,10 @@ LEAST_ROLE = {
         GET /reservations/{reservation_id}
         POST /reservations/{reservation_id}/cancel
         POST /reservations/{reservation_id}/extend
+        POST /queue
+        GET /queue
+        DELETE /queue
+        POST /queue/skip
         POST /credentials
         GET /credentials
         GET /credentials/{credential_id}
@@ -224,6 +230,7 @@ DUMMIES = {
     "transaction_id": "999999",
     "reservation_id": "999999",
     "version_id": "999999",
+    "entry_id": "999999",
 }
 NO_LOGIN = "401 unauthenticated"
 TOO_LITTLE = "403 forbidden"

@@ -24,6 +24,7 @@ from chargehub.drivers.inbox_texts import (
 # What helpers of the domain write, said a second time: a renamed fact breaks texts silently.
 FACTS: dict[str, Any] = {
     "reservation_id": 7,
+    "location_id": "QZ-HUB",
     "charge_id": "6f0d6b1e-0000-4000-8000-000000000000",
     "gun_code": "A12",
     "from_gun_code": "A03",
@@ -45,6 +46,7 @@ IN_CONTRACT = {
     *("reservation_about_to_expire", "reservation_failed", "reservation_moved", "your_turn"),
     *("charging_ended", "charging_failed", "credential_expiring", "credential_decided"),
     *("plug_and_charge_began", "plug_and_charge_unbound"),
+    *("turn_missed", "turn_lost", "turn_postponed"),
 }
 EVERY = pytest.mark.parametrize("kind", KINDS)
 BOTH = pytest.mark.parametrize("language", LANGUAGES)
