@@ -17,8 +17,8 @@ run: $(STAMP) ## Run the hub with 91 simulated stations; SPEED=60: a faster cloc
 smoke: $(STAMP) ## The same without a person: 91 stations, 50 transactions, a summary, an exit code.
 	@exec $(PY) -m chargehub smoke --with-parent
 
-test: $(STAMP) ## All tests but the long ones.
-	@exec $(PY) -m pytest
+test: $(STAMP) ## All tests but the long ones, as two runs side by side.
+	@exec $(PY) -m tests.side_by_side
 
 test-slow: $(STAMP) ## All tests, the long ones too, with random seeds.
 	@exec $(PY) -m pytest -m "slow or not slow" --hypothesis-profile random --timeout 3600

@@ -107,7 +107,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 def new_database(server: EmbeddedPostgres, template: str) -> str:
     name = f"test_{uuid.uuid4().hex}"
-    _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    # Copied as files: by way of the log it takes thrice as long.
+    _execute(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     return name
 
 

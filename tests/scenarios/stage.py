@@ -273,7 +273,9 @@ class Stage:
             quirks=frozenset(quirks),
             options=StationOptions(
                 wire=WireOptions(
-                    call_timeout_s=PATIENCE_S, lost_answer_timeout_s=lost_answer_timeout_s
+                    call_timeout_s=PATIENCE_S,
+                    lost_answer_timeout_s=lost_answer_timeout_s,
+                    late_answer_s=1.0,
                 ),
                 outbox=OutboxOptions(retry_s=0.01),
                 uplink=UplinkOptions(reboot_s=0.01, reconnect_min_s=0.01),
