@@ -731,6 +731,13 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_charges_unbegun_requested_at",
+        "charges",
+        ["requested_at"],
+        unique=False,
+        postgresql_where=sa.text("transaction_id IS NULL"),
+    )
+    op.create_index(
         "ix_charges_under_way",
         "charges",
         ["station_id", "evse_no"],
@@ -1657,6 +1664,11 @@ def downgrade() -> None:
         "ix_charges_under_way",
         table_name="charges",
         postgresql_where=sa.text("state NOT IN ('ended', 'failed')"),
+    )
+    op.drop_index(
+        "ix_charges_unbegun_requested_at",
+        table_name="charges",
+        postgresql_where=sa.text("transaction_id IS NULL"),
     )
     op.drop_index("ix_charges_driver_id_requested_at_id", table_name="charges")
     op.drop_index("ix_charges_command_id", table_name="charges")

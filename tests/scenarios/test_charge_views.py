@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from datetime import datetime
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.charging import ledger
+from chargehub.charging.rules import Limits
 from tests.scenarios.drivers import new_phone
+from tests.scenarios.reserving import book
 from tests.scenarios.speech import Message, Session, Speech201
 from tests.scenarios.stage import Stage
-from tests.scenarios.test_charges import app_token
+from tests.scenarios.test_charges import app_token, told
 from tests.scenarios.test_remote import ACCEPTED
 
 
@@ -26,8 +29,10 @@ async def test_what_is_told_while_a_transaction_is_looked_up_is_not_lost(
     looked, go_on = asyncio.Event(), asyncio.Event()
     find = ledger.find_of_drivers
 
-    async def held(connection: AsyncConnection, asked: Collection[int]) -> frozenset[int]:
-        found = await find(connection, asked)
+    async def held(
+        connection: AsyncConnection, now: datetime, asked: Collection[int]
+    ) -> frozenset[int]:
+        found = await find(connection, now, asked)
         if not looked.is_set():
             looked.set()
             await go_on.wait()
@@ -87,3 +92,16 @@ async def test_the_battery_of_the_drivers_vehicle_says_how_long_it_takes(
     (charge,) = (await phone.get("/charges"))["items"]
     live = charge["live"]
     assert (live["soc_percent"], live["minutes_left"]) == (50.0, minutes_left)
+
+
+async def test_a_gun_reserved_since_the_driver_looked_says_so(stage: Stage, version: str) -> None:
+    phone = await new_phone(stage)
+    station = await stage.raw(version)
+    station.answers = ACCEPTED
+    await book(stage, station.identity, "ANOTHERS")
+    station_id = await stage.station_id(station.identity)
+    charge_id = await stage.hub.charging.start(phone.driver_id, station_id, 1, Limits())
+    charge = await phone.get(f"/charges/{charge_id}")
+    assert (charge["state"], charge["end_reason"]) == ("failed", "reserved_for_another")
+    assert [kind for kind, _ in await told(phone)] == ["charging_failed"]
+    assert not [action for action, _ in station.asked if "Start" in action]

@@ -13,7 +13,19 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, exists, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Row,
+    Select,
+    and_,
+    exists,
+    insert,
+    or_,
+    select,
+    union,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -165,48 +177,55 @@ async def ask_stop(
 
 async def find_unsettled(connection: AsyncConnection, now: datetime) -> list[int]:
     """Return the transactions whose charges may not be what they should be."""
-    known = select(charges.c.transaction_id).where(charges.c.transaction_id.is_not(None))
-    owned = (
-        select(transactions.c.id)
-        .join(id_tokens, _THEIRS)
-        .where(
-            id_tokens.c.driver_id.is_not(None),
-            or_(
-                transactions.c.state == "Active",
-                and_(transactions.c.started_at >= now - BELATED, transactions.c.id.not_in(known)),
-            ),
-        )
+    return sorted(await connection.scalars(unsettled_query(now)))
+
+
+def unsettled_query(now: datetime) -> CompoundSelect[tuple[int]]:
+    """Select them; what this costs may not grow with the charges that ever were."""
+    theirs = (
+        select(transactions.c.id).join(id_tokens, _THEIRS).where(id_tokens.c.driver_id.is_not(None))
+    )
+    active = theirs.where(transactions.c.state == "Active")
+    unheard = theirs.where(
+        transactions.c.started_at >= now - BELATED,
+        ~exists().where(charges.c.transaction_id == transactions.c.id),
     )
     going_on = select(charges.c.transaction_id).where(
         charges.c.ended_at.is_(None), charges.c.transaction_id.is_not(None)
     )
-    begun = (
+    return union(active, unheard, going_on, _begun_by_command(now))
+
+
+def _begun_by_command(now: datetime) -> Select[tuple[int | None]]:
+    """Select the transactions that a command has begun and whose charges do not know it yet."""
+    return (
         select(station_commands.c.transaction_id)
         .join(charges, charges.c.command_id == station_commands.c.id)
-        .where(charges.c.transaction_id.is_(None), station_commands.c.transaction_id.is_not(None))
+        .where(
+            charges.c.transaction_id.is_(None),
+            charges.c.requested_at >= now - BELATED,
+            station_commands.c.transaction_id.is_not(None),
+        )
     )
-    found = await connection.scalars(owned.union(going_on, begun))
-    return sorted(found)
 
 
 async def find_of_drivers(
-    connection: AsyncConnection, transaction_ids: Collection[int]
+    connection: AsyncConnection, now: datetime, transaction_ids: Collection[int]
 ) -> frozenset[int]:
     """Return those of the transactions that may be a driver's charge; one read for all of them."""
-    unbegun = charges.c.transaction_id.is_(None)
-    begun = (
-        select(station_commands.c.transaction_id)
-        .join(charges, charges.c.command_id == station_commands.c.id)
-        .where(unbegun, station_commands.c.transaction_id.is_not(None))
-    )
+    query = of_drivers_query(now).where(transactions.c.id.in_(transaction_ids))
+    return frozenset(await connection.scalars(query))
+
+
+def of_drivers_query(now: datetime) -> Select[tuple[int]]:
+    unbegun = and_(charges.c.transaction_id.is_(None), charges.c.ended_at.is_(None))
     ways = [
         exists().where(_THEIRS, id_tokens.c.driver_id.is_not(None)),
         exists().where(charges.c.transaction_id == transactions.c.id),
-        transactions.c.id.in_(begun),
-        exists().where(unbegun, charges.c.ended_at.is_(None), _same_gun_and_token(transactions.c)),
+        transactions.c.id.in_(_begun_by_command(now)),
+        exists().where(unbegun, _same_gun_and_token(transactions.c)),
     ]
-    query = select(transactions.c.id).where(transactions.c.id.in_(transaction_ids), or_(*ways))
-    return frozenset(await connection.scalars(query))
+    return select(transactions.c.id).where(or_(*ways))
 
 
 async def settle(connection: AsyncConnection, now: datetime, transaction_id: int) -> Settled | None:

@@ -61,6 +61,7 @@ class EndReason(StrEnum):
     LOST = "station_lost"
     REFUSED = "refused_by_station"
     NOT_ACCEPTED = "not_allowed"
+    RESERVED = "reserved_for_another"
     OFFLINE = "station_offline"
     UNSUPPORTED = "not_supported_by_station"
     STATION_ERROR = "station_error"
@@ -82,6 +83,7 @@ REASON_TEXTS = {
     EndReason.LOST: "The charging station was not heard of any more, so we closed it.",
     EndReason.REFUSED: "The charging station refused to start.",
     EndReason.NOT_ACCEPTED: "You may not charge here now.",
+    EndReason.RESERVED: "The gun is reserved for another driver; try another gun.",
     EndReason.OFFLINE: "The charging station is not connected; nothing was started.",
     EndReason.UNSUPPORTED: "The charging station cannot be started from afar; use a card.",
     EndReason.STATION_ERROR: "The charging station did not understand; try another gun.",

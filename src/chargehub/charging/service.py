@@ -26,6 +26,7 @@ from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError, Conflict, NotFound
 from chargehub.kit.events import EventBus
 from chargehub.kit.worker import DueAction
+from chargehub.reservations.guard import EvseHeld
 from chargehub.stations.commands import (
     CommandAnswer,
     StationBusy,
@@ -157,12 +158,13 @@ class Charging:
                 f"driver {charge_id}",
                 record=with_pending,
             )
-        except IdTokenNotAccepted as error:
+        except (IdTokenNotAccepted, EvseHeld) as error:
             # Before any command was made.
             log.info("charge_not_accepted", charge_id=str(charge_id), why=error.detail)
+            held = isinstance(error, EvseHeld)
+            reason = EndReason.RESERVED if held else EndReason.NOT_ACCEPTED
             async with self.database.write() as connection:
-                now = self.clock.now()
-                await ledger.fail(connection, now, charge_id, EndReason.NOT_ACCEPTED)
+                await ledger.fail(connection, self.clock.now(), charge_id, reason)
         except ChargeHubError as error:
             # What it means for the charge was recorded with the command's end.
             log.info("charge_start_failed", charge_id=str(charge_id), why=error.code)

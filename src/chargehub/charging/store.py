@@ -63,6 +63,11 @@ charges = Table(
     Index("ix_charges_driver_id_requested_at_id", "driver_id", "requested_at", "id"),
     Index("ix_charges_command_id", "command_id"),
     Index(
+        "ix_charges_unbegun_requested_at",
+        "requested_at",
+        postgresql_where=text("transaction_id IS NULL"),
+    ),
+    Index(
         "ix_charges_under_way",
         "station_id",
         "evse_no",

@@ -199,7 +199,7 @@ class ChargeWatch:
         if not asked:
             return []
         async with self.database.read() as connection:
-            theirs = await ledger.find_of_drivers(connection, asked)
+            theirs = await ledger.find_of_drivers(connection, self.clock.now(), asked)
         for number in asked:
             if number not in theirs:
                 self._leave(number)

@@ -317,6 +317,10 @@ WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "station_lost": ("充电桩失去联系", "the charging station was not heard of any more"),
         "refused_by_station": ("充电桩拒绝启动", "the charging station refused to start"),
         "not_allowed": ("当前不能在此充电", "you may not charge here now"),
+        "reserved_for_another": (
+            "该充电枪已被其他用户预约",
+            "the gun is reserved for another driver",
+        ),
         "station_offline": ("充电桩不在线", "the charging station is not connected"),
         "not_supported_by_station": (
             "该桩不支持远程启动，请刷卡",

@@ -7,10 +7,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import SelectBase, select, update
 
+from chargehub.charging.ledger import of_drivers_query, unsettled_query
 from chargehub.stations.commands import CommandAnswer
 from chargehub.stations.store import connectors, evses
+from chargehub.transactions.store import transactions
 from tests.integration.api.conftest import (
     OPERATOR_ID,
     PUBLIC_URL,
@@ -152,3 +154,24 @@ async def test_pages_of_charges_neither_skip_nor_repeat(hub: RunningApi, cs: str
             break
     assert seen == [charge["id"] for charge in reversed(made)]
     problem_of(await client.get("/charges", params={"cursor": "no"}), 422, "invalid-cursor")
+
+
+async def test_what_the_watch_asks_does_not_grow_with_the_charges_that_ever_were(
+    hub: RunningApi,
+) -> None:
+    """A hashed NOT IN holds them all, and past work_mem each row searches them all."""
+    now = hub.clock.now()
+    unsettled = await plan_of(hub, unsettled_query(now))
+    assert "Anti Join" in unsettled
+    assert "hashed SubPlan" not in unsettled
+    of_drivers = await plan_of(hub, of_drivers_query(now).where(transactions.c.id.in_([1, 2])))
+    for plan in (unsettled, of_drivers):
+        assert "ix_charges_unbegun_requested_at" in plan
+
+
+async def plan_of(hub: RunningApi, query: SelectBase) -> str:
+    async with hub.database.read() as connection:
+        await connection.exec_driver_sql("SET enable_seqscan = off")
+        await connection.exec_driver_sql("SET enable_sort = off")
+        text = query.compile(hub.database.engine, compile_kwargs={"literal_binds": True})
+        return "\n".join((await connection.exec_driver_sql(f"EXPLAIN {text}")).scalars())
