@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import uvloop
 from argon2 import PasswordHasher
+from sqlalchemy import text
 
 from chargehub.access.passwords import Passwords
 from chargehub.access.rules import Role
@@ -40,6 +41,12 @@ SPARE = ("CS-0005", "CS-0006", "CS-0007")
 """For what a station does not survive."""
 DRIVERS = 6
 """The first asks what drivers may; the others may log out for good."""
+ASKER_STAYS = (
+    f"CREATE RULE stays AS ON UPDATE TO operators WHERE old.login = '{LOGIN}' DO INSTEAD NOTHING",
+    "CREATE RULE stays AS ON UPDATE TO login_sessions DO INSTEAD NOTHING",
+)
+"""Who asks at random finds itself among the operators, and would reset its own password, take its
+own role away, and from then on prove nothing."""
 KNOWN: dict[str, list[Any]] = {
     "identity": [*CONNECTED, AWAY],
     "location_id": ["hub"],
@@ -55,7 +62,11 @@ async def admin_token(hub: RunningHub) -> str:
     cheap = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     access = AccessService(hub.database, HubClock(ClockPair(0, 0, 1)), passwords=cheap)
     await access.add_operator(login=LOGIN, role=Role.ADMIN, password=PASSWORD, actor="test")
-    return (await access.log_in(LOGIN, PASSWORD, address="test")).token
+    token = (await access.log_in(LOGIN, PASSWORD, address="test")).token
+    async with hub.database.write() as connection:
+        for rule in ASKER_STAYS:
+            await connection.execute(text(rule))
+    return token
 
 
 async def driver_token(hub: RunningHub, phone: str) -> str:
