@@ -14,8 +14,9 @@ from chargehub.drivers.account_rules import (
     normalise_phone,
     normalise_plate,
     normalise_vin,
+    says_personal,
 )
-from chargehub.kit.fields import clean_text, explained
+from chargehub.kit.fields import ShortText, clean_text, explained
 
 Phone = Annotated[
     str,
@@ -54,6 +55,17 @@ DeviceToken = Annotated[
         examples=[""],
     ),
 ]
+PLAIN_SAID = "No phone, plate or ID number here: give the card to its driver instead."
+
+
+def _nothing_personal(text: str) -> str:
+    if says_personal(text):
+        raise ValueError(PLAIN_SAID)
+    return text
+
+
+PlainText = Annotated[ShortText, AfterValidator(_nothing_personal), explained(PLAIN_SAID)]
+"""A label that everybody may read: who is a person is said by the account it belongs to."""
 Language = Literal["zh", "en"]
 
 

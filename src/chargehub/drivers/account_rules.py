@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -67,6 +68,27 @@ PHONES_WITHIN = re.compile(
 def mask_phones_within(text: str) -> str:
     """Mask whatever looks like a phone in what somebody wrote."""
     return PHONES_WITHIN.sub(lambda found: mask_phone(normalise_phone(found[0])), text)
+
+
+PLATES_WITHIN = re.compile(
+    r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼使领]\s*[A-Za-z][\s·•.-]*"
+    r"(?:[A-Za-z0-9]{5,6}|[A-Za-z0-9]{4}[挂学警港澳])"
+)
+IDS_WITHIN = re.compile(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
+
+
+def mask_personal_within(text: str) -> str:
+    """Mask whatever looks like a phone, a plate or an ID number in what somebody wrote."""
+    plain = unicodedata.normalize("NFKC", text)
+    told = IDS_WITHIN.sub(lambda found: f"****{found[0][-4:]}", plain)
+    told = PLATES_WITHIN.sub(lambda found: f"{found[0][:2]}·****{found[0][-2:]}", told)
+    told = mask_phones_within(told)
+    return text if told == plain else told
+
+
+def says_personal(text: str) -> bool:
+    """Tell whether a phone, a plate or an ID number seems to stand in it."""
+    return mask_personal_within(text) != text
 
 
 def mask_name(name: str) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy import Row
 
 from chargehub.access.audit import audit
 from chargehub.access.principal import GUARDS, Operator, operator
+from chargehub.drivers.account_fields import PlainText
 from chargehub.drivers.cards import TokenOfCar, TokenOfDriver, group_of_owner, refuse_cars
 from chargehub.drivers.queries import (
     find_id_token,
@@ -26,7 +27,7 @@ from chargehub.drivers.queries import (
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
-from chargehub.kit.fields import CleanText, ShortText, UtcTime
+from chargehub.kit.fields import CleanText, UtcTime
 from chargehub.kit.http import API_PREFIX, problems, provided
 from chargehub.kit.paging import (
     InvalidCursor,
@@ -66,7 +67,6 @@ class IdTokenKind(StrEnum):
 class IdTokenQuery(PageQuery):
     group: CleanText | None = Field(None, max_length=255, examples=["FLEET-7"])
     status: Literal["Accepted", "Blocked"] | None = None
-    holder: CleanText | None = Field(None, min_length=1, max_length=100, description="A part.")
 
 
 class IdTokenInput(BaseModel):
@@ -88,7 +88,9 @@ class IdTokenInput(BaseModel):
         description="The most powerful type of EVSE it may use. Left out: any.",
         examples=[120_000],
     )
-    holder: ShortText = Field("", examples=["浙H·D1234"])
+    holder: PlainText = Field(
+        "", description="A label; no phone, plate or ID number.", examples=["Fleet 7, card 12"]
+    )
 
 
 class IdTokenView(BaseModel):
@@ -137,7 +139,6 @@ async def list_id_tokens(database: Db, query: Annotated[IdTokenQuery, Query()]) 
             limit=query.limit + 1,
             group=query.group,
             status=query.status,
-            holder=query.holder,
         )
     page, following = cut_page(rows, query.limit, lambda row: encode_cursor("id-tokens", row.token))
     return IdTokenPage(items=[view_of(row) for row in page], next_cursor=following)

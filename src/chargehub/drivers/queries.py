@@ -23,16 +23,13 @@ async def read_id_tokens(
     limit: int,
     group: str | None = None,
     status: str | None = None,
-    holder: str | None = None,
 ) -> Rows:
-    """Return idTokens by their text; `group` in any case, `holder` as a part."""
+    """Return idTokens by their text; `group` in any case."""
     query = select(id_tokens).order_by(id_tokens.c.token).limit(limit)
     if group is not None:
         query = query.where(func.lower(id_tokens.c.group_token) == group.lower())
     if status is not None:
         query = query.where(id_tokens.c.status == status)
-    if holder is not None:
-        query = query.where(id_tokens.c.holder.icontains(holder, autoescape=True))
     if after is not None:
         query = query.where(id_tokens.c.token > after)
     return (await connection.execute(query)).all()

@@ -18,7 +18,7 @@ from chargehub.access.audit import audit
 from chargehub.access.principal import GUARDS, Operator, operator, viewer
 from chargehub.drivers.account_end import AccountEnd
 from chargehub.drivers.account_fields import DriverKind, Input, Phone, Plate
-from chargehub.drivers.account_rules import mask_name, mask_phone, mask_phones_within, mask_plate
+from chargehub.drivers.account_rules import mask_name, mask_personal_within, mask_phone, mask_plate
 from chargehub.drivers.accounts import PHONE
 from chargehub.drivers.api import IdTokenKind, IdTokenView, TokenPath, audited, view_of
 from chargehub.drivers.cards import (
@@ -240,7 +240,7 @@ async def reveal_driver(
             "driver.revealed",
             str(driver_id),
             fields=[field.value for field in wanted],
-            reason=mask_phones_within(body.reason),
+            reason=mask_personal_within(body.reason),
         )
     return Revealed.model_validate({field.value: full[field] for field in wanted})
 

@@ -90,7 +90,7 @@ def refused(response: httpx.Response) -> None:
         "/operators/not-a-uuid/password",
         "/id-tokens/%00",
         "/id-tokens/" + "x" * 256,
-        "/id-tokens?holder=%00",
+        "/id-tokens?group=%00",
         "/nothing/of/the/kind",
     ],
 )

@@ -134,7 +134,7 @@ async def test_images_are_deleted_so_many_days_after_the_decision(api: RunningAp
     assert not {approved, refused} & await images(api)
     own = {item["id"]: item for item in (await driver.get("/credentials")).json()["items"]}
     assert [own[item]["has_image"] for item in (approved, refused, waits)] == [False, False, True]
-    gone = await api.operator.get(f"{url}/image", params={"reason": "complaint"})
+    gone = await api.operator.post(f"{url}/image", json={"reason": "complaint"})
     problem_of(gone, 404, "not-found")
 
 

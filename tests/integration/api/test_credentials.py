@@ -248,7 +248,7 @@ async def test_an_image_is_looked_at_with_an_audit_entry(api: RunningApi, image:
     await put_image(driver, entered["id"], b"\xff\xd8\xff" + b"an earlier one")
     await put_image(driver, entered["id"], image)
     url = f"/credential-reviews/{entered['id']}"
-    seen = await api.operator.get(f"{url}/image")
+    seen = await api.operator.post(f"{url}/image")
     assert seen.content == image
     assert seen.headers["content-type"].startswith("image/")
     assert seen.headers["cache-control"] == "no-store"
@@ -257,8 +257,8 @@ async def test_an_image_is_looked_at_with_an_audit_entry(api: RunningApi, image:
     assert (entry["action"], entry["actor"]) == ("credential.image_viewed", "operator")
     assert entry["facts"]["reason"] == "review"
     await approve(api, entered["id"])
-    problem_of(await api.operator.get(f"{url}/image"), 422, "reason-needed")
-    later = await api.operator.get(f"{url}/image", params={"reason": "complaint 7"})
+    problem_of(await api.operator.post(f"{url}/image"), 422, "reason-needed")
+    later = await api.operator.post(f"{url}/image", json={"reason": "complaint 7"})
     assert later.content == image
     assert (await audit_of(api, entered["id"]))[-1]["facts"]["reason"] == "complaint 7"
 
@@ -284,7 +284,7 @@ async def test_what_is_no_image_is_refused_and_the_one_before_stays(
     headers = {"Content-Type": "image/jpeg"}
     url = f"/credentials/{entered['id']}/image"
     problem_of(await driver.put(url, content=image, headers=headers), status, code)
-    seen = await api.operator.get(f"/credential-reviews/{entered['id']}/image")
+    seen = await api.operator.post(f"/credential-reviews/{entered['id']}/image")
     assert seen.content == JPEG
 
 
@@ -292,7 +292,7 @@ async def test_an_image_comes_before_the_decision(api: RunningApi) -> None:
     _, driver = await api.new_driver()
     entered = await enter(driver)
     review = f"/credential-reviews/{entered['id']}"
-    problem_of(await api.operator.get(f"{review}/image"), 404, "not-found")
+    problem_of(await api.operator.post(f"{review}/image"), 404, "not-found")
     await approve(api, entered["id"])
     late = await driver.put(f"/credentials/{entered['id']}/image", content=JPEG)
     problem_of(late, 409, "credential-decided")
@@ -430,7 +430,7 @@ async def tell_everything(api: RunningApi, driver: httpx.AsyncClient, number: st
         await other.post("/credentials", json=body_of(number)),
         await driver.post("/credentials", json=body_of(number[:-1] + "*")),
         await api.operator.get("/credential-reviews"),
-        await api.operator.get(f"{review}/image", params=said),
+        await api.operator.post(f"{review}/image", json=said),
         await api.operator.post(f"{review}/approve", json={"issuer": f"No. {number}"}),
         await api.operator.post(f"{review}/revoke", json=said),
         await api.operator.get(review),

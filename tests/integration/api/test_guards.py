@@ -130,7 +130,7 @@ LEAST_ROLE = {
         DELETE /drivers/{driver_id}/id-tokens/{token}
         GET /credential-reviews
         GET /credential-reviews/{credential_id}
-        GET /credential-reviews/{credential_id}/image
+        POST /credential-reviews/{credential_id}/image
         POST /credential-reviews/{credential_id}/approve
         POST /credential-reviews/{credential_id}/refuse
         POST /credential-reviews/{credential_id}/revoke

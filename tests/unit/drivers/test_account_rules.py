@@ -14,6 +14,7 @@ from chargehub.drivers.account_rules import (
     CodeState,
     Redemption,
     mask_name,
+    mask_personal_within,
     mask_phone,
     mask_plate,
     mask_vin,
@@ -21,6 +22,7 @@ from chargehub.drivers.account_rules import (
     normalise_plate,
     normalise_vin,
     redeem,
+    says_personal,
     sent,
     wait_for_send,
 )
@@ -240,3 +242,18 @@ def test_a_site_of_ipv6_has_one_budget() -> None:
     assert budget.take("2001:db8:0:1::1", 0) == 0
     assert budget.take("2001:db8:0:1:ffff::2", 0) == 3_600
     assert budget.take("2001:db8:0:2::1", 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("call 138 0000 1234 back", "call 138****1234 back"),
+        ("plate 浙H·D12388, at gate 2", "plate 浙H·****88, at gate 2"),
+        ("浙ＨＤ１２３８８", "浙H·****88"),
+        ("his ID is 33080219900307718x", "his ID is ****718x"),
+        ("工单 1234：回访", "工单 1234：回访"),
+    ],
+)
+def test_what_staff_write_keeps_no_phone_plate_or_id(said: str, kept: str) -> None:
+    assert mask_personal_within(said) == kept
+    assert says_personal(said) == (said != kept)
