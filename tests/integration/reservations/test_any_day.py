@@ -23,14 +23,17 @@ from chargehub.reservations.store import OPEN, reservations
 from tests.integration.reservations.hub import set_status
 from tests.integration.reservations.test_life import World
 
-# Two no-shows, so that a short day sees them.
-TERMS = Terms(held_share_percent=40, hold_lead_min=20, verified_head_start_min=0, no_show_limit=2)
-GUNS, MOST, DRIVERS = 10, 4, 6
+# Two no-shows and two guns held, so that a short day sees both reached.
+TERMS = Terms(held_share_percent=20, hold_lead_min=20, verified_head_start_min=0, no_show_limit=2)
+GUNS, MOST, DRIVERS = 10, 2, 5
+BOOK = st.tuples(
+    st.just("book"), st.integers(0, DRIVERS - 1), st.integers(0, GUNS), st.integers(0, 90)
+)
 
 ACTS = st.one_of(
-    st.tuples(
-        st.just("book"), st.integers(0, DRIVERS - 1), st.integers(0, GUNS), st.integers(0, 90)
-    ),
+    BOOK,
+    BOOK,
+    BOOK,
     st.tuples(st.just("cancel"), st.integers(0, DRIVERS - 1)),
     st.tuples(st.just("extend"), st.integers(0, DRIVERS - 1)),
     st.tuples(st.just("go"), st.integers(1, 25)),
