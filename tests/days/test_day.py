@@ -30,6 +30,7 @@ async def check_day(database_url: str, size: Size, seed: int) -> Ledger:
     return ledger
 
 
+@pytest.mark.timeout(900)
 async def test_every_promise_of_a_day_is_kept(database_url: str) -> None:
     ledger = await check_day(database_url, SMALL, SMALL_SEED)
     outcomes = ledger.outcomes()
