@@ -239,8 +239,9 @@ class Features:
             secure_cookies=settings.secure_cookies,
             parts=(
                 TransactionsOfDriver(),
-                ReservationsOfDriver(),
+                # In this order: from the first on nobody calls the driver to another gun.
                 QueueOfDriver(),
+                ReservationsOfDriver(),
                 ChargesOfDriver(),
                 self.credentials.of_account(),
             ),

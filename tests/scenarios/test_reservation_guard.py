@@ -11,7 +11,7 @@ from chargehub.reservations.guard import EvseHeld
 from chargehub.telemetry.readings import Flag
 from tests.scenarios.reserving import book, take_due
 from tests.scenarios.speech import V16, Session
-from tests.scenarios.stage import RawStation, Stage, flags_of
+from tests.scenarios.stage import MAX_POWER_W, RawStation, Stage, flags_of
 
 BLOCKED = {V16: "Blocked"}
 """1.6 has no word for a wrong time; 2.x has NotAtThisTime."""
@@ -113,6 +113,32 @@ async def test_statement_69_a_repeated_start_uses_up_one(stage: Stage, version: 
     await station.say(message)
     assert (await booked.row()) == used
     assert (await next_one.row()).status == "pending"
+
+
+async def test_a_charge_uses_only_what_it_can_use(stage: Stage, version: str) -> None:
+    """Another gun does where the rules say so, and only where it is as powerful."""
+    token, station = await stage.new_token(), await stage.raw(version)
+    now = stage.clock.date()
+    strong = {"wanted_power_w": MAX_POWER_W + 1, "binds_any": True}
+    unfit = await book(stage, station.identity, token, 1, **strong)
+    other = (await stage.raw(version)).identity
+    bound = await book(stage, other, token, 1)
+    assert await start(station, token, 2, reservation_id=unfit.id) == "Accepted"
+    assert {(await one.row()).status for one in (unfit, bound)} == {"pending"}
+    transaction = await stage.the_transaction(station.identity)
+    told = unfit.id if transaction.reservation_id is not None else None
+    assert transaction.reservation_id == told  # What its station said of it.
+    # Of several the one that fits, though it ends last.
+    second = await stage.new_token()
+    for one in (unfit, bound):
+        await one.change(id_token=second.lower())
+    later = now + timedelta(minutes=20)
+    fits = await book(stage, other, second, 2, binds_any=True, hold_until=later)
+    third = await stage.raw(version)
+    assert await start(third, second, 1) == "Accepted"
+    assert (await fits.row()).status == "used"
+    assert {(await one.row()).status for one in (unfit, bound)} == {"pending"}
+    assert (await stage.the_transaction(third.identity)).reservation_id == fits.id
 
 
 async def test_a_stranger_is_refused_at_a_held_gun_only(stage: Stage, version: str) -> None:

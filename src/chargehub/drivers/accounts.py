@@ -90,10 +90,13 @@ def lock_number(fingerprint: bytes) -> int:
 async def find_account(
     connection: AsyncConnection, driver_id: UUID, *, lock: bool = False
 ) -> Row[Any]:
-    """Return an open account's row; NotFound when there is none."""
+    """Return an open account's row; NotFound when there is none.
+
+    Who locks it comes before or after the account's end, and keeps nobody from telling the driver.
+    """
     query = select(drivers).where(drivers.c.id == driver_id, drivers.c.closed_at.is_(None))
     if lock:
-        query = query.with_for_update()
+        query = query.with_for_update(key_share=True)
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise NotFound("There is no such driver.")

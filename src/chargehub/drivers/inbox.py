@@ -36,8 +36,8 @@ async def notify(
     at: datetime,
     *,
     key: str | None = None,
-) -> None:
-    """Tell a driver, once for each key, in the caller's transaction.
+) -> bool:
+    """Tell a driver, once for each key, in the caller's transaction; False: they were told before.
 
     `kind` and the facts it needs are those of `inbox_texts.KINDS`; a `location_id` among them
     gives the texts the Location's name and time zone. Times and UUIDs are taken as they are.
@@ -54,6 +54,7 @@ async def notify(
     message_id = posted.scalar_one_or_none()
     if message_id is not None:
         await jobs.post(connection, POSTED, str(message_id), at)
+    return message_id is not None
 
 
 def _plain(value: object) -> str:

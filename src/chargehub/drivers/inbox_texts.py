@@ -74,6 +74,51 @@ KINDS: Mapping[str, Kind] = {
         ),
         useful=_MOMENT,
     ),
+    "reservation_called": _kind(
+        "reservation_id gun_code until",
+        "location",
+        zh=(
+            "充电枪已为您留好",
+            "请前往{gun_code}号枪，保留到{until:time}。",
+            "场站：{location}。",
+        ),
+        en=(
+            "Your gun is waiting for you",
+            "Please go to gun {gun_code}. It is held until {until:time}.",
+            "Location: {location}.",
+        ),
+        useful=_MOMENT,
+    ),
+    "reservation_waiting": _kind(
+        "reservation_id",
+        "",
+        zh=(
+            "暂无空闲充电枪",
+            "很抱歉，目前没有可供您使用的充电枪，请稍候。一有空枪，我们会立即通知您。",
+        ),
+        en=(
+            "No gun is free at present",
+            "We are sorry: no fitting gun can be had now. You are told as soon as one is free.",
+        ),
+        useful=_MOMENT,
+    ),
+    "reservation_cancelled": _kind(
+        "reservation_id",
+        "reason location",
+        zh=(
+            "预约已被取消",
+            "很抱歉，工作人员取消了您的预约，充电枪不再为您保留。",
+            "说明：{reason}。",
+            "场站：{location}。",
+        ),
+        en=(
+            "Your reservation was cancelled",
+            "We are sorry: staff cancelled it, and the gun is not held for you any more.",
+            "Note: {reason}.",
+            "Location: {location}.",
+        ),
+        useful=_HOUR,
+    ),
     "reservation_failed": _kind(
         "reservation_id",
         "starts_at reason gun_code location",

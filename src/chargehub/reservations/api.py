@@ -91,7 +91,11 @@ class StaffCancellation(BaseModel):
 async def create_reservation(
     body: BookingInput, principal: AccountHolder, bookings: Desk, once: Once
 ) -> ReservationView:
-    """Reserve a gun. A refusal names its `rule` and when it would pass (`passes_at`)."""
+    """Reserve a gun. A refusal names its `rule` and when the same request would pass (`passes_at`).
+
+    A window to come that is taken stays so: then `next_window` is the first `starts_at` after it
+    for which no other reservation is in the way, or at which the location is open.
+    """
     wish = Wish(principal.driver_id, body.gun_code, body.location_id, body.power_w, body.starts_at)
     async with bookings.turns, once.write(principal.driver_id) as connection:
         row = await bookings.book(connection, wish)

@@ -2,7 +2,7 @@
 
 A Location's bookings are decided one after another under an advisory lock, so that its share of
 held guns is kept; that no gun is promised twice is the table's exclusion constraint, lock or not.
-Locks are taken in one order: driver, Location, row.
+Locks are taken in one order: the driver's account, Location, row.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access.audit import audit
-from chargehub.drivers.store import drivers, id_tokens
+from chargehub.drivers.accounts import find_account
+from chargehub.drivers.inbox import notify
+from chargehub.drivers.store import id_tokens
 from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
 from chargehub.kit.errors import InvalidInput, NotFound
@@ -35,15 +38,19 @@ from chargehub.reservations.guns import (
 from chargehub.reservations.queue.triggers import least_wanted, look_soon
 from chargehub.reservations.rules import (
     History,
+    ReservationRefused,
     Terms,
+    Times,
     Window,
     check_driver,
     check_extension,
+    check_lead,
     check_open,
     check_open_longer,
     check_share,
     is_free_to_cancel,
     refusal,
+    times_of_gun,
     window_of,
 )
 from chargehub.reservations.store import OPEN, reservations
@@ -102,7 +109,6 @@ class Bookings:
 
     async def book(self, connection: AsyncConnection, wish: Wish) -> Row[Any]:
         """Hold a gun for the driver. Raises NotFound and ReservationRefused."""
-        await lock(connection, f"driver {wish.driver_id}")
         token, group = await driver_tokens(connection, wish.driver_id)
         location_id = await _location_of(connection, wish)
         await lock(connection, f"location {location_id}")
@@ -113,11 +119,12 @@ class Bookings:
         window = window_of(terms, wish.starts_at, now)
         history = await self._history(connection, wish.driver_id, terms, now)
         check_driver(terms, history, window, now)
-        check_open(window, await _open_from(connection, location_id, window))
+        check_open(window, await _open_from(connection, location_id, window), now)
         choice = await Choice.read(connection, location_id, self.occupancy, window, now)
         if window.held_from <= now:
             choice.leave_to_queue(await least_wanted(connection, location_id))
-        check_share(terms, len(choice.guns), choice.held_times(), window)
+        times = partial(choice.times, wish, terms, history)
+        check_share(terms, len(choice.guns), choice.held_times(), window, times)
         values = {
             "driver_id": wish.driver_id,
             "id_token": token.lower(),
@@ -133,6 +140,10 @@ class Bookings:
             "created_at": now,
         }
         row = await _insert(connection, choice, wish, values)
+        if row is None:
+            pool = wish.gun_code is None
+            why = "No gun of that power is free then." if pool else "The gun is not free."
+            raise refusal("gun_free", why, **times())
         await jobs.schedule(connection, STEP, str(row.id), window.held_from)
         return row
 
@@ -185,11 +196,7 @@ class Bookings:
         values = {"hold_until": until, "ends_at": until, "extended": True}
         changed = await change(connection, row.id, values)
         if changed is None:
-            raise refusal(
-                "extension_free",
-                "The gun is promised to somebody else right after.",
-                choice.free_again([key]),
-            )
+            raise refusal("extension_free", "The gun is promised to somebody else right after.")
         # In the order in which steps and batches do, so that none waits for another in a ring.
         if row.status in {"pending", "active"}:
             await jobs.schedule(connection, ASK, str(row.id), now)
@@ -217,7 +224,17 @@ class Bookings:
     ) -> Row[Any]:
         row = await lock_reservation(connection, reservation_id, location_id=location_id)
         now = self.clock.now()
+        was_open = row.status in OPEN
         ended = await _cancel(connection, row, "cancelled_by_staff", now)
+        if was_open:
+            facts = {
+                "reservation_id": row.id,
+                "location_id": row.location_id,
+                "starts_at": row.starts_at,
+                "reason": reason,
+            }
+            kind, key = "reservation_cancelled", f"reservation {row.id} cancelled"
+            await notify(connection, row.driver_id, kind, facts, now, key=key)
         subject = str(reservation_id)
         await audit(connection, now, actor, "reservation.cancelled", subject, reason=reason)
         return ended
@@ -268,25 +285,47 @@ class Choice:
         able = [gun for gun in self.guns if gun.power_w >= power_w and not self.waited_for(gun)]
         if self.window.held_from <= self.now:
             able = [gun for gun in able if gun.free_now]
-        taken = {(row.station_id, row.evse_no) for row in self._overlapping()}
+        taken = self.taken(self.window)
         free = [gun for gun in able if gun.key not in taken]
         return sorted(free, key=lambda gun: (gun.broken, not gun.online, gun.power_w, gun.key))
 
-    def free_again(self, keys: Iterable[tuple[int, int]]) -> datetime | None:
-        """Return when the first of these guns is promised to nobody any more; None: not known."""
-        ends: dict[tuple[int, int], datetime] = {}
-        for row in self._overlapping():
-            key = (row.station_id, row.evse_no)
-            ends[key] = max(row.ends_at, ends.get(key, row.ends_at))
-        return min((ends[key] for key in keys if key in ends), default=None)
+    def able(self, wish: Wish) -> list[Gun]:
+        """Return the guns in service that would do, free or not."""
+        if wish.gun_code is None:
+            return [gun for gun in self.guns if gun.power_w >= wish.power_w]
+        code = wish.gun_code.lower()
+        return [gun for gun in self.guns if gun.gun_code.lower() == code]
 
-    def _overlapping(self) -> list[Row[Any]]:
-        begin, end = self.window.held_from, self.window.ends_at
+    def times(self, wish: Wish, terms: Terms, history: History) -> Times:
+        """Return when this would not be refused for want of a gun, as far as promises tell."""
+        able = self.able(wish)
+        if wish.starts_at is None:
+            # Of a gun that is in use nobody knows when it is free.
+            able = [gun for gun in able if gun.free_now]
+
+        def passes(window: Window) -> bool:
+            try:
+                check_lead(terms, history, window, self.now)
+                check_share(terms, len(self.guns), self.held_times(), window)
+            except ReservationRefused:
+                return False
+            taken = self.taken(window)
+            return any(gun.key not in taken for gun in able)
+
+        ends = [row.ends_at for row in self.held]
+        return times_of_gun(terms, wish.starts_at, self.now, ends, passes)
+
+    def taken(self, window: Window) -> set[tuple[int, int]]:
+        """Return the guns that are promised for some of that time."""
+        return {(row.station_id, row.evse_no) for row in self._overlapping(window)}
+
+    def _overlapping(self, window: Window) -> list[Row[Any]]:
+        begin, end = window.held_from, window.ends_at
         return [row for row in self.held if row.held_from < end and begin < row.ends_at]
 
     async def make_room(self, connection: AsyncConnection, key: tuple[int, int]) -> None:
         """Move provisional bookings of others off this gun, where others fit them."""
-        for row in self._overlapping():
+        for row in self._overlapping(self.window):
             movable = row.any_evse and row.called_at is None and row.status == "requested"
             if (row.station_id, row.evse_no) == key and movable:
                 await self._move_away(connection, row)
@@ -306,17 +345,15 @@ class Choice:
 
 async def _insert(
     connection: AsyncConnection, choice: Choice, wish: Wish, values: dict[str, Any]
-) -> Row[Any]:
-    """Store the booking at the first gun that the database lets us have."""
+) -> Row[Any] | None:
+    """Store the booking at the first gun that the database lets us have; None: none is free."""
+    able = choice.able(wish)
     if wish.gun_code is None:
-        able = [gun for gun in choice.guns if gun.power_w >= wish.power_w]
         if not able:
             raise refusal("power", "No gun in service here has that power.")
         _leave_to_queue(choice, able)
         candidates, power_w = choice.fitting(wish.power_w), wish.power_w
     else:
-        code = wish.gun_code.lower()
-        able = [gun for gun in choice.guns if gun.gun_code.lower() == code]
         if not able:
             raise refusal("in_service", "The gun is not in service.")
         _leave_to_queue(choice, able)
@@ -331,8 +368,7 @@ async def _insert(
         )
         if row is not None:
             return row
-    why = "No gun of that power is free then." if wish.gun_code is None else "The gun is not free."
-    raise refusal("gun_free", why, choice.free_again([gun.key for gun in able]))
+    return None
 
 
 def _leave_to_queue(choice: Choice, able: Iterable[Gun]) -> None:
@@ -422,15 +458,15 @@ async def _open_from(
     return await open_from(connection, location_id, window.starts_at, length)
 
 
-async def driver_tokens(connection: AsyncConnection, driver_id: UUID) -> tuple[str, str]:
-    """Return the driver's app token and group. Raises NotFound and ReservationRefused."""
-    driver = (
-        await connection.execute(
-            select(drivers.c.group_token, drivers.c.closed_at).where(drivers.c.id == driver_id)
-        )
-    ).one_or_none()
-    if driver is None or driver.closed_at is not None:
-        raise NotFound("There is no such driver.")
+async def driver_tokens(
+    connection: AsyncConnection, driver_id: UUID, *, lock_account: bool = True
+) -> tuple[str, str]:
+    """Return the driver's app token and group. Raises NotFound and ReservationRefused.
+
+    The account, locked, cannot be closed before we are done. Who has a Location's lock already
+    must do without: the account's comes first.
+    """
+    driver = await find_account(connection, driver_id, lock=lock_account)
     token = await connection.scalar(
         select(id_tokens.c.token)
         .where(id_tokens.c.driver_id == driver_id, id_tokens.c.status == "Accepted")

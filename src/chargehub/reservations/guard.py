@@ -7,7 +7,7 @@ who is not admitted is refused by us too. A hold ends by the hub's clock, whatev
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +33,7 @@ class EvseHeld(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """An open reservation, as far as it decides who may charge."""
+    """A reservation, as far as it decides who may charge."""
 
     id: int
     station_id: int
@@ -43,8 +43,8 @@ class Hold:
     """Both in lower case."""
     held_from: datetime
     hold_until: datetime
-    binds_any: bool
-    """A charge of its driver at another gun may use it up too."""
+    fits: frozenset[tuple[int, int]] = frozenset()
+    """Other guns, of the stations asked about, at which a charge of its driver uses it up too."""
 
     def holds_at(self, at: datetime) -> bool:
         return self.held_from <= at < self.hold_until
@@ -53,6 +53,10 @@ class Hold:
         if token == self.id_token:
             return True
         return group is not None and group.lower() == self.group_token
+
+    def is_at(self, station_id: int, evse_no: int | None) -> bool:
+        """Tell whether it holds this gun; None: which of the station's it is, is not known."""
+        return self.station_id == station_id and evse_no in {None, self.evse_no}
 
 
 @dataclass(slots=True)
@@ -95,7 +99,7 @@ class Holds:
         hold = self.by_id.get(told or 0)
         if hold is not None and hold.station_id == station_id:
             named = token is None or hold.admits(token, group)
-            if named:
+            if named and (hold.is_at(station_id, evse_no) or place in hold.fits):
                 return hold
         if token is None or evse_no is None:
             return None
@@ -125,33 +129,38 @@ def _best(
 ) -> Hold | None:
     """Return what the token or its group holds then, here rather than at another gun."""
     own = [hold for hold in holds if hold.holds_at(at) and hold.admits(token, group)]
-    here = [hold for hold in own if (hold.station_id, hold.evse_no) == place]
-    elsewhere = [hold for hold in own if hold.binds_any]
+    here = [hold for hold in own if hold.is_at(*place)]
+    elsewhere = [hold for hold in own if place in hold.fits]
     return min(here or elsewhere, key=lambda hold: (hold.hold_until, hold.id), default=None)
 
 
 _COLUMNS = (
-    "r.id, r.station_id, r.evse_no, r.id_token, lower(r.group_token), r.held_from, r.hold_until,"
-    " r.binds_any"
+    "r.id, r.station_id, r.evse_no, r.id_token, lower(r.group_token), r.held_from, r.hold_until"
 )
+# What USE_RESERVATION demands of another gun.
+_FITS = """CASE WHEN r.binds_any THEN (
+        SELECT array_agg(ARRAY[e.station_id, e.evse_no])
+        FROM charging_stations s JOIN evses e ON e.station_id = s.id
+        WHERE s.id = ANY(%(stations)s::bigint[]) AND s.location_id = r.location_id
+          AND e.max_power_w >= r.wanted_power_w) END"""
 _OPEN = ", ".join(f"'{status}'" for status in OPEN)
 _OPEN_OR_MISSED = ", ".join(f"'{status}'" for status in (*OPEN, *MISSED))
 # Three ways in, each with its index: what is held at these stations, and what these tokens hold or
-# missed.
+# missed. Where a charge without a token fits is not asked: it names a gun that is held here.
 _READ = f"""
-    SELECT {_COLUMNS}, false,
+    SELECT {_COLUMNS}, NULL, false,
         (SELECT array_agg(e.evse_no) FROM evses e WHERE e.station_id = r.station_id),
         c.connected_at
-    FROM unnest(%s::bigint[]) u(station_id)
+    FROM unnest(%(stations)s::bigint[]) u(station_id)
     JOIN reservations r ON r.station_id = u.station_id AND r.status IN ({_OPEN})
     LEFT JOIN station_connections c ON c.station_id = r.station_id
     UNION ALL
-    SELECT {_COLUMNS}, r.status NOT IN ({_OPEN}), NULL, NULL FROM reservations r
-    WHERE r.id_token = ANY(%s::text[]) AND r.status IN ({_OPEN_OR_MISSED})
+    SELECT {_COLUMNS}, {_FITS}, r.status NOT IN ({_OPEN}), NULL, NULL FROM reservations r
+    WHERE r.id_token = ANY(%(tokens)s::text[]) AND r.status IN ({_OPEN_OR_MISSED})
     UNION ALL
-    SELECT {_COLUMNS}, r.status NOT IN ({_OPEN}), NULL, NULL FROM reservations r
+    SELECT {_COLUMNS}, {_FITS}, r.status NOT IN ({_OPEN}), NULL, NULL FROM reservations r
     WHERE lower(r.group_token) IN (
-        SELECT lower(t.group_token) FROM id_tokens t WHERE t.token = ANY(%s::text[]))
+        SELECT lower(t.group_token) FROM id_tokens t WHERE t.token = ANY(%(tokens)s::text[]))
       AND r.status IN ({_OPEN_OR_MISSED})
 """.encode()  # noqa: S608  The words are ours.
 
@@ -164,12 +173,15 @@ async def read_holds(
     """Read what decides on these tokens (lower case) at these stations, by one query."""
     if not station_ids:
         return Holds()
-    presented = list(tokens)
-    cursor = await connection.execute(_READ, (list(station_ids), presented, presented))
+    asked = {"stations": list(station_ids), "tokens": list(tokens)}
+    cursor = await connection.execute(_READ, asked)
     holds = Holds()
-    for *columns, missed, evse_nos, connected_at in await cursor.fetchall():
-        hold = Hold(*columns)
-        (holds.missed if missed else holds.by_id)[hold.id] = hold
+    for *columns, fits, missed, evse_nos, connected_at in await cursor.fetchall():
+        kept = holds.missed if missed else holds.by_id
+        hold = kept.get(columns[0]) or Hold(*columns)
+        if fits is not None:
+            hold = replace(hold, fits=frozenset((one[0], one[1]) for one in fits))
+        kept[hold.id] = hold
         if evse_nos is not None:
             holds.evse_nos[hold.station_id] = frozenset(evse_nos)
             if connected_at is not None:

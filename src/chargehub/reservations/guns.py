@@ -19,6 +19,7 @@ from chargehub.stations.reports import ConnectorStatus
 from chargehub.stations.states import most_telling
 from chargehub.stations.store import (
     charging_stations,
+    connector_status_events,
     connectors,
     evses,
     locations,
@@ -27,6 +28,7 @@ from chargehub.stations.store import (
 
 R = reservations.c
 WAITS_FOR_A_CAR = frozenset({ConnectorStatus.AVAILABLE, ConnectorStatus.RESERVED})
+BROKEN = frozenset({ConnectorStatus.FAULTED, ConnectorStatus.UNAVAILABLE})
 HAS_A_CAR = frozenset(
     {
         ConnectorStatus.OCCUPIED,
@@ -37,12 +39,31 @@ HAS_A_CAR = frozenset(
         ConnectorStatus.FINISHING,
     }
 )
+"""Charging or done: its driver may be long in coming."""
+
+
+class Running(Protocol):
+    """A transaction that is open at a gun."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def id_token(self) -> str | None:
+        """Lower case."""
+
+    @property
+    def group_id_token(self) -> str | None: ...
+    @property
+    def authorized(self) -> bool: ...
+    @property
+    def started_at(self) -> datetime:
+        """By its station's clock, where that can be believed."""
 
 
 class Occupancy(Protocol):
     """Tells of the transaction that runs at a gun; implemented by the book of transactions."""
 
-    def at_evse(self, station_id: int, evse_no: int) -> object | None: ...
+    def at_evse(self, station_id: int, evse_no: int) -> Running | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +73,23 @@ class Gun:
     gun_code: str
     power_w: int
     online: bool
+    offline_since: datetime | None
+    """None: online, or never connected."""
     status: ConnectorStatus
-    charging: bool
+    running: Running | None
 
     @property
     def key(self) -> tuple[int, int]:
         return self.station_id, self.evse_no
+
+    @property
+    def charging(self) -> bool:
+        return self.running is not None
+
+    @property
+    def has_car(self) -> bool:
+        """Whether a car stands at it, with a transaction or without."""
+        return self.charging or self.status in HAS_A_CAR
 
     @property
     def free_now(self) -> bool:
@@ -65,13 +97,8 @@ class Gun:
         return self.online and not self.charging and self.status in WAITS_FOR_A_CAR
 
     @property
-    def has_car(self) -> bool:
-        """Whether a car stands at it, charging or done: its driver may be long in coming."""
-        return self.charging or self.status in HAS_A_CAR
-
-    @property
     def broken(self) -> bool:
-        return self.status in {ConnectorStatus.FAULTED, ConnectorStatus.UNAVAILABLE}
+        return self.status in BROKEN
 
 
 async def read_guns(
@@ -89,6 +116,7 @@ async def read_guns(
             evses.c.gun_code,
             evses.c.max_power_w,
             online.label("online"),
+            station_connections.c.disconnected_at,
             func.array_agg(connectors.c.status).label("statuses"),
         )
         .select_from(
@@ -107,7 +135,12 @@ async def read_guns(
             charging_stations.c.wanted_operative,
             evses.c.wanted_operative,
         )
-        .group_by(evses.c.station_id, evses.c.evse_no, "online")
+        .group_by(
+            evses.c.station_id,
+            evses.c.evse_no,
+            station_connections.c.station_id,
+            station_connections.c.disconnected_at,
+        )
         .order_by(evses.c.max_power_w, evses.c.station_id, evses.c.evse_no)
     )
     return [
@@ -117,11 +150,33 @@ async def read_guns(
             row.gun_code,
             row.max_power_w,
             row.online,
+            row.disconnected_at,
             most_telling(ConnectorStatus(word) for word in row.statuses if word),
-            occupancy.at_evse(row.station_id, row.evse_no) is not None,
+            occupancy.at_evse(row.station_id, row.evse_no),
         )
         for row in await connection.execute(query)
     ]
+
+
+async def car_came_at(
+    connection: AsyncConnection, key: tuple[int, int], after: datetime
+) -> datetime:
+    """Return since when a car is at the gun (hub time), as far as its statuses tell.
+
+    `after` where they say that it was there all the time since, or nothing.
+    """
+    events = connector_status_events.c
+    query = (
+        select(events.status, events.received_at)
+        .where(events.station_id == key[0], events.evse_no == key[1], events.received_at >= after)
+        .order_by(events.received_at.desc(), events.id.desc())
+    )
+    came_at = after
+    for row in await connection.execute(query):
+        if row.status not in HAS_A_CAR:
+            break
+        came_at = row.received_at
+    return came_at
 
 
 async def location_of_gun(connection: AsyncConnection, gun_code: str) -> str | None:

@@ -8,8 +8,9 @@ afterwards. That a charge uses a reservation up is told in the batch that begins
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from chargehub.reservations.booking import (
     finish,
     lock_reservation,
 )
-from chargehub.reservations.guns import Gun, Occupancy
+from chargehub.reservations.guns import Gun, Occupancy, Running, car_came_at
 from chargehub.reservations.queue.rules import TURN_MISSED
 from chargehub.reservations.queue.triggers import look_soon
 from chargehub.reservations.rules import Window
@@ -39,16 +40,34 @@ from chargehub.reservations.store import OPEN, reservations
 
 CHECK_EVERY = timedelta(minutes=1)
 """While a gun is held: so soon is noticed that it broke, or that its last car does not leave."""
+AWAY_AFTER = timedelta(minutes=2)
+"""A gun whose line is down for less is the gun to go to still. A restart of ours ends all lines."""
+PLUGGING_IN = timedelta(minutes=2)
+"""So long a car that came to a called gun is taken for its driver's, who is about to charge."""
 NOTICE_BEFORE = timedelta(minutes=5)
 MOVES_MAX = 3
 """After so many moves because stations said no, we guard the gun alone."""
 ASK_AFTER = timedelta(milliseconds=1)
 """A row that is scheduled anew while it is acted on stays only with another time."""
+GUN_REFUSED = frozenset(("Occupied", "Faulted", "Unavailable"))
+"""Words of a station on the gun itself. Rejected says only that it takes no reservations."""
 R = reservations.c
 
 
+class Prospect(Enum):
+    """Whether a driver who goes to the gun now finds it free."""
+
+    FREE = "free"
+    IN_DOUBT = "in doubt"
+    """Nothing that was said before is taken back, and nothing new is said."""
+    LOST = "lost"
+
+
 class Notify(Protocol):
-    """Writes to a driver's inbox, once for each key, in the caller's transaction."""
+    """Writes to a driver's inbox, once for each key, in the caller's transaction.
+
+    False: they were told before.
+    """
 
     async def __call__(
         self,
@@ -60,7 +79,7 @@ class Notify(Protocol):
         /,
         *,
         key: str | None = None,
-    ) -> None: ...
+    ) -> bool: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +89,11 @@ class LifeCycle:
     occupancy: Occupancy
     stations: StationHold
     notify: Notify
+    began_at: datetime = field(init=False)
+    """No line is counted as down since before: whoever was connected needs time to come back."""
+
+    def __post_init__(self) -> None:
+        self.began_at = self.clock.now()
 
     def due(self) -> dict[str, DueAction]:
         return {STEP: self.step}
@@ -86,35 +110,42 @@ class LifeCycle:
             now = self.clock.now()
             if now < row.held_from:
                 await jobs.schedule(connection, STEP, subject, row.held_from)
+                return
+            choice = await self._choice(connection, row, now)
+            charge = _own_charge(choice, row)
+            if charge is not None:
+                await _use(connection, row, charge, now)
             elif now >= row.hold_until:
                 await self._run_out(connection, row, now)
-            elif await self._hold(connection, row, now):
+            elif await self._hold(connection, row, choice, now):
                 notice_at = row.hold_until - NOTICE_BEFORE
                 following = [now + CHECK_EVERY, row.hold_until]
                 following += [notice_at] if notice_at > now else []
                 await jobs.schedule(connection, STEP, subject, min(following))
 
-    async def _hold(self, connection: AsyncConnection, row: Row[Any], now: datetime) -> bool:
+    async def _hold(
+        self, connection: AsyncConnection, row: Row[Any], choice: Choice, now: datetime
+    ) -> bool:
         """Hold the gun or another; False where the reservation is over for want of one."""
         if row.status == "requested":
             row = await _changed(connection, row, {"status": "pending"})
             await jobs.schedule(connection, ASK, str(row.id), now)
-        choice = await self._choice(connection, row, now)
         gun = _held_gun(choice, row)
-        if not can_be_had(gun, row):
+        prospect = await self._prospect(connection, row, gun, now)
+        if prospect is Prospect.LOST:
             moved = await self._move(connection, row, choice, now)
             if moved is None and row.queue_entry_id is not None:
                 # Who was called from the queue waits there for the next.
                 await finish(connection, row, "failed", "no_gun_free", now)
                 return False
             if moved is None:
-                # Its gun may yet become free; while it cannot be had, nobody is called to it.
-                await _changed(connection, row, {"called_at": None})
+                await self._put_off(connection, row, gun, now)
                 return True
-            row, gun = moved, None
-        if row.called_at is None:
-            row = await _changed(connection, row, {"called_at": now})
-        if now >= row.hold_until - NOTICE_BEFORE and row.queue_entry_id is None:
+            row, gun = moved, _held_gun(choice, moved)
+        if gun is not None and prospect is Prospect.FREE and row.called_at is None:
+            row = await self._call(connection, row, gun, now)
+        soon = row.called_at is not None and now >= row.hold_until - NOTICE_BEFORE
+        if soon and row.queue_entry_id is None:
             facts = _facts(row) | {"until": row.hold_until}
             if gun is not None:
                 facts["gun_code"] = gun.gun_code
@@ -124,19 +155,64 @@ class LifeCycle:
             )
         return True
 
+    async def _prospect(
+        self, connection: AsyncConnection, row: Row[Any], gun: Gun | None, now: datetime
+    ) -> Prospect:
+        if gun is None or gun.broken or row.station_answer in GUN_REFUSED:
+            return Prospect.LOST
+        if not gun.online:
+            down_since = max(gun.offline_since or self.began_at, self.began_at)
+            return Prospect.LOST if now - down_since >= AWAY_AFTER else Prospect.IN_DOUBT
+        if not gun.has_car:
+            return Prospect.FREE
+        charge = gun.running
+        if row.called_at is None or (charge is not None and charge.authorized):
+            return Prospect.LOST
+        # It was free as its driver was called: the car may be theirs.
+        came_at = await car_came_at(connection, gun.key, row.called_at)
+        if charge is not None:
+            came_at = max(came_at, charge.started_at)
+        return Prospect.IN_DOUBT if now - came_at < PLUGGING_IN else Prospect.LOST
+
+    async def _call(
+        self, connection: AsyncConnection, row: Row[Any], gun: Gun, now: datetime
+    ) -> Row[Any]:
+        """Tell the driver that this is the gun to go to."""
+        facts = _facts(row) | {"gun_code": gun.gun_code, "until": row.hold_until}
+        key = f"reservation {row.id} called {now.isoformat()}"
+        await self.notify(connection, row.driver_id, "reservation_called", facts, now, key=key)
+        return await _changed(connection, row, {"called_at": now})
+
+    async def _put_off(
+        self, connection: AsyncConnection, row: Row[Any], gun: Gun | None, now: datetime
+    ) -> None:
+        """Call nobody to a gun that cannot be had, and say so once. It may yet become free."""
+        facts, key = _facts(row), f"reservation {row.id} waits"
+
+        async def tell(key: str) -> bool:
+            kind = "reservation_waiting"
+            return await self.notify(connection, row.driver_id, kind, facts, now, key=key)
+
+        if not await tell(key) and row.called_at is not None:
+            await tell(f"{key} since {now.isoformat()}")
+        await _changed(connection, row, {"called_at": None})
+        if gun is not None and gun.free_now:
+            # Its station says so of the gun, and refused it: it may have changed its mind.
+            await jobs.schedule(connection, ASK, str(row.id), now)
+
     async def _run_out(self, connection: AsyncConnection, row: Row[Any], now: datetime) -> None:
         """End what was not used. Who was never called did not fail to come."""
+        was_down = row.status == "requested" or now - row.hold_until > CHECK_EVERY
         if row.queue_entry_id is not None:
             # What follows is the queue's. While the hub was down nobody could have charged.
-            was_down = row.status == "requested" or now - row.hold_until > CHECK_EVERY
             reason = "hub_was_down" if was_down else TURN_MISSED
             await finish(connection, row, "expired", reason, now)
-        elif row.called_at is not None:
-            await finish(connection, row, "no_show", "not_come", now)
-        elif row.status == "requested":
-            # Its whole window has passed while nobody looked at the clock: the hub was down.
+        elif was_down:
+            # Nobody looked at the clock as it ended: the hub was down, and who came was not seen.
             await finish(connection, row, "expired", "hub_was_down", now)
             await self._tell_failed(connection, row, "hub_was_down", now)
+        elif row.called_at is not None:
+            await finish(connection, row, "no_show", "not_come", now)
         else:
             await finish(connection, row, "failed", "no_gun_free", now)
             await self._tell_failed(connection, row, "no_gun_free", now)
@@ -180,6 +256,7 @@ class LifeCycle:
             await _changed(connection, row, {"status": "pending", "station_answer": None})
             await jobs.schedule(connection, ASK, str(row.id), now + CHECK_EVERY)
             return
+        refused_before = row.station_answer in GUN_REFUSED
         row = await _changed(connection, row, {"station_answer": answer})
         if answer not in {ACCEPTED, UNSUPPORTED}:
             moved = None
@@ -188,12 +265,19 @@ class LifeCycle:
                 moved = await self._move(connection, row, choice, now)
             if moved is not None:
                 return
-            if answer != "Rejected":
-                await _changed(connection, row, {"status": "pending"})
+            if answer in GUN_REFUSED and row.queue_entry_id is not None:
+                # The step ends the call, and the queue calls again.
+                await jobs.schedule(connection, STEP, str(row.id), now + ASK_AFTER)
+                return
+            if answer in GUN_REFUSED:
+                row = await _changed(connection, row, {"status": "pending"})
                 await jobs.schedule(connection, ASK, str(row.id), now + CHECK_EVERY)
+                await self._put_off(connection, row, None, now)
                 return
         # Accepted; or the station does not reserve, and we guard the gun alone and say so.
         await _changed(connection, row, {"status": "active"})
+        if refused_before:
+            await jobs.schedule(connection, STEP, str(row.id), now + ASK_AFTER)
 
     async def release(self, subject: str, _payload: object = None) -> None:
         """Have a station forget a reservation, unless it is to hold it again."""
@@ -284,10 +368,44 @@ def _held_gun(choice: Choice, row: Row[Any]) -> Gun | None:
 
 
 def can_be_had(gun: Gun | None, row: Row[Any]) -> bool:
-    """Tell whether the driver finds the gun free. Once they were called, the car may be theirs."""
+    """Tell whether its driver finds the gun free, as far as one look tells.
+
+    Once they were called, the car may be theirs.
+    """
     if gun is None or not gun.online or gun.broken or gun.charging:
         return False
+    if row.station_answer in GUN_REFUSED:
+        return False
     return row.called_at is not None or not gun.has_car
+
+
+def _own_charge(choice: Choice, row: Row[Any]) -> Running | None:
+    """Return the charge of the driver or the group that has the reservation already.
+
+    Who came before the lead charges at a gun that was free then. A charge that ran as the gun was
+    booked is another.
+    """
+    for gun in choice.guns:
+        charge = gun.running
+        here = gun.key == (row.station_id, row.evse_no)
+        if charge is None or not charge.authorized:
+            continue
+        if not (here or (row.binds_any and gun.power_w >= row.wanted_power_w)):
+            continue
+        if row.created_at <= charge.started_at < row.hold_until and _is_of(charge, row):
+            return charge
+    return None
+
+
+def _is_of(charge: Running, row: Row[Any]) -> bool:
+    group = charge.group_id_token
+    own_group = group is not None and group.lower() == (row.group_token or "").lower()
+    return charge.id_token == row.id_token or own_group
+
+
+async def _use(connection: AsyncConnection, row: Row[Any], charge: Running, now: datetime) -> None:
+    row = await _changed(connection, row, {"transaction_id": charge.id})
+    await finish(connection, row, "used", "charged", now)
 
 
 def _facts(row: Row[Any]) -> dict[str, Any]:

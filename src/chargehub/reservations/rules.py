@@ -6,7 +6,7 @@ Each refusal names its rule and when it would pass. Who is free when is looked u
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -48,7 +48,10 @@ class Terms:
     verified_head_start_min: int = 12 * 60
     """By so much earlier it opens to verified taxi drivers than to others."""
     early_arrival: bool = True
-    """A driver who comes early, or finds the gun taken, may use any free gun of equal power."""
+    """A driver who comes early, or finds the gun taken, may use any free gun of equal power.
+
+    That is so from the lead on, and for who charges already as it begins.
+    """
     queue_call_min: int = 5
     """How long a gun waits for who is called from the queue."""
     queue_calls: int = 2
@@ -103,10 +106,22 @@ class History:
     """A verified taxi driver."""
 
 
-def refusal(rule: str, why: str, passes_at: datetime | None = None) -> ReservationRefused:
+Times = Mapping[str, datetime | None]
+"""`passes_at`: when the same request would pass. `next_window`: which `starts_at` would now."""
+
+
+def refusal(
+    rule: str, why: str, passes_at: datetime | None = None, next_window: datetime | None = None
+) -> ReservationRefused:
     """Return the refusal to raise; `passes_at` is None where time alone changes nothing."""
-    told = None if passes_at is None else passes_at.isoformat().replace("+00:00", "Z")
-    return ReservationRefused(why, rule=rule, passes_at=told)
+    facts = {"rule": rule, "passes_at": _told(passes_at)}
+    if next_window is not None:
+        facts["next_window"] = _told(next_window)
+    return ReservationRefused(why, **facts)
+
+
+def _told(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
 def window_of(terms: Terms, wanted_at: datetime | None, now: datetime) -> Window:
@@ -114,6 +129,33 @@ def window_of(terms: Terms, wanted_at: datetime | None, now: datetime) -> Window
     if wanted_at is None or wanted_at <= now:
         return Window(now, now, now + terms.hold)
     return Window(max(now, wanted_at - terms.hold_lead), wanted_at, wanted_at + terms.hold)
+
+
+def _in_time(passes_at: datetime | None, window: Window, now: datetime) -> datetime | None:
+    """Return when the same request passes: not once the window it asks for has begun."""
+    chosen = window.starts_at > now
+    return None if chosen and passes_at and passes_at > window.starts_at else passes_at
+
+
+def times_of_gun(
+    terms: Terms,
+    wanted_at: datetime | None,
+    now: datetime,
+    ends: Iterable[datetime],
+    passes: Callable[[Window], bool],
+) -> Times:
+    """Return the times of a refusal for want of a gun: what is told of them passes.
+
+    `ends`: when what is held now ends. A request for now passes as one does; for a window to come
+    another window has to be asked for, whose lead begins as one does.
+    """
+    for end in sorted(set(ends)):
+        if wanted_at is None and passes(window_of(terms, None, end)):
+            return {"passes_at": end}
+        other = window_of(terms, end + terms.hold_lead, now)
+        if wanted_at is not None and other.starts_at > wanted_at and passes(other):
+            return {"next_window": other.starts_at}
+    return {}
 
 
 def check_driver(terms: Terms, history: History, window: Window, now: datetime) -> None:
@@ -124,7 +166,7 @@ def check_driver(terms: Terms, history: History, window: Window, now: datetime) 
             "no_show_limit",
             f"You did not come {terms.no_show_limit} times within {terms.no_show_days} days, and"
             f" cannot book for {terms.suspension_days} days.",
-            until,
+            _in_time(until, window, now),
         )
     if len(history.open_until) >= terms.max_active:
         # The one whose end makes room, not the next to end: several may be too many.
@@ -133,12 +175,13 @@ def check_driver(terms: Terms, history: History, window: Window, now: datetime) 
         raise refusal(
             "max_active",
             f"You have {len(ends)} open reservations; {terms.max_active} is the most.",
-            makes_room,
+            _in_time(makes_room, window, now),
         )
-    _check_lead(terms, history, window, now)
+    check_lead(terms, history, window, now)
 
 
-def _check_lead(terms: Terms, history: History, window: Window, now: datetime) -> None:
+def check_lead(terms: Terms, history: History, window: Window, now: datetime) -> None:
+    """Raise ReservationRefused where the window does not open to the driver yet."""
     longest = timedelta(minutes=terms.longest_lead_min)
     if window.starts_at - now > longest:
         raise refusal(
@@ -169,17 +212,16 @@ def suspended_until(terms: Terms, no_shows: Iterable[datetime]) -> datetime | No
     return last[-1] + timedelta(days=terms.suspension_days) if last else None
 
 
-def check_open(window: Window, open_from: datetime | None) -> None:
+def check_open(window: Window, open_from: datetime | None, now: datetime) -> None:
     """Raise where the Location is not open from the beginning of the window to its end.
 
     `open_from`: the first moment from that beginning on from which it is open for so long.
     """
     if open_from != window.starts_at:
-        raise refusal(
-            "opening_times",
-            "The location is not open from the beginning of that window to its end.",
-            open_from,
-        )
+        why = "The location is not open from the beginning of that window to its end."
+        chosen = window.starts_at > now
+        times: Times = {"next_window" if chosen else "passes_at": open_from}
+        raise refusal("opening_times", why, **times)
 
 
 def check_open_longer(more: Window, open_from: datetime | None) -> None:
@@ -189,19 +231,21 @@ def check_open_longer(more: Window, open_from: datetime | None) -> None:
 
 
 def check_share(
-    terms: Terms, guns: int, held: Sequence[tuple[datetime, datetime]], window: Window
+    terms: Terms,
+    guns: int,
+    held: Sequence[tuple[datetime, datetime]],
+    window: Window,
+    times: Callable[[], Times] = dict,
 ) -> None:
     """Raise where one more held gun would be more than the share of the Location's guns.
 
-    `held` are the times from `held_from` to `ends_at` of the Location's open reservations.
+    `held` are the times from `held_from` to `ends_at` of the Location's open reservations; `times`
+    says what is told of when it would pass.
     """
     most = most_held(terms, guns)
-    told = f"Of this location's {guns} guns {most} may be held at once."
-    if most == 0:
-        raise refusal("held_share", told)
-    ends = fully_held(held, window, most)
-    if ends is not None:
-        raise refusal("held_share", told, ends)
+    if is_fully_held(held, window, most):
+        told = f"Of this location's {guns} guns {most} may be held at once."
+        raise refusal("held_share", told, **times())
 
 
 def most_held(terms: Terms, guns: int) -> int:
@@ -210,19 +254,12 @@ def most_held(terms: Terms, guns: int) -> int:
     return max(most, 1) if terms.held_share_percent and guns > 1 else most
 
 
-def fully_held(
-    held: Sequence[tuple[datetime, datetime]], window: Window, most: int
-) -> datetime | None:
-    """Return when, after a moment of the window with `most` held, one of those ends; else None."""
+def is_fully_held(held: Sequence[tuple[datetime, datetime]], window: Window, most: int) -> bool:
+    """Tell whether at some moment of the window so many are held already."""
     over = [one for one in held if one[0] < window.ends_at and window.held_from < one[1]]
     # The count of those held only rises where one begins.
-    for moment in sorted({window.held_from, *(one[0] for one in over)}, reverse=True):
-        if moment < window.held_from:
-            continue
-        ends = sorted(end for begin, end in over if begin <= moment < end)
-        if len(ends) >= most:
-            return ends[len(ends) - most]
-    return None
+    moments = {window.held_from, *(begin for begin, _ in over if begin > window.held_from)}
+    return any(sum(begin <= moment < end for begin, end in over) >= most for moment in moments)
 
 
 def check_extension(

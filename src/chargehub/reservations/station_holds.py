@@ -17,7 +17,7 @@ from chargehub.drivers.store import id_tokens
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError
-from chargehub.reservations.guns import Occupancy
+from chargehub.reservations.guns import BROKEN, HAS_A_CAR, Occupancy
 from chargehub.reservations.life import LifeCycle, Notify
 from chargehub.reservations.station import ACCEPTED, UNSUPPORTED, HeldGun
 from chargehub.reservations.store import reservations
@@ -34,15 +34,15 @@ from chargehub.stations.commands import (
     UnsupportedByStation,
 )
 from chargehub.stations.dispatch import CommandDesk, End, WithEnd
-from chargehub.stations.reports import ConnectorStatus
 from chargehub.stations.store import connectors, station_commands
 
 log = structlog.get_logger(__name__)
 
 REQUESTED_BY = "reservation"
 WORDS = frozenset((ACCEPTED, "Occupied", "Faulted", "Unavailable", "Rejected"))
+TAKEN = frozenset((ACCEPTED, UNSUPPORTED))
+"""Answers after which the gun was held."""
 NOT_REACHED = (StationBusy, StationNotAccepted, StationOffline, StationTimeout)
-BROKEN = frozenset((ConnectorStatus.FAULTED.value, ConnectorStatus.UNAVAILABLE.value))
 PERHAPS_TOLD = (CommandOutcome.PENDING, CommandOutcome.TIMEOUT, CommandOutcome.UNKNOWN)
 
 
@@ -63,7 +63,11 @@ class StationHolds:
             before = await _answered_before(connection, held)
         if not supported:
             # Nobody but us can notice that the gun is of no use.
-            return status if status in BROKEN else UNSUPPORTED
+            if status in BROKEN:
+                return status
+            # One that we held already is watched: the car may be this driver's.
+            parked = status in HAS_A_CAR and before not in TAKEN
+            return "Occupied" if parked else UNSUPPORTED
         command = ReserveNow(
             held.reservation_id,
             held.hold_until,
@@ -130,10 +134,15 @@ async def _token(connection: AsyncConnection, token: str) -> Row[Any] | None:
 
 
 async def _gun_status(connection: AsyncConnection, held: HeldGun) -> str | None:
+    """Return the worst that a connector of the gun says of itself."""
     query = (
         select(connectors.c.status)
         .where(connectors.c.station_id == held.station_id, connectors.c.evse_no == held.evse_no)
-        .order_by(connectors.c.status.not_in(BROKEN), connectors.c.connector_no)
+        .order_by(
+            connectors.c.status.not_in(BROKEN),
+            connectors.c.status.not_in(HAS_A_CAR),
+            connectors.c.connector_no,
+        )
         .limit(1)
     )
     status: str | None = await connection.scalar(query)

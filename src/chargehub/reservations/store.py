@@ -59,7 +59,8 @@ reservations = Table(
     Column("ends_at", DateTime(timezone=True), nullable=False),
     Column("hold_until", DateTime(timezone=True), nullable=False),  # a no-show from then on
     Column("status", Text, nullable=False, server_default="requested"),
-    Column("called_at", DateTime(timezone=True)),  # the driver was told this gun
+    # Since then this is the gun to go to, and the driver was told so; NULL: none can be had yet.
+    Column("called_at", DateTime(timezone=True)),
     Column("extended", Boolean, nullable=False, server_default=text("false")),
     Column("moves", SmallInteger, nullable=False, server_default=text("0")),
     Column("station_answer", Text),  # to ReserveNow; Unsupported: we guard the gun alone

@@ -92,7 +92,8 @@ class TermsModel(BaseModel):
     )
     early_arrival: StrictBool = Field(
         USUAL.early_arrival,
-        description="Charging at any free gun of equal power uses the reservation up.",
+        description="Charging at any free gun of equal power uses the reservation up: from the"
+        " lead on, and where it runs already as the lead begins.",
     )
     queue_call_min: Annotated[StrictInt, Field(ge=1, le=60)] = Field(
         USUAL.queue_call_min, description="How long a gun waits for who is called from the queue."

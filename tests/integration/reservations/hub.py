@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Row, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.drivers.store import drivers, id_tokens
@@ -21,6 +22,7 @@ from chargehub.reservations.store import reservations
 from chargehub.reservations.terms import add_version
 from chargehub.stations.store import (
     charging_stations,
+    connector_status_events,
     connectors,
     evses,
     locations,
@@ -49,13 +51,27 @@ class HandClock:
 
 
 @dataclass
+class Charge:
+    """An open transaction; a stranger's unless told otherwise."""
+
+    id: int = 1
+    id_token: str | None = "stranger"
+    group_id_token: str | None = None
+    authorized: bool = True
+    started_at: datetime = NOON
+
+
+@dataclass
 class Occupied:
     """The guns at which a transaction runs."""
 
     guns: set[tuple[int, int]] = field(default_factory=set)
+    """Strangers'."""
+    charges: dict[tuple[int, int], Charge] = field(default_factory=dict)
 
-    def at_evse(self, station_id: int, evse_no: int) -> object | None:
-        return True if (station_id, evse_no) in self.guns else None
+    def at_evse(self, station_id: int, evse_no: int) -> Charge | None:
+        key = (station_id, evse_no)
+        return self.charges.get(key) or (Charge() if key in self.guns else None)
 
 
 async def add_location(connection: AsyncConnection, location_id: str = "L1") -> None:
@@ -123,8 +139,22 @@ async def add_driver(connection: AsyncConnection) -> UUID:
     return driver_id
 
 
-async def set_status(database: Database, key: tuple[int, int], status: str) -> None:
+async def set_status(
+    database: Database, key: tuple[int, int], status: str, at: datetime = NOON
+) -> None:
     async with database.write() as connection:
+        await connection.execute(
+            insert(connector_status_events)
+            .values(
+                station_id=key[0],
+                evse_no=key[1],
+                connector_no=1,
+                status=status,
+                at=at,
+                received_at=at,
+            )
+            .on_conflict_do_nothing()
+        )
         await connection.execute(
             update(connectors)
             .where(connectors.c.station_id == key[0], connectors.c.evse_no == key[1])
@@ -132,12 +162,14 @@ async def set_status(database: Database, key: tuple[int, int], status: str) -> N
         )
 
 
-async def set_online(database: Database, station_id: int, *, online: bool) -> None:
+async def set_online(
+    database: Database, station_id: int, *, online: bool, at: datetime = NOON
+) -> None:
     async with database.write() as connection:
         await connection.execute(
             update(station_connections)
             .where(station_connections.c.station_id == station_id)
-            .values(disconnected_at=None if online else NOON)
+            .values(disconnected_at=None if online else at)
         )
 
 

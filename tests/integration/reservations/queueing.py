@@ -44,8 +44,8 @@ class QueueWorld(World):
         self.mail: list[tuple[UUID, str]] = []
         super().__init__(database, terms or Terms(held_share_percent=100))
 
-    def restart(self) -> None:
-        super().restart()
+    def build(self) -> None:
+        super().build()
         clock = self.wall.hub_clock()
         outlook = Outlook(self.occupied, Unhurried(self))
         self.queue = Queue(self.database, clock, self.occupied, self._notify, outlook)
@@ -61,11 +61,11 @@ class QueueWorld(World):
         at: datetime,
         *,
         key: str | None = None,
-    ) -> None:
+    ) -> bool:
         check_message(kind, facts)
         if key not in self.keys:
             self.mail.append((driver, kind))
-        await super()._notify(connection, driver, kind, facts, at, key=key)
+        return await super()._notify(connection, driver, kind, facts, at, key=key)
 
     @property
     def guns(self) -> list[Key]:

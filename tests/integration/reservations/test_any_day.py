@@ -20,7 +20,7 @@ from sqlalchemy import Row, select
 from chargehub.kit.db import Database
 from chargehub.reservations.rules import ReservationRefused, Terms
 from chargehub.reservations.store import OPEN, reservations
-from tests.integration.reservations.hub import set_status
+from tests.integration.reservations.hub import set_online
 from tests.integration.reservations.test_life import World
 
 # Two no-shows and two guns held, so that a short day sees both reached.
@@ -38,7 +38,10 @@ ACTS = st.one_of(
     st.tuples(st.just("extend"), st.integers(0, DRIVERS - 1)),
     st.tuples(st.just("go"), st.integers(1, 25)),
     st.tuples(st.just("break"), st.integers(0, GUNS - 1)),
+    st.tuples(st.just("park"), st.integers(0, GUNS - 1)),
     st.tuples(st.just("mend"), st.integers(0, GUNS - 1)),
+    st.tuples(st.just("drop"), st.integers(0, GUNS // 2 - 1)),
+    st.tuples(st.just("restart")),
     st.tuples(st.just("occupy"), st.integers(0, GUNS - 1)),
     st.tuples(st.just("leave"), st.integers(0, GUNS - 1)),
 )
@@ -51,7 +54,10 @@ class Day:
         self.world = world
         self.drivers = drivers
         self.keys = [(station, evse) for station in world.stations for evse in (1, 2)]
-        self.broken: set[tuple[int, int]] = set()
+        self.unfit: set[tuple[int, int]] = set()
+        """Broken, or a car stands there that does not charge."""
+        self.down: set[int] = set()
+        """Stations without a line."""
 
     async def act(self, name: str, *how: int) -> None:
         before = await self.rows()
@@ -79,6 +85,7 @@ class Day:
             made = await self.world.book(self.drivers[driver], **wish)
         except ReservationRefused as refused:
             self.deserved(refused.facts["rule"], before, driver, gun, starts_at)
+            self.named(refused.facts, before, gun, starts_at)
         else:
             self.deserved_none(made, before, driver)
 
@@ -106,8 +113,35 @@ class Day:
             assert rule == "gun_free"
             wanted = self.keys if gun == GUNS else [self.keys[gun]]
             taken = {(row.station_id, row.evse_no) for row in meets}
-            unfit = self.broken | self.world.occupied.guns if begin <= self.now else set()
+            unfit = self.not_free() if begin <= self.now else set()
             assert set(wanted) <= taken | unfit
+
+    def not_free(self) -> set[tuple[int, int]]:
+        down = {key for key in self.keys if key[0] in self.down}
+        return self.unfit | self.world.occupied.guns | down
+
+    def named(
+        self, facts: dict[str, Any], before: list[Row[Any]], gun: int, starts_at: datetime | None
+    ) -> None:
+        """Check that what a refusal says would pass is free, as far as is known by now."""
+        if facts["rule"] not in {"held_share", "gun_free"}:
+            return
+        wanted = set(self.keys if gun == GUNS else [self.keys[gun]])
+        if starts_at is None:
+            assert "next_window" not in facts
+            told, lead = facts["passes_at"], timedelta()
+            wanted -= self.not_free()
+        else:
+            assert facts["passes_at"] is None
+            told, lead = facts.get("next_window"), TERMS.hold_lead
+        if told is None:
+            return
+        arrival = datetime.fromisoformat(told)
+        assert arrival > (starts_at or self.now)
+        begin, end = arrival - lead, arrival + TERMS.hold
+        meets = [row for row in self.open(before) if row.held_from < end and begin < row.ends_at]
+        assert wanted - {(row.station_id, row.evse_no) for row in meets}
+        assert self.most_at_once(meets, begin) < MOST
 
     def deserved_none(self, made: Row[Any], before: list[Row[Any]], driver: int) -> None:
         assert all(row.driver_id != self.drivers[driver] for row in self.open(before))
@@ -116,7 +150,7 @@ class Day:
         assert made.hold_until - made.starts_at == timedelta(minutes=15)
         assert made.held_from == max(self.now, made.starts_at - timedelta(minutes=20))
         if made.held_from <= self.now:
-            assert (made.station_id, made.evse_no) not in self.broken | self.world.occupied.guns
+            assert (made.station_id, made.evse_no) not in self.not_free()
 
     def no_shows(self, rows: Sequence[Row[Any]], driver: int) -> int:
         own = [row for row in rows if row.driver_id == self.drivers[driver]]
@@ -150,12 +184,27 @@ class Day:
         await self.world.settle()
 
     async def break_(self, _before: list[Row[Any]], gun: int) -> None:
-        self.broken.add(self.keys[gun])
-        await set_status(self.world.database, self.keys[gun], "Faulted")
+        self.unfit.add(self.keys[gun])
+        await self.world.see(self.keys[gun], "Faulted")
+
+    async def park(self, _before: list[Row[Any]], gun: int) -> None:
+        self.unfit.add(self.keys[gun])
+        await self.world.see(self.keys[gun], "Finishing")
 
     async def mend(self, _before: list[Row[Any]], gun: int) -> None:
-        self.broken.discard(self.keys[gun])
-        await set_status(self.world.database, self.keys[gun], "Available")
+        self.unfit.discard(self.keys[gun])
+        await self.world.see(self.keys[gun], "Available")
+
+    async def drop(self, _before: list[Row[Any]], station: int) -> None:
+        number = self.world.stations[station]
+        self.down.add(number)
+        await set_online(self.world.database, number, online=False, at=self.now)
+
+    async def restart(self, _before: list[Row[Any]]) -> None:
+        """Everybody comes back."""
+        await self.world.restart()
+        await self.world.line_up()
+        self.down.clear()
 
     async def occupy(self, _before: list[Row[Any]], gun: int) -> None:
         self.world.occupied.guns.add(self.keys[gun])
@@ -182,6 +231,9 @@ class Day:
         assert self.most_at_once(held, self.now) <= MOST
         for row in rows:
             assert (row.ended_at is None) == (row.status in OPEN)
+            assert row.status != "no_show" or row.called_at is not None
+            if row.status == "requested":
+                assert row.called_at is None
 
 
 async def live(url: str, acts: Sequence[tuple[Any, ...]]) -> None:

@@ -5,18 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
 from psycopg.errors import DeadlockDetected
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func, select, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chargehub.drivers.account_end import AccountEnd
+from chargehub.drivers.inbox import notify
+from chargehub.drivers.logins import DriverLogins
+from chargehub.drivers.store import inbox_messages
+from chargehub.drivers.vehicles import Garage
 from chargehub.kit.db import Database
-from chargehub.reservations.booking import Wish
+from chargehub.kit.errors import NotFound
+from chargehub.kit.sealing import Seal
+from chargehub.reservations.booking import Wish, lock_reservation
+from chargehub.reservations.of_drivers import ReservationsOfDriver
 from chargehub.reservations.rules import ReservationRefused, Terms
 from chargehub.reservations.store import OPEN, reservations
 from chargehub.stations.store import locations
@@ -182,8 +191,52 @@ async def test_a_called_driver_keeps_the_gun(desk: Desk) -> None:
         values = {"called_at": NOON, "status": "pending"}
         await connection.execute(reservations.update().values(values))
     refused = await desk.refused(gun_code="CS0-1", starts_at=at)
-    assert refused == {"rule": "gun_free", "passes_at": "2026-11-23T14:15:00Z"}
+    next_window = "2026-11-23T14:35:00Z"
+    assert refused == {"rule": "gun_free", "passes_at": None, "next_window": next_window}
     assert (await stored(desk.database, pool.id)).evse_no == 1
+    # It is as it says.
+    await desk.book(gun_code="CS0-1", starts_at=datetime.fromisoformat(next_window))
+
+
+@pytest.mark.parametrize("rule", ["gun_free", "held_share"])
+async def test_the_window_that_a_refusal_names_is_free_and_no_earlier_one_after_it(
+    desk: Desk, rule: str
+) -> None:
+    desk.wall.go(minutes=1)
+    if rule == "held_share":
+        await desk.set_terms(Terms(held_share_percent=10))  # One gun.
+    pool, given = {"location_id": "L1"}, {"gun_code": "CS1-1"}
+    wish: dict[str, Any] = pool if rule == "held_share" else given
+    # Between the two is no room; after the second is.
+    for minutes in (120, 175):
+        await desk.book(**wish, starts_at=NOON + timedelta(minutes=minutes))
+    wanted = NOON + timedelta(minutes=125)
+    refused = await desk.refused(**wish, starts_at=wanted)
+    named = NOON + timedelta(minutes=175 + 15 + 20)
+    told = named.isoformat().replace("+00:00", "Z")
+    assert refused == {"rule": rule, "passes_at": None, "next_window": told}
+    await desk.refused(**wish, starts_at=named - timedelta(minutes=1))
+    await desk.book(**wish, starts_at=named)
+
+
+async def test_a_request_for_now_passes_when_it_is_said_to(desk: Desk) -> None:
+    await desk.book(gun_code="CS1-1")
+    # Its lead begins right as the first one ends, so there is no room between.
+    await desk.book(gun_code="CS1-1", starts_at=NOON + timedelta(minutes=45))
+    refused = await desk.refused(gun_code="CS1-1")
+    assert refused == {"rule": "gun_free", "passes_at": "2026-11-23T13:00:00Z"}
+    desk.wall.go(minutes=60)
+    await desk.book(gun_code="CS1-1")
+
+
+async def test_where_guns_are_in_use_nobody_says_when_one_is_free(desk: Desk) -> None:
+    """A promise that ends frees its own gun only."""
+    keys = {(station, evse) for station in desk.stations for evse in (1, 2)}
+    held = await desk.book(gun_code="CS1-1")
+    desk.occupied.guns |= keys
+    assert await desk.refused() == {"rule": "gun_free", "passes_at": None}
+    desk.occupied.guns.discard((held.station_id, held.evse_no))
+    assert await desk.refused() == {"rule": "gun_free", "passes_at": "2026-11-23T12:15:00Z"}
 
 
 async def test_three_no_shows_keep_a_driver_from_booking(desk: Desk) -> None:
@@ -222,7 +275,7 @@ async def test_an_extension_holds_the_gun_longer_or_says_who_has_it(desk: Desk) 
         await extend(tight.id, drivers[1])
     assert refused.value.facts == {
         "rule": "extension_free",
-        "passes_at": "2026-11-23T12:55:00Z",
+        "passes_at": None,
     }
     assert (await stored(desk.database, tight.id)).hold_until == NOON + timedelta(minutes=15)
 
@@ -240,10 +293,85 @@ async def test_a_window_lies_within_the_opening_times(desk: Desk) -> None:
         )
     for minutes in (106, 240):
         refused = await desk.refused(starts_at=NOON + timedelta(minutes=minutes))
-        assert refused == {"rule": "opening_times", "passes_at": "2026-11-25T00:00:00Z"}
+        assert refused == {
+            "rule": "opening_times",
+            "passes_at": None,
+            "next_window": "2026-11-25T00:00:00Z",
+        }
+    desk.wall.go(hours=3)
+    assert await desk.refused() == {"rule": "opening_times", "passes_at": "2026-11-25T00:00:00Z"}
+    desk.wall.go(hours=-3)
     (driver_id,) = await desk.drivers(1)
     row = await desk.book(driver_id, starts_at=NOON + timedelta(minutes=105))
     with pytest.raises(ReservationRefused) as longer:
         async with desk.database.write() as connection:
             await desk.bookings.extend(connection, row.id, driver_id)
     assert longer.value.facts == {"rule": "opening_times", "passes_at": None}
+
+
+def account_end(desk: Desk, database: Database) -> AccountEnd:
+    seal = Seal(b"a key")
+    return AccountEnd(
+        database,
+        desk.wall.hub_clock(),
+        seal,
+        logins=DriverLogins(database),
+        garage=Garage(seal),
+        parts=(ReservationsOfDriver(),),
+    )
+
+
+async def until_it_waits(database: Database, task: asyncio.Task[None]) -> None:
+    """Let it go on until it is done, or waits for a lock."""
+    waits = text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+    while not task.done():
+        async with database.read() as connection:
+            if await connection.scalar(waits):
+                return
+
+
+async def test_an_account_that_is_closed_while_it_books_has_no_gun_held(
+    desk: Desk, connections: Database
+) -> None:
+    account = account_end(desk, connections)
+    closing: list[asyncio.Task[None]] = []
+
+    async def look_up(_connection: AsyncConnection, driver_id: UUID, _at: datetime) -> bool:
+        closing.append(asyncio.create_task(account.close(driver_id)))
+        await until_it_waits(connections, closing[0])
+        return False
+
+    desk.bookings.is_verified = look_up
+    row = await desk.book()
+    await closing[0]
+    ended = await stored(desk.database, row.id)
+    assert (ended.status, ended.end_reason) == ("cancelled", "account_closed")
+    with pytest.raises(NotFound):
+        await desk.book(row.driver_id)
+
+
+async def test_an_account_is_closed_while_its_driver_is_told_something(
+    desk: Desk, connections: Database
+) -> None:
+    row = await desk.book()
+    async with desk.database.write() as connection:
+        await lock_reservation(connection, row.id)
+        closing = asyncio.create_task(account_end(desk, connections).close(row.driver_id))
+        await until_it_waits(connections, closing)
+        facts = {"reservation_id": row.id}
+        await notify(connection, row.driver_id, "reservation_waiting", facts, NOON)
+    await closing
+    assert (await stored(desk.database, row.id)).status == "cancelled"
+
+
+async def test_whose_reservation_staff_cancels_is_told_once_and_why(desk: Desk) -> None:
+    row = await desk.book()
+    for _ in range(2):
+        async with desk.database.write() as connection:
+            await desk.bookings.cancel_by_staff(
+                connection, "L1", row.id, reason="The cable is replaced", actor="ann"
+            )
+    async with desk.database.read() as connection:
+        (told,) = await connection.execute(select(inbox_messages))
+    assert (told.driver_id, told.kind) == (row.driver_id, "reservation_cancelled")
+    assert (told.facts["reservation_id"], told.facts["reason"]) == (row.id, "The cable is replaced")

@@ -17,12 +17,19 @@ from chargehub.drivers.inbox_texts import check as check_message
 from chargehub.kit.db import Database
 from chargehub.kit.jobs import due_actions
 from chargehub.kit.worker import Worker
-from chargehub.reservations.life import MOVES_MAX, LifeCycle
+from chargehub.reservations.life import CHECK_EVERY, MOVES_MAX, LifeCycle
 from chargehub.reservations.of_drivers import ReservationsOfDriver
 from chargehub.reservations.rules import Terms
 from chargehub.reservations.station import HeldGun
 from chargehub.reservations.store import reservations
-from tests.integration.reservations.hub import NOON, Desk, set_online, set_status, stored
+from chargehub.stations.admission import close_left_open_connections
+from tests.integration.reservations.hub import (
+    NOON,
+    Desk,
+    set_online,
+    set_status,
+    stored,
+)
 
 
 @dataclass
@@ -62,13 +69,29 @@ class World(Desk):
         self.at_stations = Stations()
         self.inbox: list[tuple[str, dict[str, Any]]] = []
         self.keys: set[str | None] = set()
-        self.restart()
+        self.build()
 
-    def restart(self) -> None:
-        """Forget all that is in memory."""
+    def build(self) -> None:
+        """Begin with nothing in memory."""
         clock = self.wall.hub_clock()
         self.life = LifeCycle(self.database, clock, self.occupied, self.at_stations, self._notify)
         self.worker = Worker(self.database, clock, self.life.due(), {}, self.life.slow())
+
+    async def restart(self) -> None:
+        """Forget all that is in memory, and start as the hub does: nobody is connected yet."""
+        self.build()
+        async with self.database.write() as connection:
+            await close_left_open_connections(connection, self.wall.at)
+        await self.settle()
+
+    async def line_up(self) -> None:
+        """Let all stations connect again."""
+        for station_id in self.stations:
+            await set_online(self.database, station_id, online=True)
+
+    async def see(self, key: tuple[int, int], status: str) -> None:
+        """Let a gun say so now."""
+        await set_status(self.database, key, status, self.wall.at)
 
     async def _notify(
         self,
@@ -79,11 +102,13 @@ class World(Desk):
         _at: datetime,
         *,
         key: str | None = None,
-    ) -> None:
+    ) -> bool:
         check_message(kind, facts)  # What nobody could word would end no step.
-        if key not in self.keys:
-            self.keys.add(key)
-            self.inbox.append((kind, dict(facts)))
+        if key in self.keys:
+            return False
+        self.keys.add(key)
+        self.inbox.append((kind, dict(facts)))
+        return True
 
     @property
     def told(self) -> list[str]:
@@ -129,9 +154,10 @@ async def test_a_booking_for_now_is_held_at_once_and_a_no_show_at_its_end(world:
     assert (row.status, row.station_answer, row.called_at) == ("active", "Accepted", NOON)
     assert world.at_stations.holds(row.id) == [place(row)]
     await world.go(minutes=9)
-    assert world.told == []
+    assert world.told == ["reservation_called"]
+    assert world.inbox[0][1]["gun_code"] == "CS0-1"
     await world.go(minutes=5)
-    assert world.told == ["reservation_about_to_expire"]
+    assert world.told == ["reservation_called", "reservation_about_to_expire"]
     await world.go(minutes=2)
     row = await world.row(made)
     assert (row.status, row.ended_at) == ("no_show", NOON + timedelta(minutes=15))
@@ -162,44 +188,37 @@ async def test_a_transaction_that_still_runs_moves_the_booking(world: World) -> 
     assert world.at_stations.holds(row.id) == [place(row)]
 
 
-@pytest.mark.parametrize("status", ["Finishing", "Occupied", "Preparing"])
-async def test_a_car_that_stays_after_its_charge_moves_the_booking(
-    world: World, status: str
-) -> None:
-    """Its charge is over, its driver is away: the gun is in use all the same."""
-    made = await world.book(gun_code="CS1-1", starts_at=NOON + timedelta(hours=2))
-    await set_status(world.database, place(made), status)
-    await world.go(minutes=100)
-    row = await world.row(made)
-    assert place(row) == (made.station_id, 2)
-    assert world.told == ["reservation_moved"]
-    # Once the driver was called, the car may be their own.
-    await set_status(world.database, place(row), status)
-    await world.go(minutes=5)
-    assert place(await world.row(made)) == place(row)
-
-
 async def test_where_nothing_is_free_nobody_is_called_until_the_car_leaves(world: World) -> None:
     made = await world.book(gun_code="CS1-1", starts_at=NOON + timedelta(hours=2))
     world.occupied.guns |= {(station, evse) for station in world.stations for evse in (1, 2)}
     await world.go(minutes=110)
     row = await world.row(made)
     assert (place(row), row.called_at) == (place(made), None)
+    assert world.told == ["reservation_waiting"]
     world.occupied.guns.discard(place(made))
     await world.go(minutes=1)
     row = await world.row(made)
     assert (place(row), row.called_at) == (place(made), NOON + timedelta(minutes=111))
+    # Told each time it changes, and once only.
+    world.occupied.guns.add(place(made))
+    await world.go(minutes=3)
+    assert (await world.row(made)).called_at is None
+    world.occupied.guns.discard(place(made))
+    await world.go(minutes=3)
+    assert world.told == ["reservation_waiting", "reservation_called"] * 2
 
 
-async def test_a_promise_that_cannot_be_kept_is_the_hubs_failure_and_no_no_show(
-    world: World,
+@pytest.mark.parametrize("status", ["Finishing", "Occupied", "Preparing"])
+async def test_a_car_that_stays_after_its_charge_moves_the_booking(
+    world: World, status: str
 ) -> None:
+    """Its charge is over, its driver is away: the gun is in use all the same."""
     made = await world.book(gun_code="CS1-1", starts_at=NOON + timedelta(hours=2))
-    world.occupied.guns |= {(station, evse) for station in world.stations for evse in (1, 2)}
-    await world.go(minutes=136)
+    await world.see(place(made), status)
+    await world.go(minutes=100)
     row = await world.row(made)
-    assert (row.status, row.end_reason) == ("failed", "no_gun_free")
-    assert world.told[-1] == "reservation_failed"
+    assert place(row) == (made.station_id, 2)
+    assert world.told == ["reservation_moved"]
 
 
 @pytest.mark.parametrize("answer", ["Occupied", "Faulted", "Unavailable", "Rejected"])
@@ -211,7 +230,7 @@ async def test_a_station_that_says_no_moves_the_booking(world: World, answer: st
     row = await world.row(made)
     assert (place(row), row.status) == ((world.stations[0], 2), "active")
     assert (row.station_answer, row.moves) == ("Accepted", 1)
-    assert world.told == ["reservation_moved"]
+    assert world.told == ["reservation_called", "reservation_moved"]
 
 
 async def test_where_all_say_no_we_guard_a_gun_alone(world: World) -> None:
@@ -255,14 +274,58 @@ async def test_a_gun_that_breaks_while_it_is_held_is_changed_for_another(
     made = await world.book(gun_code="CS1-1")
     await world.settle()
     if why == "faulted":
-        await set_status(world.database, place(made), "Faulted")
+        await world.see(place(made), "Faulted")
     else:
-        await set_online(world.database, made.station_id, online=False)
+        await world.go(minutes=2)
+        await set_online(world.database, made.station_id, online=False, at=world.wall.at)
+        # It may be back before its driver is there.
+        await world.go(minutes=1)
+        assert place(await world.row(made)) == place(made)
     await world.go(minutes=1)
     row = await world.row(made)
     assert place(row) != place(made)
     assert world.at_stations.holds(row.id) == [place(row)]
-    assert world.told == ["reservation_moved"]
+    assert world.told == ["reservation_called", "reservation_moved"]
+
+
+async def test_a_short_drop_of_the_line_takes_no_gun_away(world: World) -> None:
+    made = await world.book(gun_code="CS1-1")
+    await world.settle()
+    for _ in range(4):
+        await set_online(world.database, made.station_id, online=False, at=world.wall.at)
+        await world.go(minutes=1)
+        await world.line_up()
+        await world.go(minutes=1)
+    row = await world.row(made)
+    assert (place(row), row.called_at) == (place(made), NOON)
+    assert world.told == ["reservation_called"]
+
+
+async def test_a_gun_without_a_line_for_a_moment_has_nobody_called_to_it(world: World) -> None:
+    made = await world.book(gun_code="CS1-1", starts_at=NOON + timedelta(hours=2))
+    await world.go(minutes=99)
+    await set_online(world.database, made.station_id, online=False, at=world.wall.at)
+    await world.go(minutes=1)
+    row = await world.row(made)
+    assert (place(row), row.status, row.called_at) == (place(made), "active", None)
+    await world.line_up()
+    await world.go(minutes=1)
+    assert (await world.row(made)).called_at == NOON + timedelta(minutes=101)
+
+
+async def test_after_a_restart_the_stations_have_time_to_come_back(world: World) -> None:
+    """Also who was offline as the hub went down: nobody could come back meanwhile."""
+    made = await world.book(gun_code="CS1-1")
+    await world.settle()
+    await set_online(world.database, made.station_id, online=False, at=world.wall.at)
+    world.wall.go(minutes=6)
+    await world.restart()
+    await world.go(minutes=1)
+    row = await world.row(made)
+    assert (place(row), row.called_at) == (place(made), NOON)
+    await world.line_up()
+    await world.go(minutes=1)
+    assert world.told == ["reservation_called"]
 
 
 async def test_a_cancelled_booking_is_forgotten_by_its_station(world: World) -> None:
@@ -289,7 +352,7 @@ async def test_an_extension_is_told_to_the_station(world: World) -> None:
     await world.go(minutes=16)
     assert (await world.row(made)).status == "active"
     await world.go(minutes=14)
-    assert world.told == ["reservation_about_to_expire"]
+    assert world.told == ["reservation_called", "reservation_about_to_expire"]
     assert (await world.row(made)).status == "no_show"
 
 
@@ -297,7 +360,8 @@ async def test_it_lives_on_over_restarts_and_everything_may_be_done_twice(world:
     made = await world.book(starts_at=NOON + timedelta(hours=2))
     world.occupied.guns.add(place(made))
     for minute in range(136):
-        world.restart()
+        await world.restart()
+        await world.line_up()
         if minute % 5 == 0:
             await world.life.step(str(made.id))
             await world.life.ask(str(made.id))
@@ -316,6 +380,21 @@ async def test_what_ran_out_while_the_hub_was_down_is_nobodys_no_show(world: Wor
     row = await world.row(made)
     assert (row.status, row.end_reason) == ("expired", "hub_was_down")
     assert world.told == ["reservation_failed"]
+
+
+@pytest.mark.parametrize(
+    ("late", "status", "reason"),
+    [(CHECK_EVERY, "no_show", "not_come"), (2 * CHECK_EVERY, "expired", "hub_was_down")],
+)
+async def test_a_hub_that_goes_down_in_mid_hold_makes_no_no_show(
+    world: World, late: timedelta, status: str, reason: str
+) -> None:
+    made = await world.book()
+    await world.go(minutes=10)
+    world.wall.at = made.hold_until + late
+    await world.restart()
+    row = await world.row(made)
+    assert (row.status, row.end_reason) == (status, reason)
 
 
 async def test_what_is_used_while_its_station_is_asked_stays_used(world: World) -> None:

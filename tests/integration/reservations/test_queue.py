@@ -287,7 +287,7 @@ async def test_nobody_is_overlooked_without_a_trigger_and_over_a_restart(
     await world.go(minutes=1)
     assert await world.called() == []
     await set_online(world.database, world.stations[2], online=True)
-    world.restart()
+    world.build()
     await world.go(minutes=1)
     assert await world.called() == [(driver, world.guns[4])]
     await world.arrive(driver)
@@ -301,7 +301,7 @@ async def test_a_call_that_ran_out_while_the_hub_was_down_is_made_again(
     driver = await world.join()
     await world.free(world.guns[4])
     world.wall.go(minutes=30)
-    world.restart()
+    world.build()
     await world.settle()
     assert (await world.entry(driver)).missed == 0
     assert await world.called() == [(driver, world.guns[4])]

@@ -179,7 +179,7 @@ class Day:
             await connection.execute(update(reservations).where(booked).values(over))
 
     async def restart(self) -> None:
-        self.world.restart()
+        self.world.build()
 
     async def go(self, minutes: int) -> None:
         for _ in range(minutes - 1):

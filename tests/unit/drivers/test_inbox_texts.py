@@ -44,6 +44,7 @@ FACTS: dict[str, Any] = {
 }
 IN_CONTRACT = {
     *("reservation_about_to_expire", "reservation_failed", "reservation_moved", "your_turn"),
+    *("reservation_called", "reservation_waiting", "reservation_cancelled"),
     *("charging_ended", "charging_failed", "credential_expiring", "credential_decided"),
     *("plug_and_charge_began", "plug_and_charge_unbound"),
     *("turn_missed", "turn_lost", "turn_postponed"),

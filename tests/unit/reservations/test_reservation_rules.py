@@ -10,12 +10,16 @@ from chargehub.reservations.rules import (
     History,
     ReservationRefused,
     Terms,
+    Times,
     Window,
     check_driver,
     check_extension,
     check_share,
     is_free_to_cancel,
+    is_fully_held,
+    most_held,
     suspended_until,
+    times_of_gun,
     window_of,
 )
 
@@ -84,6 +88,18 @@ def test_no_shows_suspend_from_the_last_one_on(days_ago: list[int], until: int |
     assert found == (None if until is None else later(days=until))
 
 
+def test_a_window_that_is_over_by_then_never_passes() -> None:
+    """Repeated as it says, the same request would name a window that is past."""
+    for history, until in (
+        (History(open_until=[later(90)]), later(90)),
+        (History(no_shows=[later(days=-days) for days in (1, 2, 3)]), later(days=6)),
+    ):
+        for wanted, expected in ((None, until), (until, until), (later(89), None)):
+            with pytest.raises(ReservationRefused) as refused:
+                check_driver(TERMS, history, window_of(TERMS, wanted, NOW), NOW)
+            assert refused.value.facts["passes_at"] == told(expected)
+
+
 def test_who_is_suspended_is_told_until_when() -> None:
     history = History(no_shows=[later(days=-days) for days in (1, 2, 3)])
     with pytest.raises(ReservationRefused) as refused:
@@ -124,6 +140,7 @@ def test_a_window_opens_first_to_verified_taxi_drivers(
     [
         (10, [(0, 15), (0, 15)], None),
         (10, [(0, 15), (0, 9), (0, 12)], 9),
+        (10, [(0, 15), (0, 9), (0, 12), (12, 25), (13, 25)], 15),
         # Two at a time are over before the third begins; at no moment are three held.
         (10, [(0, 5), (0, 5), (5, 15)], None),
         (10, [(0, 5), (10, 20), (12, 20), (14, 30)], 20),
@@ -143,8 +160,15 @@ def test_never_more_than_the_share_is_held(
     if passes_at is None:
         check_share(TERMS, guns, times, now_window())
         return
+
+    def passes(window: Window) -> bool:
+        return not is_fully_held(times, window, most_held(TERMS, guns))
+
+    def ends() -> Times:
+        return times_of_gun(TERMS, None, NOW, [end for _, end in times], passes)
+
     with pytest.raises(ReservationRefused) as refused:
-        check_share(TERMS, guns, times, now_window())
+        check_share(TERMS, guns, times, now_window(), ends)
     expected = told(later(passes_at)) if isinstance(passes_at, int) else None
     assert refused.value.facts == {"rule": "held_share", "passes_at": expected}
 

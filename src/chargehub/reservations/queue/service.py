@@ -90,7 +90,6 @@ class Queue:
 
     async def join(self, connection: AsyncConnection, wish: Joining) -> Row[Any]:
         """Put the driver at the end. Raises NotFound and ReservationRefused."""
-        await lock(connection, f"driver {wish.driver_id}")
         await driver_tokens(connection, wish.driver_id)  # Who has none could never charge.
         if not await location_exists(connection, wish.location_id):
             raise NotFound("There is no such location.")
@@ -100,7 +99,9 @@ class Queue:
         now = self.clock.now()
         terms = await terms_at(connection, wish.location_id, now)
         window = Window(now, now, now + terms.queue_call)
-        check_open(window, await open_from(connection, wish.location_id, now, terms.queue_call))
+        check_open(
+            window, await open_from(connection, wish.location_id, now, terms.queue_call), now
+        )
         await self._check_alone(connection, wish.driver_id, now)
         line = await read_line(connection, wish.location_id)
         if len(line) >= terms.queue_longest:
@@ -245,7 +246,7 @@ class Queue:
         self, connection: AsyncConnection, entry: Row[Any], gun: Gun, terms: Terms, now: datetime
     ) -> None:
         try:
-            token, group = await driver_tokens(connection, entry.driver_id)
+            token, group = await driver_tokens(connection, entry.driver_id, lock_account=False)
         except (NotFound, ReservationRefused):
             await end_entry(connection, entry.id, "out", "no_id_token", now)
             await jobs.schedule(
