@@ -134,7 +134,7 @@ async def test_from_the_login_to_the_end_of_the_charge(
     over = await phone.get(charging)
     assert (over["state"], over["end_reason"]) == ("ended", "energy_limit")
     messages = (await phone.get("/inbox"))["items"]
-    assert [message["kind"] for message in messages] == ["charging_ended"]
+    assert [message["kind"] for message in messages] == ["charging_ended", "reservation_called"]
     (listed,) = (await phone.get("/charges"))["items"]
     assert (listed["id"], listed["energy_wh"]) == (over["id"], over["energy_wh"])
 
