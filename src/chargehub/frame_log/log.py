@@ -127,13 +127,14 @@ class FrameLog:
 
     def take(self) -> list[Row]:
         """Hand over a portion of what waits, in the order in which it came."""
+        if not self._rows:
+            return []  # Not the list itself: what comes while the batch is read would be in both.
+        self.statement = INSERT_FRAMES_AGAIN if self._doubtful else INSERT_FRAMES
+        WAITING.set(self._bytes)
+        if self._bytes > PORTION_BYTES:
+            return self._take_portion()
         rows = self._rows
-        if rows:
-            self.statement = INSERT_FRAMES_AGAIN if self._doubtful else INSERT_FRAMES
-            WAITING.set(self._bytes)
-            if self._bytes > PORTION_BYTES:
-                return self._take_portion()
-            self._rows, self._bytes, self._doubtful = [], 0, 0
+        self._rows, self._bytes, self._doubtful = [], 0, 0
         return rows
 
     def _take_portion(self) -> list[Row]:

@@ -41,6 +41,13 @@ def test_what_comes_in_meanwhile_waits_its_turn() -> None:
     assert numbers == [0, 1, 2, 3]
 
 
+def test_what_comes_after_nothing_was_taken_is_not_in_what_was_taken() -> None:
+    log = waiting([])
+    taken = log.take()
+    log.add(NOON, 1, 1, 3, 2, "in", "made-up", "id", "Heartbeat", "late")
+    assert taken == []
+
+
 def test_only_what_may_be_there_already_is_written_so_that_it_may() -> None:
     log = waiting([PORTION_BYTES] * 3)
     first = log.take()
