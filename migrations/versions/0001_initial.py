@@ -34,6 +34,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_entries_at", "audit_entries", ["at"], unique=False)
     op.create_table(
+        "bay_nonces",
+        sa.Column("location_id", sa.Text(), nullable=False),
+        sa.Column("nonce", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("location_id", "nonce", name=op.f("pk_bay_nonces")),
+    )
+    op.create_index("ix_bay_nonces_at", "bay_nonces", ["at"], unique=False)
+    op.create_table(
         "configuration_templates",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -365,6 +373,43 @@ def upgrade() -> None:
         "waiting_credentials",
         ["kind", "number_fingerprint"],
         unique=True,
+    )
+    op.create_table(
+        "bay_events",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("location_id", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("device_id", sa.Text(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lock_state", sa.Text(), nullable=True),
+        sa.Column("battery_percent", sa.SmallInteger(), nullable=True),
+        sa.Column("sensor_state", sa.Text(), nullable=True),
+        sa.Column("request_id", sa.Uuid(), nullable=True),
+        sa.Column("result", sa.Text(), nullable=True),
+        sa.Column("judged", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["location_id"], ["locations.id"], name=op.f("fk_bay_events_location_id_locations")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bay_events")),
+        sa.UniqueConstraint(
+            "location_id", "event_id", name=op.f("uq_bay_events_location_id_event_id")
+        ),
+    )
+    op.create_index("ix_bay_events_received_at", "bay_events", ["received_at"], unique=False)
+    op.create_table(
+        "bay_rules",
+        sa.Column("location_id", sa.Text(), nullable=False),
+        sa.Column("raised_when_free", sa.Boolean(), nullable=False),
+        sa.Column("free_for_s", sa.Integer(), nullable=False),
+        sa.Column("changed_by", sa.Text(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("free_for_s >= 0", name=op.f("ck_bay_rules_free_for_s")),
+        sa.ForeignKeyConstraint(
+            ["location_id"], ["locations.id"], name=op.f("fk_bay_rules_location_id_locations")
+        ),
+        sa.PrimaryKeyConstraint("location_id", name=op.f("pk_bay_rules")),
     )
     op.create_table(
         "charging_stations",
@@ -1364,6 +1409,80 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("station_id", "evse_no", name=op.f("pk_vehicle_sightings")),
     )
     op.create_table(
+        "bays",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("location_id", sa.Text(), nullable=False),
+        sa.Column("station_id", sa.BigInteger(), nullable=False),
+        sa.Column("evse_no", sa.SmallInteger(), nullable=False),
+        sa.Column("label", sa.Text(), server_default="", nullable=False),
+        sa.Column("lock_device", sa.Text(), nullable=True),
+        sa.Column("sensor_device", sa.Text(), nullable=True),
+        sa.Column("lock_state", sa.Text(), server_default="unknown", nullable=False),
+        sa.Column("lock_told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lock_sequence", sa.BigInteger(), nullable=True),
+        sa.Column("battery_percent", sa.SmallInteger(), nullable=True),
+        sa.Column("sensor_state", sa.Text(), server_default="unknown", nullable=False),
+        sa.Column("sensor_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sensor_told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sensor_sequence", sa.BigInteger(), nullable=True),
+        sa.Column("lock_heard_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sensor_heard_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("blocked_by", sa.Text(), nullable=True),
+        sa.Column("blocked_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("blocked_told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("blocked_by IN ('car', 'lock')", name=op.f("ck_bays_blocked_by")),
+        sa.CheckConstraint(
+            "lock_state IN ('raised', 'lowered', 'moving', 'obstructed', 'fault', 'unknown')",
+            name=op.f("ck_bays_lock_state"),
+        ),
+        sa.CheckConstraint(
+            "sensor_state IN ('occupied', 'free', 'unknown')", name=op.f("ck_bays_sensor_state")
+        ),
+        sa.CheckConstraint(
+            "(blocked_by IS NULL) = (blocked_since IS NULL)", name=op.f("ck_bays_blocked_since")
+        ),
+        sa.CheckConstraint(
+            "battery_percent BETWEEN 0 AND 100", name=op.f("ck_bays_battery_percent")
+        ),
+        sa.CheckConstraint(
+            "num_nonnulls(lock_device, sensor_device) > 0", name=op.f("ck_bays_some_device")
+        ),
+        sa.ForeignKeyConstraint(
+            ["location_id"], ["locations.id"], name=op.f("fk_bays_location_id_locations")
+        ),
+        sa.ForeignKeyConstraint(
+            ["station_id", "evse_no"],
+            ["evses.station_id", "evses.evse_no"],
+            name=op.f("fk_bays_station_id_evse_no_evses"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bays")),
+    )
+    op.create_index("ix_bays_location_id_id", "bays", ["location_id", "id"], unique=False)
+    op.create_index(
+        "uq_bays_lock_device",
+        "bays",
+        ["location_id", "lock_device"],
+        unique=True,
+        postgresql_where=sa.text("removed_at IS NULL"),
+    )
+    op.create_index(
+        "uq_bays_sensor_device",
+        "bays",
+        ["location_id", "sensor_device"],
+        unique=True,
+        postgresql_where=sa.text("removed_at IS NULL"),
+    )
+    op.create_index(
+        "uq_bays_station_id_evse_no",
+        "bays",
+        ["station_id", "evse_no"],
+        unique=True,
+        postgresql_where=sa.text("removed_at IS NULL"),
+    )
+    op.create_table(
         "connectors",
         sa.Column("station_id", sa.BigInteger(), nullable=False),
         sa.Column("evse_no", sa.SmallInteger(), nullable=False),
@@ -1526,6 +1645,48 @@ def upgrade() -> None:
             name=op.f("uq_transaction_events_transaction_id_content_hash"),
         ),
     )
+    op.create_table(
+        "bay_commands",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("bay_id", sa.BigInteger(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("forced", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("requested_by", sa.Text(), nullable=False),
+        sa.Column("driver_id", sa.Uuid(), nullable=True),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.Text(), server_default="pending", nullable=False),
+        sa.Column("why", sa.Text(), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(outcome = 'pending') = (ended_at IS NULL)", name=op.f("ck_bay_commands_ended_at")
+        ),
+        sa.CheckConstraint("action IN ('raise', 'lower')", name=op.f("ck_bay_commands_action")),
+        sa.CheckConstraint(
+            "outcome IN ('pending', 'done', 'refused', 'failed', 'timeout', 'superseded')",
+            name=op.f("ck_bay_commands_outcome"),
+        ),
+        sa.ForeignKeyConstraint(["bay_id"], ["bays.id"], name=op.f("fk_bay_commands_bay_id_bays")),
+        sa.ForeignKeyConstraint(
+            ["driver_id"], ["drivers.id"], name=op.f("fk_bay_commands_driver_id_drivers")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bay_commands")),
+    )
+    op.create_index("ix_bay_commands_bay_id_seq", "bay_commands", ["bay_id", "seq"], unique=False)
+    op.create_index("ix_bay_commands_driver_id", "bay_commands", ["driver_id"], unique=False)
+    op.create_index("ix_bay_commands_ended_at", "bay_commands", ["ended_at"], unique=False)
+    op.create_index(
+        "uq_bay_commands_open",
+        "bay_commands",
+        ["bay_id"],
+        unique=True,
+        postgresql_where=sa.text("outcome = 'pending'"),
+    )
     op.execute("CREATE TABLE frames_default PARTITION OF frames DEFAULT")
     op.execute("CREATE TABLE samples_default PARTITION OF samples DEFAULT")
     # ### end Alembic commands ###
@@ -1533,6 +1694,15 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_index(
+        "uq_bay_commands_open",
+        table_name="bay_commands",
+        postgresql_where=sa.text("outcome = 'pending'"),
+    )
+    op.drop_index("ix_bay_commands_ended_at", table_name="bay_commands")
+    op.drop_index("ix_bay_commands_driver_id", table_name="bay_commands")
+    op.drop_index("ix_bay_commands_bay_id_seq", table_name="bay_commands")
+    op.drop_table("bay_commands")
     op.drop_table("transaction_events")
     op.drop_index(
         "uq_reservations_called",
@@ -1554,6 +1724,19 @@ def downgrade() -> None:
     op.drop_table("reservations")
     op.drop_table("profile_reports")
     op.drop_table("connectors")
+    op.drop_index(
+        "uq_bays_station_id_evse_no",
+        table_name="bays",
+        postgresql_where=sa.text("removed_at IS NULL"),
+    )
+    op.drop_index(
+        "uq_bays_sensor_device", table_name="bays", postgresql_where=sa.text("removed_at IS NULL")
+    )
+    op.drop_index(
+        "uq_bays_lock_device", table_name="bays", postgresql_where=sa.text("removed_at IS NULL")
+    )
+    op.drop_index("ix_bays_location_id_id", table_name="bays")
+    op.drop_table("bays")
     op.drop_table("vehicle_sightings")
     op.drop_index(
         "uq_vehicle_bindings_vehicle_id_kind",
@@ -1729,6 +1912,9 @@ def downgrade() -> None:
     )
     op.drop_index("ix_charging_stations_location_id", table_name="charging_stations")
     op.drop_table("charging_stations")
+    op.drop_table("bay_rules")
+    op.drop_index("ix_bay_events_received_at", table_name="bay_events")
+    op.drop_table("bay_events")
     op.drop_index("uq_waiting_credentials_number", table_name="waiting_credentials")
     op.drop_index("ix_waiting_credentials_phone_fingerprint", table_name="waiting_credentials")
     op.drop_table("waiting_credentials")
@@ -1768,6 +1954,8 @@ def downgrade() -> None:
     op.drop_table("driver_login_codes")
     op.drop_index("uq_configuration_templates_name", table_name="configuration_templates")
     op.drop_table("configuration_templates")
+    op.drop_index("ix_bay_nonces_at", table_name="bay_nonces")
+    op.drop_table("bay_nonces")
     op.drop_index("ix_audit_entries_at", table_name="audit_entries")
     op.drop_table("audit_entries")
     op.execute("DROP SEQUENCE inbox_seq")

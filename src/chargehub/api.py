@@ -13,7 +13,9 @@ from fastapi import Depends, FastAPI
 
 from chargehub.access import api as access_api
 from chargehub.access.principal import viewer
+from chargehub.bays import api as bays_api
 from chargehub.charging import api as charging_api
+from chargehub.charging import locks_api
 from chargehub.devices import templates_api, variables_api
 from chargehub.drivers.routers import routers as driver_routers
 from chargehub.finding import api as finding_api
@@ -52,6 +54,8 @@ def build_api(checks: Mapping[str, Check], max_body_bytes: int) -> FastAPI:
         *reservations_api.routers,
         transactions_api.router,
         charging_api.router,
+        locks_api.router,
+        *bays_api.routers,
         smart_charging_api.router,
         telemetry_api.router,
         frame_log_api.router,

@@ -135,6 +135,8 @@ class Hub:
             )
         )
         self._stack.push_async_callback(self.features.orders.stop)
+        self._stack.push_async_callback(self.features.bays.stop)
+        await self.features.bays.start()
         await self._start_feed()
         await self._start_listener(clock)
         self._start_worker(clock)

@@ -13,6 +13,8 @@ from uuid import uuid4
 
 from chargehub.access.api import AccessParts
 from chargehub.access.service import AccessService
+from chargehub.bays.of_drivers import LocksOfDriver
+from chargehub.bays.service import Bays
 from chargehub.charging.codes import CodeForms, vendor_links
 from chargehub.charging.of_drivers import ChargesOfDriver
 from chargehub.charging.service import Charging
@@ -92,6 +94,7 @@ class Features:
     orphans: OrphanPolicy
     smart: SmartChargingParts
     reserved: LifeCycle
+    bays: Bays
     charging: Charging
     seal: Seal
     credentials: CredentialParts
@@ -112,6 +115,7 @@ class Features:
             time_zone=settings.time_zone,
             image_days=limits.credential_image_days,
         )
+        bays = Bays.build(database, clock, settings.gateways_of_bays)
         remote = RemoteControl(database, clock, desk, book, limits.call_timeout_s)
         streams = (limits.inbox_streams, limits.inbox_streams_of_driver)
         return cls(
@@ -130,11 +134,12 @@ class Features:
             smart=SmartChargingParts.build(
                 database, clock, desk, book=book, remote=remote, supply=supply
             ),
-            reserved=life_cycle(database, clock, desk, book, notify),
+            reserved=life_cycle(database, clock, desk, bays.taken_guns(book), notify),
+            bays=bays,
             charging=Charging.listening(database, clock, remote, ground.bus),
             seal=seal,
             credentials=credentials,
-            queue=_queue(ground, credentials),
+            queue=_queue(ground, credentials, bays),
             inbox=InboxDelivery.build(database, clock, streams, demo=settings.demo),
             feed=_feed(ground),
         )
@@ -151,6 +156,7 @@ class Features:
             ORPHAN_CHECK: self.orphans.check,
             DARK_CHECK: self.orphans.check_dark,
             START_TIMEOUT: self.remote.give_up_start,
+            **self.bays.due,
             **self.charging.due,
             **self.orders.due(),
             **self.devices.due(),
@@ -167,6 +173,7 @@ class Features:
             **self.devices.slow(),
             **self.smart.slow,
             **self.reserved.slow(),
+            **self.bays.slow,
             **self.charging.slow,
         }
 
@@ -200,9 +207,14 @@ class Features:
             self.devices,
             self.remote,
             self.orphans,
-            Bookings(clock, self.ground.book, is_verified=self.credentials.is_taxi_driver),
             self.queue,
+            Bookings(
+                clock,
+                self.bays.taken_guns(self.ground.book),
+                is_verified=self.credentials.is_taxi_driver,
+            ),
             self.smart,
+            self.bays,
             self.charging,
             CodeForms(public_url, settings.operator_id, vendor_links(settings.gun_links)),
             self.feed,
@@ -243,6 +255,7 @@ class Features:
                 QueueOfDriver(),
                 ReservationsOfDriver(),
                 ChargesOfDriver(),
+                LocksOfDriver(),
                 self.credentials.of_account(),
             ),
         )
@@ -262,12 +275,13 @@ def _intake(ground: Ground, supply: Supply, names: CarNames) -> Intake:
     return Intake(ground.committer, handlers)
 
 
-def _queue(ground: Ground, credentials: CredentialParts) -> Queue:
+def _queue(ground: Ground, credentials: CredentialParts, bays: Bays) -> Queue:
     finding = ground.settings.finding
     car = TypicalCar(finding.battery_wh, finding.leaves_at_percent)
-    outlook = Outlook(ground.book, Forecast(ground.connections.online_ids, car))
+    taken = bays.taken_guns(ground.book)
+    outlook = Outlook(taken, Forecast(ground.connections.online_ids, car))
     verified = credentials.is_taxi_driver
-    return Queue(ground.database, ground.clock, ground.book, notify, outlook, verified)
+    return Queue(ground.database, ground.clock, taken, notify, outlook, verified)
 
 
 def _orders(ground: Ground) -> Orders:

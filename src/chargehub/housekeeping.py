@@ -13,6 +13,7 @@ from typing import Any, Self
 import structlog
 
 from chargehub.access.store import audit_entries
+from chargehub.bays.store import bay_commands, bay_events
 from chargehub.devices.store import template_applications, variable_reports
 from chargehub.drivers.credentials.daily import DAILY as CREDENTIALS_DAILY
 from chargehub.drivers.store import driver_login_codes, driver_logins, inbox_messages
@@ -94,6 +95,8 @@ class Housekeeping:
             station_notices.c.received_at: kept.history_days,
             # What has not ended is no history: a wish waits for its station for ever.
             station_commands.c.completed_at: kept.history_days,
+            bay_events.c.received_at: kept.history_days,
+            bay_commands.c.ended_at: kept.history_days,
             charging_profiles.c.closed_at: kept.history_days,
             profile_requests.c.asked_at: kept.history_days,
             variable_reports.c.asked_at: kept.history_days,

@@ -6,12 +6,13 @@ Only app.py, features.py, cli.py and what stands beside them import this; others
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -23,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from chargehub.kit.errors import ChargeHubError
 from chargehub.kit.fields import TimeZoneName
@@ -116,6 +117,22 @@ class FindingSettings(BaseModel):
         if self.fast_from_w >= self.super_from_w:
             raise ValueError("fast_from_w must be less than super_from_w")
         return self
+
+
+class BayGateway(BaseModel):
+    """The gateway of a Location's ground locks and bay sensors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(pattern=r"^https?://[^\s?#]+$", description="Its base URL.")
+    key: SecretStr = Field(description="What it and the hub sign with.")
+
+    @field_validator("key")
+    @classmethod
+    def _long_enough(cls, key: SecretStr) -> SecretStr:
+        if len(key.get_secret_value()) < SECRET_LENGTH:
+            raise ValueError(f"needs at least {SECRET_LENGTH} characters")
+        return key
 
 
 class LogSettings(BaseModel):
@@ -222,6 +239,12 @@ class Settings(BaseSettings):
         description="Let outside conformance suites drive this server under /api/octt. In a demo "
         "on a loopback address only.",
     )
+    bay_gateways: Annotated[dict[str, BayGateway], NoDecode] = Field(
+        {},
+        description="Gateways of ground locks and bay sensors by Location, as JSON: "
+        '{"QZ-HUB": {"url": "https://gateway.example", "key": "..."}}; a key has at least '
+        f"{SECRET_LENGTH} characters.",
+    )
     limits: Limits = Field(default_factory=Limits, description="Limits.")
     tls: TlsSettings = Field(default_factory=TlsSettings, description="OCPP over TLS.")
     finding: FindingSettings = Field(
@@ -236,6 +259,24 @@ class Settings(BaseSettings):
         if url is not None and not url.get_secret_value().startswith(schemes):
             raise ValueError("must begin with postgresql://; no other database can be used")
         return url
+
+    @property
+    def gateways_of_bays(self) -> dict[str, tuple[str, str]]:
+        """URL and key of each gateway, by Location."""
+        return {
+            place: (gateway.url, gateway.key.get_secret_value())
+            for place, gateway in self.bay_gateways.items()
+        }
+
+    @field_validator("bay_gateways", mode="before")
+    @classmethod
+    def _json(cls, told: Any) -> Any:
+        if not isinstance(told, str):
+            return told
+        try:
+            return json.loads(told)
+        except ValueError:
+            raise ValueError("is no JSON") from None
 
     @field_validator("gun_links")
     @classmethod

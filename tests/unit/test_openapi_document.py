@@ -20,6 +20,7 @@ OPEN_OPERATIONS = {
     *("log_in", "read_health", "read_readiness"),
     *("send_login_code", "log_driver_in", "log_driver_in_by_wechat", "log_guest_in"),
     *("list_nearby_locations", "list_guns"),
+    "take_bay_events",  # Its door is a signature.
 }
 Operation = dict[str, Any]
 

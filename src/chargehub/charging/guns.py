@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chargehub.bays.queries import find_bay_of_gun
+from chargehub.bays.views import gun_bay
 from chargehub.charging.queries import read_guns_of, read_held_guns, read_starting_guns
 from chargehub.charging.rules import GunState, gun_state, is_plugged_in, power_for_one
 from chargehub.charging.views import Cabinet, GunView, SiblingGun
@@ -80,6 +82,7 @@ async def look_at_gun(
         location_name=gun.location_name,
         location_address=gun.location_address,
         cabinet=_cabinet(gun, siblings),
+        bay=gun_bay(await find_bay_of_gun(connection, station_id, gun.evse_no)),
     )
 
 

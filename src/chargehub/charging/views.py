@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
+from chargehub.bays.views import GunBay
 from chargehub.charging.ledger import limits_of
 from chargehub.charging.rules import (
     REASON_TEXTS,
@@ -58,6 +59,7 @@ class GunView(BaseModel):
     location_name: str
     location_address: str
     cabinet: Cabinet
+    bay: GunBay | None = Field(description="Its parking space, where that has a lock or a sensor.")
 
 
 class ChargeLimits(BaseModel):

@@ -28,6 +28,11 @@ class DemoFiles:
         return self._data_dir / "demo-profiles.csv"
 
     @property
+    def bays_path(self) -> Path:
+        """The CSV of the gun codes with a bay, and of the bays' devices."""
+        return self._data_dir / "demo-bays.csv"
+
+    @property
     def certificates_dir(self) -> Path:
         return self._data_dir / "demo-certificates"
 
@@ -50,6 +55,9 @@ class DemoFiles:
     def write_profiles(self, profiles: Mapping[str, int]) -> None:
         rows = {identity: str(profile) for identity, profile in profiles.items()}
         write_private(self.profiles_path, _table(("identity", "security_profile"), rows))
+
+    def write_bays(self, devices: Mapping[str, str]) -> None:
+        write_private(self.bays_path, _table(("identity", "device"), devices))
 
     def read_logins(self) -> dict[str, str]:
         return _read(self.logins_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack
 from types import TracebackType
@@ -11,6 +12,7 @@ from typing import Any, Self
 import psycopg
 from pydantic import SecretStr
 
+from chargehub.demo.bays import DEVICES, callback_url, gateways_with, seed_bays
 from chargehub.demo.certificates import ORGANISATION, DemoCertificates
 from chargehub.demo.drivers import seed_drivers
 from chargehub.demo.files import DemoFiles
@@ -56,6 +58,7 @@ class Stage:
         )
         self.database_place = "given by CHARGEHUB_DATABASE_URL"
         self.children: list[Child] = []
+        self._bays_port, self._bays_key = free_ports("127.0.0.1", 1)[0], secrets.token_urlsafe(48)
         self._ending = ExitStack()
 
     def __enter__(self) -> Self:
@@ -105,7 +108,8 @@ class Stage:
         connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
         self._connection: psycopg.Connection[Any] = connection
         self._ending.callback(connection.close)
-        self._start("fleet", self._fleet_arguments(pair), {})
+        self.files.write_bays(DEVICES)
+        self._start("fleet", self._fleet_arguments(pair), {"BAYS_KEY": self._bays_key})
 
     def _database_url(self) -> str:
         if self.settings.database_url is not None:
@@ -122,6 +126,7 @@ class Stage:
             key, tls = station_key(self.settings), self.certificates is not None
             await seed(database, key, self.files, wall_now(), tls=tls)
             await seed_drivers(database, Seal(personal_data_key(self.settings)), wall_now())
+            await seed_bays(database, wall_now())
         finally:
             await database.close()
 
@@ -144,6 +149,9 @@ class Stage:
             "CHARGEHUB_API_PORT": str(settings.api_port),
             "CHARGEHUB_OCPP_HOST": settings.ocpp_host,
             "CHARGEHUB_OCPP_PORT": str(settings.ocpp_port),
+            "CHARGEHUB_BAY_GATEWAYS": gateways_with(
+                settings.bay_gateways, self._bays_port, self._bays_key
+            ),
             **{
                 f"CHARGEHUB_TLS__{name.upper()}": str(value)
                 for name, value in settings.tls.model_dump(exclude_none=True).items()
@@ -157,6 +165,9 @@ class Stage:
             "--clock": str(pair),
             "--seed": str(FLEET_SEED),
             "--profiles": str(self.files.profiles_path),
+            "--bays": str(self.files.bays_path),
+            "--bays-port": str(self._bays_port),
+            "--bays-callback": callback_url(self.api_url),
         }
         if self.certificates is not None and self.ocpp_tls_url is not None:
             options |= {

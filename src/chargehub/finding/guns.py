@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chargehub.bays.rules import SensorState
 from chargehub.finding.queries import GunKey, read_guns, read_held
 from chargehub.finding.rules import GunFacts, PowerClass, PowerClasses, gun_state
 from chargehub.stations.reports import RegistrationStatus
@@ -70,6 +71,7 @@ def gun_of(
         statuses=[read_status(status) for status in row.statuses or ()],
         running=row.transaction_id is not None,
         held=(row.station_id, row.evse_no) in held,
+        bay_occupied=row.sensor_state == SensorState.OCCUPIED,
         charge=charge,
     )
     return Gun(row, gun_state(facts), classes.of(row.max_power_w))

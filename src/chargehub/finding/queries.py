@@ -43,10 +43,13 @@ SELECT s.location_id, s.id AS station_id, s.identity, s.name AS station_name, s.
        s.status AS station_status, s.max_power_w AS station_max_power_w,
        s.wanted_operative AND e.wanted_operative AS operative,
        e.evse_no, e.gun_code, least(e.max_power_w, s.max_power_w) AS max_power_w,
+       b.lock_device, b.lock_state, b.sensor_device, b.sensor_state, b.sensor_since, b.blocked_by,
        c.statuses, c.standards, active.id AS transaction_id, active.started_at,
        coalesce(active.now, newest.ended_at) AS last_charged_at
 FROM charging_stations s
 JOIN evses e ON e.station_id = s.id
+LEFT JOIN bays b
+    ON b.station_id = e.station_id AND b.evse_no = e.evse_no AND b.removed_at IS NULL
 CROSS JOIN LATERAL (
     SELECT array_agg(status) AS statuses, array_agg(DISTINCT standard) AS standards
     FROM connectors WHERE station_id = e.station_id AND evse_no = e.evse_no

@@ -55,6 +55,8 @@ class GunFacts:
     """A transaction is open at it, whatever its connector says."""
     held: bool
     """A reservation holds it now."""
+    bay_occupied: bool = False
+    """A car stands at it, charging or not."""
     charge: Charge | None = None
 
 
@@ -69,7 +71,7 @@ def gun_state(facts: GunFacts) -> EvseState:
         return EvseState.UNAVAILABLE
     if facts.registration is not RegistrationStatus.ACCEPTED:
         return EvseState.UNAVAILABLE
-    if facts.running:
+    if facts.running or facts.bay_occupied:
         return EvseState.OCCUPIED
     return EvseState.RESERVED if facts.held else state
 

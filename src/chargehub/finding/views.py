@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel, Field
 
+from chargehub.bays.views import GunBay, gun_bay
 from chargehub.finding.guns import Gun
 from chargehub.finding.rules import PowerClass
 from chargehub.finding.search import Told
@@ -86,6 +87,9 @@ class GunView(BaseModel):
         examples=["Available"],
     )
     free: bool
+    bay: GunBay | None = Field(
+        description="Its parking space. Occupied while nothing charges: a car blocks the gun."
+    )
 
 
 class GunPage(Page[GunView]):
@@ -140,4 +144,5 @@ def gun_view(gun: Gun) -> GunView:
         standards=gun.standards,
         state=gun.state,
         free=gun.free,
+        bay=gun_bay(row),
     )

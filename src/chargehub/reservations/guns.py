@@ -1,7 +1,7 @@
 """The guns of a Location as reservations see them: in service, free now, by when free.
 
-Reads only. Whether a transaction runs on a gun is known above this feature: `Occupancy` is wired
-in features.py.
+Reads only. Whether a transaction runs on a gun, or something stands in its way, is known above
+this feature: `Occupancy` is wired in features.py.
 """
 
 from __future__ import annotations
@@ -61,9 +61,16 @@ class Running(Protocol):
 
 
 class Occupancy(Protocol):
-    """Tells of the transaction that runs at a gun; implemented by the book of transactions."""
+    """Tells what keeps others from a gun; implemented by the bays, which ask the book too."""
 
     def at_evse(self, station_id: int, evse_no: int) -> Running | None: ...
+
+    def is_blocked(self, station_id: int, evse_no: int) -> bool:
+        """Tell whether the gun cannot be come to though nothing charges there.
+
+        A car stands in the way that is not its holder's, or a lock that does not go down.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,8 @@ class Gun:
     """None: online, or never connected."""
     status: ConnectorStatus
     running: Running | None
+    blocked: bool
+    """Nobody can come to it though nothing charges there, as long as it stays so."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -94,7 +103,8 @@ class Gun:
     @property
     def free_now(self) -> bool:
         """Whether it is known to wait for a car: what is offline promises nothing."""
-        return self.online and not self.charging and self.status in WAITS_FOR_A_CAR
+        in_use = self.charging or self.blocked
+        return self.online and not in_use and self.status in WAITS_FOR_A_CAR
 
     @property
     def broken(self) -> bool:
@@ -153,6 +163,7 @@ async def read_guns(
             row.disconnected_at,
             most_telling(ConnectorStatus(word) for word in row.statuses if word),
             occupancy.at_evse(row.station_id, row.evse_no),
+            occupancy.is_blocked(row.station_id, row.evse_no),
         )
         for row in await connection.execute(query)
     ]

@@ -160,6 +160,9 @@ class LifeCycle:
     ) -> Prospect:
         if gun is None or gun.broken or row.station_answer in GUN_REFUSED:
             return Prospect.LOST
+        if gun.blocked:
+            # A car that may be its driver's does not count as in the way.
+            return Prospect.LOST
         if not gun.online:
             down_since = max(gun.offline_since or self.began_at, self.began_at)
             return Prospect.LOST if now - down_since >= AWAY_AFTER else Prospect.IN_DOUBT
@@ -372,7 +375,7 @@ def can_be_had(gun: Gun | None, row: Row[Any]) -> bool:
 
     Once they were called, the car may be theirs.
     """
-    if gun is None or not gun.online or gun.broken or gun.charging:
+    if gun is None or not gun.online or gun.broken or gun.charging or gun.blocked:
         return False
     if row.station_answer in GUN_REFUSED:
         return False

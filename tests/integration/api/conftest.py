@@ -29,6 +29,8 @@ from chargehub.access.passwords import Passwords
 from chargehub.access.rules import LoginGuard, Role
 from chargehub.access.service import AccessService
 from chargehub.api import build_api, create_openapi
+from chargehub.bays.of_drivers import LocksOfDriver
+from chargehub.bays.service import Bays
 from chargehub.charging.codes import CodeForms, vendor_links
 from chargehub.charging.of_drivers import ChargesOfDriver
 from chargehub.charging.service import Charging
@@ -89,6 +91,8 @@ HUB_ZONE = ZoneInfo("Asia/Shanghai")
 CREDENTIAL_SETTINGS: dict[str, Any] = {"time_zone": HUB_ZONE.key, "image_days": 30}
 PUBLIC_URL = "https://hub.example"
 OPERATOR_ID = "MA0123456"
+BAY_GATEWAYS = {"with-bays": ("http://127.0.0.1:9", "k" * 32)}
+"""By Location. Nobody answers there: no worker runs here that would ask."""
 CODE_FORMS = CodeForms(PUBLIC_URL, OPERATOR_ID, vendor_links(GUN_LINKS))
 MAX_BODY_BYTES = 262_144
 MAX_WAITING = 5
@@ -223,6 +227,8 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
     devices = Devices.with_orders(orders, at_once=2, stations_max=50)
     seal, sms = Seal(PERSONAL_KEY), FakeSms()
     book = Book()
+    bays = Bays.build(database, clock, BAY_GATEWAYS)
+    taken = bays.taken_guns(book)
     remote = RemoteControl(database, clock, desk, book, call_timeout_s=30.0)
     committer = GroupCommitter(database, ConnectionFence(), max_batch=10, max_waiting=10)
     committer.start()
@@ -233,14 +239,15 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         clock,
         access,
         remote,
+        bays,
         OrphanPolicy(database, clock, book, committer, CloseHandler(book, bus), link),
         SmartChargingParts.build(database, clock, desk, book=book, remote=remote, supply=Supply()),
         LiveFeed(Board(FrameRing("test"), clock.now, 1.0), no_hub, max_viewers=1),
         AccessParts(database, secure_cookies=False),
-        *(Repeats(database), Bookings(clock, book)),
+        *(Repeats(database), Bookings(clock, taken)),
         Queue(
-            *(database, clock, book, notify),
-            Outlook(book, Forecast(link.online_ids, TypicalCar())),
+            *(database, clock, taken, notify),
+            Outlook(taken, Forecast(link.online_ids, TypicalCar())),
         ),
         station_parts(database, clock, bus, link, orders),
         *(queue, devices, Charging.listening(database, clock, remote, bus), CODE_FORMS),
@@ -313,6 +320,7 @@ def driver_parts(
             ReservationsOfDriver(),
             QueueOfDriver(),
             ChargesOfDriver(),
+            LocksOfDriver(),
             credentials.of_account(),
         ],
         wall=wall,

@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import insert
 
 from chargehub.api import create_openapi
+from chargehub.bays.store import bay_commands, bays
 from chargehub.charging.rules import EndReason
 from chargehub.charging.store import charges
 from chargehub.drivers.inbox import notify
@@ -131,12 +132,39 @@ async def make_credential(api: RunningApi, owner: IssuedDriverLogin) -> Any:
         return (await enter(client))["id"]
 
 
+async def make_lock_command(api: RunningApi, owner: IssuedDriverLogin) -> Any:
+    location, station_id = await place_of(api)
+    now = api.clock.now()
+    bay = {
+        "location_id": location,
+        "station_id": station_id,
+        "evse_no": 1,
+        "lock_device": "LOCK-1",
+        "created_by": "test",
+        "created_at": now,
+    }
+    command = {
+        "id": uuid4(),
+        "action": "lower",
+        "cause": "driver",
+        "requested_by": "driver",
+        "driver_id": owner.principal.driver_id,
+        "requested_at": now,
+    }
+    async with api.database.write() as connection:
+        made = await connection.execute(insert(bays).values(bay).returning(bays.c.id))
+        row = command | {"bay_id": made.scalar_one()}
+        await connection.execute(insert(bay_commands).values(row))
+    return command["id"]
+
+
 MAKERS: dict[str, Maker] = {
     "login_id": make_login,
     "vehicle_id": make_vehicle,
     "message_id": make_message,
     "reservation_id": make_reservation,
     "charge_id": make_charge,
+    "lock_command_id": make_lock_command,
     "credential_id": make_credential,
 }
 """How a driver comes to what an id of this name is of."""

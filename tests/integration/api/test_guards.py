@@ -45,6 +45,8 @@ OPEN = {
     ("GET", "/api/v1/locations/nearby"),
     ("GET", "/api/v1/locations/{location_id}/guns"),
     ("GET", "/readyz"),
+    # Its door is the signature; what has none is 422.
+    ("POST", "/api/v1/bay-gateways/{location_id}/events"),
     # The board page's files hold no data; what they show comes from guarded routes.
     ("GET", "/"),
     ("GET", "/console"),
@@ -82,6 +84,10 @@ LEAST_ROLE = {
         GET /transactions/{transaction_id}
         GET /transactions/{transaction_id}/samples
         GET /transactions/{transaction_id}/events
+        GET /bays
+        GET /bays/{bay_id}
+        GET /bays/{bay_id}/commands
+        GET /locations/{location_id}/bay-rules
         GET /reservation-rules
         GET /reservation-rules/in-force
         GET /live
@@ -92,6 +98,11 @@ LEAST_ROLE = {
         GET /drivers/{driver_id}/plug-and-charge
     """,
     "operator": """
+        POST /bays
+        PATCH /bays/{bay_id}
+        DELETE /bays/{bay_id}
+        POST /bays/{bay_id}/raise
+        POST /bays/{bay_id}/lower
         GET /locations/{location_id}/reservations
         GET /locations/{location_id}/queue
         POST /locations/{location_id}/queue/{entry_id}/remove
@@ -137,6 +148,7 @@ LEAST_ROLE = {
         POST /credential-imports
     """,
     "admin": """
+        PUT /locations/{location_id}/bay-rules
         POST /reservation-rules
         DELETE /reservation-rules/{version_id}
         GET /operators
@@ -168,6 +180,8 @@ LEAST_ROLE = {
         GET /drivers/me/export
         GET /drivers/me/id-tokens
         GET /guns/resolve
+        POST /lock-commands
+        GET /lock-commands/{lock_command_id}
         GET /charges
         POST /charges
         GET /charges/{charge_id}
@@ -216,6 +230,8 @@ ENDS_THE_LOGIN = {
     "/api/v1/drivers/me",
 }
 DUMMIES = {
+    "bay_id": "999999",
+    "lock_command_id": "00000000-0000-4000-8000-000000000000",
     "application_id": "00000000-0000-4000-8000-000000000000",
     "template_id": "999999",
     "driver_id": "00000000-0000-4000-8000-000000000000",

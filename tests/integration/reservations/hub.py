@@ -63,11 +63,15 @@ class Charge:
 
 @dataclass
 class Occupied:
-    """The guns at which a transaction runs."""
+    """The guns at which a transaction runs, and those that something blocks."""
 
     guns: set[tuple[int, int]] = field(default_factory=set)
     """Strangers'."""
     charges: dict[tuple[int, int], Charge] = field(default_factory=dict)
+    blocked: set[tuple[int, int]] = field(default_factory=set)
+
+    def is_blocked(self, station_id: int, evse_no: int) -> bool:
+        return (station_id, evse_no) in self.blocked
 
     def at_evse(self, station_id: int, evse_no: int) -> Charge | None:
         key = (station_id, evse_no)

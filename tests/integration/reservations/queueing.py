@@ -20,6 +20,7 @@ from chargehub.reservations.queue.service import Joining, Queue
 from chargehub.reservations.queue.triggers import look_soon
 from chargehub.reservations.rules import ReservationRefused, Terms
 from chargehub.reservations.store import OPEN, reservations
+from tests.integration.reservations.hub import Occupied
 from tests.integration.reservations.test_life import World
 
 Key = tuple[int, int]
@@ -28,13 +29,13 @@ Key = tuple[int, int]
 class Unhurried:
     """Every gun in use is free in half an hour; a charge usually takes 40 minutes."""
 
-    def __init__(self, world: QueueWorld) -> None:
-        self.world = world
+    def __init__(self, occupied: Occupied) -> None:
+        self.occupied = occupied
 
     async def free_in(
         self, _connection: AsyncConnection, _location_id: str, _now: datetime
     ) -> tuple[Mapping[Key, float | None], float | None]:
-        return dict.fromkeys(self.world.occupied.guns, 30.0), 40.0
+        return dict.fromkeys(self.occupied.guns, 30.0), 40.0
 
 
 class QueueWorld(World):
@@ -47,7 +48,7 @@ class QueueWorld(World):
     def build(self) -> None:
         super().build()
         clock = self.wall.hub_clock()
-        outlook = Outlook(self.occupied, Unhurried(self))
+        outlook = Outlook(self.occupied, Unhurried(self.occupied))
         self.queue = Queue(self.database, clock, self.occupied, self._notify, outlook)
         due = {**self.life.due(), **self.queue.due()}
         self.worker = Worker(self.database, clock, due, {}, self.life.slow())

@@ -63,6 +63,25 @@ async def test_who_may_not_join(world: QueueWorld) -> None:
     assert await world.not_joined() == "queue_longest"
 
 
+async def test_a_blocked_gun_is_nobody_s_and_shortens_no_wait(world: QueueWorld) -> None:
+    gun = world.guns[4]
+    world.occupied.blocked.add(gun)
+    first = await world.join()
+    await world.free(gun)
+    await world.free(world.guns[5])
+    assert await world.called() == [(first, world.guns[5])]
+    # Blocked after the call: the next gun is theirs, and the turn is not lost.
+    world.occupied.blocked.add(world.guns[5])
+    second = await world.join()
+    assert [place.wait_minutes for place in await world.places() if place.position] == [30]
+    await world.free(world.guns[6])
+    assert await world.called() == [(first, world.guns[6])]
+    assert await world.waiting() == [second]
+    world.occupied.blocked.discard(gun)
+    await world.look()
+    assert await world.called() == [(first, world.guns[6]), (second, gun)]
+
+
 async def test_who_has_a_gun_held_needs_no_place(world: QueueWorld) -> None:
     world.occupied.guns.discard(world.guns[4])
     (driver,) = await world.drivers(1)

@@ -105,6 +105,8 @@ class Outlook:
                 return free_in[gun.key]
             if gun.charging:
                 return usual
+            if gun.blocked:
+                return None  # Who parks without charging may stay for days.
             if gun.key in callable_now:
                 return 0.0
             # Held or promised to somebody who is still to come; else a car is in the way.
