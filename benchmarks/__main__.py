@@ -18,7 +18,6 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.database import bench_database
 from benchmarks.plan import full_plan, quick_plan
-from benchmarks.processes import leave_a_core_to_the_server
 from benchmarks.runner import Bench, Failed
 from chargehub.settings import Settings, station_key
 from chargehub.stations.credentials import generate_credential, hash_credential
@@ -45,7 +44,6 @@ def main() -> int:
     if chosen.list or not plan:
         print("\n".join(f"{run.subject:14} {run.name}" for run in plan) or "No such run.")
         return 0 if plan else 2
-    leave_a_core_to_the_server()
     partial = chosen.only is not None or chosen.subject is not None
     began = time.time()
     # So that what was started is stopped and removed then too.

@@ -19,21 +19,6 @@ import psutil
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 60.0
 
-_CORES = sorted(os.sched_getaffinity(0))
-SERVER_CORES, OTHER_CORES = (
-    (set(_CORES[-1:]), set(_CORES[:-1])) if len(_CORES) > 1 else (None, None)
-)
-
-
-def leave_a_core_to_the_server() -> None:
-    """Keep this process, and what it starts but servers, off the last core.
-
-    Server and baselines have it for themselves: else what is measured of them would depend on
-    whose work the system puts between two of their turns.
-    """
-    if OTHER_CORES:
-        os.sched_setaffinity(0, OTHER_CORES)
-
 
 def cpu_seconds(pid: int) -> float:
     """Sum the CPU time so far of a process and its children."""
@@ -82,8 +67,6 @@ def running(
             stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})},
         )
-        if SERVER_CORES:
-            os.sched_setaffinity(process.pid, SERVER_CORES)
         try:
             _await_listening(process, port, log_path)
             yield process
@@ -130,7 +113,7 @@ def machine() -> dict[str, str | int]:
             break
     return {
         "cpu": model,
-        "cores": len(_CORES),
+        "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
         "kernel": os.uname().release,
         "python": sys.version.split()[0],

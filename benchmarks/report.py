@@ -198,10 +198,9 @@ def heading(results: Record) -> str:
         f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gb']} GB, Linux {facts['kernel']},"
         f" Python {facts['python']} ({facts['event_loop']}), PostgreSQL"
         f" {postgres['server_version']} (fsync {postgres['fsync']}, synchronous_commit"
-        f" {postgres['synchronous_commit']}). Server and baselines run on a core"
-        " of their own, PostgreSQL and the load generator on the others. MeterValues carry five"
-        " sampled values; the bare echo parses nothing and stores nothing, the `ocpp` package"
-        " parses and validates and stores nothing.\n\n"
+        f" {postgres['synchronous_commit']}). Server, PostgreSQL and load generator share the"
+        " cores. MeterValues carry five sampled values; the bare echo parses nothing and stores"
+        " nothing, the `ocpp` package parses and validates and stores nothing.\n\n"
         + table(("MeterValues at 1,000 stations", "", "aim"), rows)
     )
 
