@@ -13,9 +13,8 @@ from sqlalchemy import Row, delete, insert, select, update
 from chargehub.drivers.store import drivers
 from chargehub.kit import jobs
 from chargehub.live.feed import LiveFeed
-from chargehub.reservations.booking import ASK, RELEASE
 from chargehub.reservations.queries import read_own
-from chargehub.reservations.store import reservations
+from chargehub.reservations.store import ASK, RELEASE, reservations
 from chargehub.reservations.views import ReservationView, view
 from tests.scenarios.stage import MAX_POWER_W, Stage
 

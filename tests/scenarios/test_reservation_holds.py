@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from chargehub.reservations.booking import STEP
+from chargehub.reservations.store import STEP
 from chargehub.stations.commands import VariableName
 from simulators.car import Car
 from simulators.clock import rfc3339

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from chargehub.stations.reports import ConnectorStatus
+from chargehub.stations.reports import PLUGGED_IN
 
 SETTLE = timedelta(seconds=30)
 """So long a bay has to be free before its lock goes up for a hold: a car may be turning round."""
@@ -22,16 +22,6 @@ SILENT_AFTER = timedelta(minutes=15)
 BLOCKED_AFTER = timedelta(minutes=5)
 """Staff are told of a car that only stands there after so long; at a promised gun at once."""
 LOW_BATTERY_PERCENT = 20
-WITH_CABLE = frozenset(
-    (
-        ConnectorStatus.OCCUPIED,
-        ConnectorStatus.PREPARING,
-        ConnectorStatus.CHARGING,
-        ConnectorStatus.SUSPENDED_EV,
-        ConnectorStatus.SUSPENDED_EVSE,
-        ConnectorStatus.FINISHING,
-    )
-)
 
 
 class LockState(StrEnum):
@@ -213,7 +203,7 @@ class Wanted:
 
 
 def is_plugged_in(statuses: Iterable[str]) -> bool:
-    return not WITH_CABLE.isdisjoint(statuses)
+    return not PLUGGED_IN.isdisjoint(statuses)
 
 
 def why_not_raise(facts: Facts, *, forced: bool = False) -> Why | None:

@@ -39,7 +39,7 @@ class GatewayKeys(dict[str, bytes]):
 
 @dataclass(slots=True)
 class Bays:
-    """Wired by app.py; `start` before the worker runs, `stop` after it."""
+    """Wired by features.py; `start` before the worker runs, `stop` after it."""
 
     database: Database
     clock: HubClock

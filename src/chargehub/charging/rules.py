@@ -9,7 +9,7 @@ from enum import StrEnum
 from math import ceil
 from uuid import UUID
 
-from chargehub.stations.reports import ConnectorStatus
+from chargehub.stations.reports import PLUGGED_IN, UNPLUGGED, ConnectorStatus
 from chargehub.stations.states import EvseState
 
 FULL_PERCENT = 100.0
@@ -246,18 +246,9 @@ def gun_state(
 def is_plugged_in(statuses: Iterable[ConnectorStatus]) -> bool | None:
     """Tell whether a car is plugged in, as far as the connectors say; None: they do not."""
     told = set(statuses)
-    if told & {
-        ConnectorStatus.OCCUPIED,
-        ConnectorStatus.PREPARING,
-        ConnectorStatus.CHARGING,
-        ConnectorStatus.SUSPENDED_EV,
-        ConnectorStatus.SUSPENDED_EVSE,
-        ConnectorStatus.FINISHING,
-    }:
+    if told & PLUGGED_IN:
         return True
-    if told & {ConnectorStatus.AVAILABLE, ConnectorStatus.RESERVED}:
-        return False
-    return None
+    return False if told & UNPLUGGED else None
 
 
 def power_for_one(

@@ -18,14 +18,13 @@ from chargehub.drivers.store import vehicle_sightings
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.group_commit import BatchStatement
-from chargehub.stations.reports import ConnectorStatus
+from chargehub.stations.reports import UNPLUGGED, ConnectorStatus
 from chargehub.stations.store import connector_status_events, evses, station_connections
 
 SEEN_FOR = timedelta(minutes=15)
 SIGHTING_FORGET = "vehicle.forget"
 SIBLING_LATE = timedelta(minutes=1)
 """Some stations name the car first, and only then tell at which gun one was plugged in."""
-_UNPLUGGED = (ConnectorStatus.AVAILABLE, ConnectorStatus.RESERVED)
 _PLUGGED_IN = (ConnectorStatus.OCCUPIED, ConnectorStatus.PREPARING)
 
 WRITE_SIGHTING = BatchStatement(
@@ -57,7 +56,7 @@ async def read_sightings(
     unplugged = exists().where(
         told.station_id == seen.station_id,
         told.evse_no == seen.evse_no,
-        told.status.in_(_UNPLUGGED),
+        told.status.in_(UNPLUGGED),
         told.received_at > seen.seen_at,
     )
     at_sibling = exists().where(

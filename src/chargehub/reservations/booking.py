@@ -53,16 +53,9 @@ from chargehub.reservations.rules import (
     times_of_gun,
     window_of,
 )
-from chargehub.reservations.store import OPEN, reservations
+from chargehub.reservations.store import ASK, OPEN, RELEASE, STEP, reservations
 from chargehub.reservations.terms import terms_at
 from chargehub.stations.opening_hours import open_from
-
-STEP = "reservation.step"
-"""Does what is due for a reservation by our clock; subject: its id."""
-ASK = "reservation.ask"
-"""Asks the station to hold the gun; subject: the reservation's id."""
-RELEASE = "reservation.release"
-"""Has a station forget a reservation; subject: `<id>:<station id>`."""
 
 BOOKINGS_AT_ONCE = 4
 """Of the database's connections so many may wait for a Location's lock."""

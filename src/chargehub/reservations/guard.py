@@ -21,7 +21,7 @@ from chargehub.kit.db import Database
 from chargehub.kit.errors import Conflict
 from chargehub.kit.group_commit import BatchStatement, Writes
 from chargehub.reservations.queue.triggers import look_at
-from chargehub.reservations.store import MISSED, OPEN, reservations
+from chargehub.reservations.store import ASK, MISSED, OPEN, reservations
 from chargehub.stations.store import evses
 
 
@@ -295,4 +295,4 @@ def use(  # noqa: PLR0917 - a row's columns
 def ask_about(writes: Writes, holds: Iterable[Hold], at: datetime) -> None:
     """Have the stations of these asked whether they hold the guns still."""
     for hold in holds:
-        writes.add(jobs.SCHEDULE, ("reservation.ask", str(hold.id), at, "{}"))
+        writes.add(jobs.SCHEDULE, (ASK, str(hold.id), at, "{}"))

@@ -15,7 +15,7 @@ from sqlalchemy import Row, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.reservations.store import OPEN, reservations
-from chargehub.stations.reports import ConnectorStatus
+from chargehub.stations.reports import PLUGGED_IN, UNPLUGGED, ConnectorStatus
 from chargehub.stations.states import most_telling
 from chargehub.stations.store import (
     charging_stations,
@@ -27,19 +27,7 @@ from chargehub.stations.store import (
 )
 
 R = reservations.c
-WAITS_FOR_A_CAR = frozenset({ConnectorStatus.AVAILABLE, ConnectorStatus.RESERVED})
 BROKEN = frozenset({ConnectorStatus.FAULTED, ConnectorStatus.UNAVAILABLE})
-HAS_A_CAR = frozenset(
-    {
-        ConnectorStatus.OCCUPIED,
-        ConnectorStatus.PREPARING,
-        ConnectorStatus.CHARGING,
-        ConnectorStatus.SUSPENDED_EV,
-        ConnectorStatus.SUSPENDED_EVSE,
-        ConnectorStatus.FINISHING,
-    }
-)
-"""Charging or done: its driver may be long in coming."""
 
 
 class Running(Protocol):
@@ -98,13 +86,13 @@ class Gun:
     @property
     def has_car(self) -> bool:
         """Whether a car stands at it, with a transaction or without."""
-        return self.charging or self.status in HAS_A_CAR
+        return self.charging or self.status in PLUGGED_IN
 
     @property
     def free_now(self) -> bool:
         """Whether it is known to wait for a car: what is offline promises nothing."""
         in_use = self.charging or self.blocked
-        return self.online and not in_use and self.status in WAITS_FOR_A_CAR
+        return self.online and not in_use and self.status in UNPLUGGED
 
     @property
     def broken(self) -> bool:
@@ -184,7 +172,7 @@ async def car_came_at(
     )
     came_at = after
     for row in await connection.execute(query):
-        if row.status not in HAS_A_CAR:
+        if row.status not in PLUGGED_IN:
             break
         came_at = row.received_at
     return came_at

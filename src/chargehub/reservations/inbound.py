@@ -13,13 +13,17 @@ import orjson
 
 from chargehub.kit.group_commit import BatchStatement, Decision, Writes
 from chargehub.kit.report_handler import ReportHandler
-from chargehub.reservations.guns import WAITS_FOR_A_CAR
 from chargehub.reservations.queue.triggers import look_at
 from chargehub.reservations.reports import ReservationStatusReported
 from chargehub.stations.inbound import INSERT_NOTICE
-from chargehub.stations.reports import BootReported, Connected, ConnectorStatus, StatusReported
+from chargehub.stations.reports import (
+    UNPLUGGED,
+    BootReported,
+    Connected,
+    ConnectorStatus,
+    StatusReported,
+)
 
-STEP = "reservation.step"
 ASK_AFTER = timedelta(seconds=5)
 """From a boot or a new connection until a station is told again: it has more to say first."""
 LOST = frozenset((ConnectorStatus.FAULTED, ConnectorStatus.UNAVAILABLE))
@@ -106,7 +110,7 @@ def status_reported(report: StatusReported, writes: Writes) -> None:
     """Notice that a gun is held no longer because it broke, or that one has become free."""
     if report.status in LOST:
         writes.add(ASK_AGAIN, (report.station_id, report.evse_no, True, report.received_at))
-    elif report.status in WAITS_FOR_A_CAR:
+    elif report.status in UNPLUGGED:
         if report.status is ConnectorStatus.AVAILABLE:
             writes.add(GIVE_FREE_GUN, (report.station_id, report.received_at))
         look_at(writes, report.station_id, report.received_at)

@@ -23,9 +23,6 @@ from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
 from chargehub.kit.worker import DueAction
 from chargehub.reservations.booking import (
-    ASK,
-    RELEASE,
-    STEP,
     Choice,
     change,
     finish,
@@ -36,7 +33,7 @@ from chargehub.reservations.queue.rules import TURN_MISSED
 from chargehub.reservations.queue.triggers import look_soon
 from chargehub.reservations.rules import Window
 from chargehub.reservations.station import ACCEPTED, UNSUPPORTED, HeldGun, StationHold
-from chargehub.reservations.store import OPEN, reservations
+from chargehub.reservations.store import ASK, OPEN, RELEASE, STEP, reservations
 
 CHECK_EVERY = timedelta(minutes=1)
 """While a gun is held: so soon is noticed that it broke, or that its last car does not leave."""

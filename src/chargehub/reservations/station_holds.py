@@ -17,7 +17,7 @@ from chargehub.drivers.store import id_tokens
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError
-from chargehub.reservations.guns import BROKEN, HAS_A_CAR, Occupancy
+from chargehub.reservations.guns import BROKEN, Occupancy
 from chargehub.reservations.life import LifeCycle, Notify
 from chargehub.reservations.station import ACCEPTED, UNSUPPORTED, HeldGun
 from chargehub.reservations.store import reservations
@@ -34,6 +34,7 @@ from chargehub.stations.commands import (
     UnsupportedByStation,
 )
 from chargehub.stations.dispatch import CommandDesk, End, WithEnd
+from chargehub.stations.reports import PLUGGED_IN
 from chargehub.stations.store import connectors, station_commands
 
 log = structlog.get_logger(__name__)
@@ -66,7 +67,7 @@ class StationHolds:
             if status in BROKEN:
                 return status
             # One that we held already is watched: the car may be this driver's.
-            parked = status in HAS_A_CAR and before not in TAKEN
+            parked = status in PLUGGED_IN and before not in TAKEN
             return "Occupied" if parked else UNSUPPORTED
         command = ReserveNow(
             held.reservation_id,
@@ -140,7 +141,7 @@ async def _gun_status(connection: AsyncConnection, held: HeldGun) -> str | None:
         .where(connectors.c.station_id == held.station_id, connectors.c.evse_no == held.evse_no)
         .order_by(
             connectors.c.status.not_in(BROKEN),
-            connectors.c.status.not_in(HAS_A_CAR),
+            connectors.c.status.not_in(PLUGGED_IN),
             connectors.c.connector_no,
         )
         .limit(1)

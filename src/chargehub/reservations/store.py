@@ -25,6 +25,13 @@ from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from chargehub.kit.tables import metadata
 from chargehub.reservations.queue.store import queue_entries
 
+STEP = "reservation.step"
+"""Does what is due for a reservation by our clock; subject: its id."""
+ASK = "reservation.ask"
+"""Asks the station to hold the gun; subject: the reservation's id."""
+RELEASE = "reservation.release"
+"""Has a station forget a reservation; subject: `<id>:<station id>`."""
+
 OPEN = ("requested", "pending", "active")
 """Booked with us; the station is being told; the gun is held."""
 MISSED = ("no_show", "expired", "failed")

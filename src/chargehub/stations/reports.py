@@ -36,6 +36,21 @@ class ConnectorStatus(StrEnum):
     UNKNOWN = "Unknown"
 
 
+PLUGGED_IN = frozenset(
+    (
+        ConnectorStatus.OCCUPIED,
+        ConnectorStatus.PREPARING,
+        ConnectorStatus.CHARGING,
+        ConnectorStatus.SUSPENDED_EV,
+        ConnectorStatus.SUSPENDED_EVSE,
+        ConnectorStatus.FINISHING,
+    )
+)
+"""The cable is in a car: it charges, is about to, or is done and its driver is long in coming."""
+UNPLUGGED = frozenset((ConnectorStatus.AVAILABLE, ConnectorStatus.RESERVED))
+"""The gun waits for a car."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connected:
     """A station's socket was accepted. Reply: ConnectionGranted, or None: no longer welcome."""

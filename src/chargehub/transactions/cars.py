@@ -20,7 +20,7 @@ from chargehub.drivers.sightings import SEEN_FOR, SIGHTING_FORGET, WRITE_SIGHTIN
 from chargehub.drivers.vehicle_identity import CarNames, PresentedCar
 from chargehub.kit import jobs
 from chargehub.kit.group_commit import Decision, Writes
-from chargehub.stations.reports import ConnectorStatus
+from chargehub.stations.reports import PLUGGED_IN
 from chargehub.telemetry.readings import Flag
 from chargehub.transactions.book import Book
 from chargehub.transactions.reports import (
@@ -36,17 +36,6 @@ log = structlog.get_logger(__name__)
 
 LATE = timedelta(minutes=2)
 """What was told so much later than it happened says nothing of which car stands there now."""
-PLUGGED_IN = [
-    str(status)
-    for status in (
-        ConnectorStatus.OCCUPIED,
-        ConnectorStatus.PREPARING,
-        ConnectorStatus.FINISHING,
-        ConnectorStatus.SUSPENDED_EV,
-        ConnectorStatus.SUSPENDED_EVSE,
-        ConnectorStatus.CHARGING,
-    )
-]
 _NOBODYS = frozenset((AuthorizationStatus.INVALID, AuthorizationStatus.BLOCKED))
 
 
@@ -128,7 +117,7 @@ async def read_car_facts(
     cursor = await connection.execute(
         "SELECT station_id, evse_no, bool_or(status = ANY(%s)) FROM connectors"
         " WHERE station_id = ANY(%s) GROUP BY station_id, evse_no",
-        (PLUGGED_IN, list(station_ids)),
+        ([str(status) for status in PLUGGED_IN], list(station_ids)),
     )
     for station_id, evse_no, plugged_in in await cursor.fetchall():
         facts.guns.setdefault(station_id, {})[evse_no] = plugged_in

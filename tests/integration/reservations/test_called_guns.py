@@ -12,9 +12,8 @@ from sqlalchemy import update
 
 from chargehub.kit import jobs
 from chargehub.kit.db import Database
-from chargehub.reservations.booking import ASK
 from chargehub.reservations.rules import Terms
-from chargehub.reservations.store import reservations
+from chargehub.reservations.store import ASK, reservations
 from tests.integration.reservations.hub import NOON, Charge
 from tests.integration.reservations.test_life import World, place
 

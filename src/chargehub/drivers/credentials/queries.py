@@ -325,12 +325,6 @@ async def store_waiting(connection: AsyncConnection, values: dict[str, Any]) -> 
     )
 
 
-async def delete_waiting(connection: AsyncConnection, waiting_id: UUID) -> None:
-    await connection.execute(
-        delete(waiting_credentials).where(waiting_credentials.c.id == waiting_id)
-    )
-
-
 async def delete_number_waiting(connection: AsyncConnection, kind: str, fingerprint: bytes) -> None:
     await connection.execute(
         delete(waiting_credentials).where(

@@ -2,7 +2,7 @@
 
 A call is a reservation on the gun, so all that holds a booked gun holds it for who is called. What
 became of a call is read off that reservation. Everything is decided under the lock under which a
-Location's bookings are made; locks are taken in one order: driver, Location.
+Location's bookings are made; locks are taken in one order: account, Location.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access.audit import audit
+from chargehub.drivers.accounts import find_account
 from chargehub.drivers.vehicles import find_vehicle
 from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
@@ -24,7 +25,6 @@ from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
 from chargehub.kit.worker import DueAction
 from chargehub.reservations.booking import (
-    STEP,
     Choice,
     Verified,
     driver_tokens,
@@ -56,7 +56,7 @@ from chargehub.reservations.queue.supply import callable_guns
 from chargehub.reservations.queue.triggers import LOOK, WATCH, look_soon
 from chargehub.reservations.rules import ReservationRefused, Terms, Window, check_open, refusal
 from chargehub.reservations.store import OPEN as OPEN_RESERVATION
-from chargehub.reservations.store import reservations
+from chargehub.reservations.store import STEP, reservations
 from chargehub.reservations.terms import terms_at
 from chargehub.stations.opening_hours import open_from
 
@@ -327,7 +327,7 @@ class Queue:
 
     async def _own(self, connection: AsyncConnection, driver_id: UUID) -> Row[Any]:
         """Return the driver's newest entry as it is under the lock of its Location."""
-        await lock(connection, f"driver {driver_id}")
+        await find_account(connection, driver_id, lock=True)
         entry = await newest_of(connection, driver_id)
         if entry is None:
             raise NotFound("You are in no queue.")
