@@ -43,18 +43,23 @@ frames = Table(
 DAYS = Partitions("frames", "at", day_start, "%Y_%m_%d")
 DAYS_AHEAD = 2
 
+# `unnest` in the SELECT list makes row by row; in FROM, each column would be stored whole first.
 _INSERT = """
     INSERT INTO frames (at, station_id, epoch, number, message_type, cut_from, direction, protocol,
         message_id, action, text)
     SELECT 'epoch'::timestamptz + at_us * interval '1 microsecond', station_id, epoch, number,
-        message_type, cut_from, direction, protocol, message_id, action,
-        convert_from(utf8, 'UTF8')
-    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::integer[], %s::smallint[],
-                %s::integer[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[])
-         AS u(at_us, station_id, epoch, number, message_type, cut_from, direction, protocol,
-              message_id, action, utf8)
+        message_type, cut_from, direction, protocol, message_id, action, text
+    FROM (SELECT unnest(%s::bigint[]) AS at_us, unnest(%s::bigint[]) AS station_id,
+            unnest(%s::bigint[]) AS epoch, unnest(%s::integer[]) AS number,
+            unnest(%s::smallint[]) AS message_type, unnest(%s::integer[]) AS cut_from,
+            unnest(%s::text[]) AS direction, unnest(%s::text[]) AS protocol,
+            unnest(%s::text[]) AS message_id, unnest(%s::text[]) AS action,
+            unnest(%s::text[]) AS text) u
     """
-INSERT_FRAMES = BatchStatement("frames.insert", _INSERT)
+_ENCODED = frozenset({10})
+INSERT_FRAMES = BatchStatement("frames.insert", _INSERT, utf8=_ENCODED)
 """Columns in the order of `u`; the time in microseconds since 1970, the text in UTF-8."""
-INSERT_FRAMES_AGAIN = BatchStatement("frames.insert_again", f"{_INSERT}ON CONFLICT DO NOTHING")
+INSERT_FRAMES_AGAIN = BatchStatement(
+    "frames.insert_again", f"{_INSERT}ON CONFLICT DO NOTHING", utf8=_ENCODED
+)
 """Passes over those that are there; to look costs the database a fifth more."""

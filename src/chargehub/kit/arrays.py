@@ -49,11 +49,17 @@ class _BinaryArray:
         self.data = b"".join(parts)
 
 
-class BinaryTexts(_BinaryArray):
-    """A text[]."""
+class BinaryUtf8(_BinaryArray):
+    """A text[] of what is encoded already."""
 
     __slots__ = ()
     element_oid = 25
+
+
+class BinaryTexts(BinaryUtf8):
+    """A text[]."""
+
+    __slots__ = ()
 
     def __init__(self, texts: Sequence[Any]) -> None:
         """Take texts and None."""
@@ -86,6 +92,7 @@ class _BinaryBytesDumper(_BinaryArrayDumper):
     oid = 1001
 
 
+psycopg.adapters.register_dumper(BinaryUtf8, _BinaryTextsDumper)
 psycopg.adapters.register_dumper(BinaryTexts, _BinaryTextsDumper)
 psycopg.adapters.register_dumper(BinaryBytes, _BinaryBytesDumper)
 

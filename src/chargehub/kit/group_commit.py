@@ -19,7 +19,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 from psycopg import AsyncConnection
 
-from chargehub.kit.arrays import array_parameter
+from chargehub.kit.arrays import BinaryUtf8, array_parameter
 
 log = structlog.get_logger(__name__)
 
@@ -65,12 +65,14 @@ class _Superseded(Exception):
 class BatchStatement:
     """One set statement fed by `unnest`: `sql` has one %s array placeholder per column.
 
-    Statements of a batch run in ascending `order` (parents before children).
+    Statements of a batch run in ascending `order` (parents before children). The columns at the
+    places `utf8` are text[] that come as bytes, encoded already.
     """
 
     name: str
     sql: str
     order: int = 50
+    utf8: frozenset[int] = frozenset()
 
 
 class Writes:
@@ -429,7 +431,10 @@ class GroupCommitter:
 async def _write(
     connection: AsyncConnection[Row], statement: BatchStatement, rows: list[Row]
 ) -> None:
-    columns = [array_parameter(column) for column in zip(*rows, strict=True)]
+    columns = [
+        BinaryUtf8(column) if place in statement.utf8 else array_parameter(column)
+        for place, column in enumerate(zip(*rows, strict=True))
+    ]
     await connection.execute(statement.sql.encode(), columns)
 
 

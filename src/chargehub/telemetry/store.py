@@ -60,13 +60,15 @@ INSERT_SAMPLES = BatchStatement(
         station_id, evse_no, transaction_id, context, content_hash,
         register_wh, energy_wh, power_w, offered_power_w, voltage_v, current_a, soc_percent,
         temperature_c, flags, extras::jsonb, raw::jsonb
-    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[], %s::bigint[],
-                %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::integer[], %s::integer[],
-                %s::real[], %s::real[], %s::real[], %s::real[], %s::integer[], %s::text[],
-                %s::text[])
-         AS u(sampled_us, received_us, station_id, evse_no, transaction_id, context, content_hash,
-              register_wh, energy_wh, power_w, offered_power_w, voltage_v, current_a, soc_percent,
-              temperature_c, flags, extras, raw)
+    FROM (SELECT unnest(%s::bigint[]) AS sampled_us, unnest(%s::bigint[]) AS received_us,
+            unnest(%s::bigint[]) AS station_id, unnest(%s::smallint[]) AS evse_no,
+            unnest(%s::bigint[]) AS transaction_id, unnest(%s::text[]) AS context,
+            unnest(%s::bigint[]) AS content_hash, unnest(%s::bigint[]) AS register_wh,
+            unnest(%s::bigint[]) AS energy_wh, unnest(%s::integer[]) AS power_w,
+            unnest(%s::integer[]) AS offered_power_w, unnest(%s::real[]) AS voltage_v,
+            unnest(%s::real[]) AS current_a, unnest(%s::real[]) AS soc_percent,
+            unnest(%s::real[]) AS temperature_c, unnest(%s::integer[]) AS flags,
+            unnest(%s::text[]) AS extras, unnest(%s::text[]) AS raw) u
     ON CONFLICT DO NOTHING
     """,
     order=60,
