@@ -30,6 +30,7 @@ from chargehub.kit.errors import InvalidInput, NotFound
 from chargehub.reservations.guns import (
     Gun,
     Occupancy,
+    is_left,
     location_exists,
     location_of_gun,
     read_guns,
@@ -254,7 +255,7 @@ class Choice:
         *,
         besides: int = 0,
     ) -> Choice:
-        guns = await read_guns(connection, location_id, occupancy)
+        guns = await read_guns(connection, location_id, occupancy, now)
         held = await read_held(connection, location_id, now, besides=besides)
         return cls(guns, held, window, now)
 
@@ -281,6 +282,12 @@ class Choice:
         taken = self.taken(self.window)
         free = [gun for gun in able if gun.key not in taken]
         return sorted(free, key=lambda gun: (gun.broken, not gun.online, gun.power_w, gun.key))
+
+    async def may_take(self, connection: AsyncConnection, gun: Gun) -> bool:
+        """Tell whether the gun can be held, where that is to be at once, and keep starts off it."""
+        if self.window.held_from > self.now:
+            return True
+        return await is_left(connection, gun.key, self.now)
 
     def able(self, wish: Wish) -> list[Gun]:
         """Return the guns in service that would do, free or not."""
@@ -354,6 +361,8 @@ async def _insert(
         candidates = [gun for gun in choice.fitting(0) if gun.key == able[0].key]
         power_w = able[0].power_w
     for gun in candidates:
+        if not await choice.may_take(connection, gun):
+            continue
         row = await _try_insert(
             connection,
             values

@@ -20,6 +20,7 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import Conflict
 from chargehub.kit.group_commit import BatchStatement, Writes
+from chargehub.reservations.guns import lock_starts
 from chargehub.reservations.queue.triggers import look_at
 from chargehub.reservations.store import ASK, MISSED, OPEN, reservations
 from chargehub.stations.store import evses
@@ -222,6 +223,18 @@ async def check_held(
         raise EvseHeld(
             "The gun is held for another driver.", held_until=until.isoformat(), evse_no=evse_no
         )
+
+
+async def keep_for_start(
+    connection: SqlConnection,
+    place: tuple[int, int | None],
+    token: str,
+    group: str | None,
+    now: datetime,
+) -> None:
+    """As `check_held`, and let nobody be given a gun of the station until the start is stored."""
+    await lock_starts(connection, place[0])
+    await check_held(connection, place, token, group, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """The guns of a Location as reservations see them: in service, free now, by when free.
 
-Reads only. Whether a transaction runs on a gun, or something stands in its way, is known above
-this feature: `Occupancy` is wired in features.py.
+Reads, and the lock between a gun that is promised and one that is started. Whether a transaction
+runs on a gun, or something stands in its way, is known above this feature: `Occupancy` is wired in
+features.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,8 +15,10 @@ from typing import Any, Protocol
 from sqlalchemy import Row, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chargehub.drivers.store import id_tokens
 from chargehub.reservations.store import OPEN, reservations
 from chargehub.stations.reports import PLUGGED_IN, UNPLUGGED, ConnectorStatus
+from chargehub.stations.starts import Starts, read_starts
 from chargehub.stations.states import most_telling
 from chargehub.stations.store import (
     charging_stations,
@@ -62,6 +65,14 @@ class Occupancy(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Starting:
+    """A start from afar that may begin yet."""
+
+    id_token: str
+    group_id_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Gun:
     station_id: int
     evse_no: int
@@ -74,6 +85,7 @@ class Gun:
     running: Running | None
     blocked: bool
     """Nobody can come to it though nothing charges there, as long as it stays so."""
+    starting: Starting | None = None
 
     @property
     def key(self) -> tuple[int, int]:
@@ -91,7 +103,7 @@ class Gun:
     @property
     def free_now(self) -> bool:
         """Whether it is known to wait for a car: what is offline promises nothing."""
-        in_use = self.charging or self.blocked
+        in_use = self.charging or self.blocked or self.starting is not None
         return self.online and not in_use and self.status in UNPLUGGED
 
     @property
@@ -100,7 +112,7 @@ class Gun:
 
 
 async def read_guns(
-    connection: AsyncConnection, location_id: str, occupancy: Occupancy
+    connection: AsyncConnection, location_id: str, occupancy: Occupancy, now: datetime
 ) -> list[Gun]:
     """Return the Location's guns in service, the least powerful first."""
     online = and_(
@@ -141,6 +153,8 @@ async def read_guns(
         )
         .order_by(evses.c.max_power_w, evses.c.station_id, evses.c.evse_no)
     )
+    rows = (await connection.execute(query)).all()
+    starting = await _starting(connection, {row.station_id for row in rows}, now)
     return [
         Gun(
             row.station_id,
@@ -152,9 +166,49 @@ async def read_guns(
             most_telling(ConnectorStatus(word) for word in row.statuses if word),
             occupancy.at_evse(row.station_id, row.evse_no),
             occupancy.is_blocked(row.station_id, row.evse_no),
+            starting(row.station_id, row.evse_no),
         )
-        for row in await connection.execute(query)
+        for row in rows
     ]
+
+
+async def _starting(
+    connection: AsyncConnection, station_ids: Collection[int], now: datetime
+) -> Callable[[int, int], Starting | None]:
+    starts = await read_starts(connection, station_ids, now)
+    groups = await _groups(connection, starts)
+
+    def at(station_id: int, evse_no: int) -> Starting | None:
+        token = starts.at(station_id, evse_no)
+        return None if token is None else Starting(token, groups.get(token))
+
+    return at
+
+
+async def _groups(connection: AsyncConnection, starts: Starts) -> dict[str, str | None]:
+    if not starts.tokens:
+        return {}
+    tokens = id_tokens.c
+    query = select(tokens.token, tokens.group_token).where(
+        tokens.token.in_(set(starts.tokens.values()))
+    )
+    return {row.token: row.group_token for row in await connection.execute(query)}
+
+
+async def lock_starts(connection: AsyncConnection, station_id: int) -> None:
+    """Until the end, let nobody else give a gun of the station away or have it started.
+
+    So who holds a gun sees each start of it, and who starts sees each hold. It is taken last of all
+    locks, and one at a time by who starts.
+    """
+    name = f"starts at station {station_id}"
+    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+
+async def is_left(connection: AsyncConnection, key: tuple[int, int], now: datetime) -> bool:
+    """Tell whether nobody's start is under way at the gun, and let none be until the end."""
+    await lock_starts(connection, key[0])
+    return (await read_starts(connection, [key[0]], now)).at(*key) is None
 
 
 async def car_came_at(

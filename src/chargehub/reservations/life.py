@@ -28,7 +28,7 @@ from chargehub.reservations.booking import (
     finish,
     lock_reservation,
 )
-from chargehub.reservations.guns import Gun, Occupancy, Running, car_came_at
+from chargehub.reservations.guns import Gun, Occupancy, Running, Starting, car_came_at
 from chargehub.reservations.queue.rules import TURN_MISSED
 from chargehub.reservations.queue.triggers import look_soon
 from chargehub.reservations.rules import Window
@@ -157,14 +157,15 @@ class LifeCycle:
     ) -> Prospect:
         if gun is None or gun.broken or row.station_answer in GUN_REFUSED:
             return Prospect.LOST
-        if gun.blocked:
+        others = gun.starting is not None and not _is_of(gun.starting, row)
+        if gun.blocked or others:
             # A car that may be its driver's does not count as in the way.
             return Prospect.LOST
         if not gun.online:
             down_since = max(gun.offline_since or self.began_at, self.began_at)
             return Prospect.LOST if now - down_since >= AWAY_AFTER else Prospect.IN_DOUBT
         if not gun.has_car:
-            return Prospect.FREE
+            return Prospect.FREE if gun.starting is None else Prospect.IN_DOUBT
         charge = gun.running
         if row.called_at is None or (charge is not None and charge.authorized):
             return Prospect.LOST
@@ -308,6 +309,8 @@ class LifeCycle:
         for gun in choice.fitting(row.wanted_power_w):
             if gun.key == (row.station_id, row.evse_no):
                 continue
+            if not await choice.may_take(connection, gun):
+                continue
             values = {
                 "station_id": gun.station_id,
                 "evse_no": gun.evse_no,
@@ -376,6 +379,8 @@ def can_be_had(gun: Gun | None, row: Row[Any]) -> bool:
         return False
     if row.station_answer in GUN_REFUSED:
         return False
+    if gun.starting is not None and not _is_of(gun.starting, row):
+        return False
     return row.called_at is not None or not gun.has_car
 
 
@@ -397,7 +402,7 @@ def _own_charge(choice: Choice, row: Row[Any]) -> Running | None:
     return None
 
 
-def _is_of(charge: Running, row: Row[Any]) -> bool:
+def _is_of(charge: Running | Starting, row: Row[Any]) -> bool:
     group = charge.group_id_token
     own_group = group is not None and group.lower() == (row.group_token or "").lower()
     return charge.id_token == row.id_token or own_group

@@ -21,7 +21,7 @@ from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import Conflict
-from chargehub.reservations.guard import check_held
+from chargehub.reservations.guard import check_held, keep_for_start
 from chargehub.stations.commands import (
     CommandAnswer,
     CommandOutcome,
@@ -114,7 +114,7 @@ class RemoteControl:
             if not authorization.accepted:
                 raise IdTokenNotAccepted.of(authorization)
             where, group = (station_id, evse_no), authorization.group_id_token
-            await check_held(connection, where, token, group, now)
+            await check_held(connection, where, token, group, now)  # No command is made in vain.
             remote_start_id = (await connection.execute(remote_start_ids.next_value())).scalar_one()
         command = RequestStartTransaction(
             id_token=found.display if found else id_token,
@@ -124,10 +124,10 @@ class RemoteControl:
             group_id_token=authorization.group_id_token,
             charging_profile=under.profile if under else None,
         )
-
         keep = under.record if under is not None else record
 
         async def with_pending(connection: AsyncConnection, command_id: UUID) -> WithEnd | None:
+            await keep_for_start(connection, where, token, group, self.clock.now())
             await self._expect_start(connection, command_id)
             return await keep(connection, command_id, remote_start_id) if keep else None
 

@@ -103,7 +103,7 @@ class Outlook:
         def minutes(gun: Gun) -> float | None:
             if gun.key in free_in:
                 return free_in[gun.key]
-            if gun.charging:
+            if gun.charging or gun.starting is not None:
                 return usual
             if gun.blocked:
                 return None  # Who parks without charging may stay for days.

@@ -240,7 +240,10 @@ class Queue:
             for row in without_gun:
                 await jobs.schedule(connection, STEP, str(row.id), now)
             for entry, gun in assign(waiting, guns):
-                await self._call(connection, entry, gun, terms, now)
+                if await choice.may_take(connection, gun):
+                    await self._call(connection, entry, gun, terms, now)
+                else:
+                    await _look_again(connection, location_id, now)
 
     async def _call(
         self, connection: AsyncConnection, entry: Row[Any], gun: Gun, terms: Terms, now: datetime
@@ -249,9 +252,7 @@ class Queue:
             token, group = await driver_tokens(connection, entry.driver_id, lock_account=False)
         except (NotFound, ReservationRefused):
             await end_entry(connection, entry.id, "out", "no_id_token", now)
-            await jobs.schedule(
-                connection, LOOK, entry.location_id, now + timedelta(milliseconds=1)
-            )
+            await _look_again(connection, entry.location_id, now)
             return
         until = now + terms.queue_call
         values = {
@@ -384,6 +385,10 @@ class _Wish:
 
 def _wish(row: Row[Any]) -> _Wish:
     return _Wish(row.wanted_power_w)
+
+
+async def _look_again(connection: AsyncConnection, location_id: str, now: datetime) -> None:
+    await jobs.schedule(connection, LOOK, location_id, now + timedelta(milliseconds=1))
 
 
 async def _is_over(connection: AsyncConnection, entry: Row[Any], now: datetime) -> bool:
