@@ -117,7 +117,6 @@ class Features:
         )
         bays = Bays.build(database, clock, settings.gateways_of_bays)
         remote = RemoteControl(database, clock, desk, book, limits.call_timeout_s)
-        streams = (limits.inbox_streams, limits.inbox_streams_of_driver)
         return cls(
             ground,
             intake=_intake(ground, supply, CarNames(seal)),
@@ -136,11 +135,18 @@ class Features:
             ),
             reserved=life_cycle(database, clock, desk, bays.taken_guns(book), notify),
             bays=bays,
-            charging=Charging.listening(database, clock, remote, ground.bus),
+            charging=Charging.listening(
+                *(database, clock, remote, ground.bus),
+                streams=(limits.charge_streams, limits.charge_streams_of_driver),
+            ),
             seal=seal,
             credentials=credentials,
             queue=_queue(ground, credentials, bays),
-            inbox=InboxDelivery.build(database, clock, streams, demo=settings.demo),
+            inbox=InboxDelivery.build(
+                *(database, clock),
+                streams=(limits.inbox_streams, limits.inbox_streams_of_driver),
+                demo=settings.demo,
+            ),
             feed=_feed(ground),
         )
 
@@ -254,7 +260,7 @@ class Features:
                 # In this order: from the first on nobody calls the driver to another gun.
                 QueueOfDriver(),
                 ReservationsOfDriver(),
-                ChargesOfDriver(),
+                ChargesOfDriver(self.charging.watch),
                 LocksOfDriver(),
                 self.credentials.of_account(),
             ),

@@ -143,6 +143,12 @@ class Limits(BaseModel):
     inbox_streams_of_driver: int = Field(
         5, ge=1, description="Inbox streams that one driver has open at once."
     )
+    charge_streams: int = Field(
+        2_000, ge=1, description="Streams of drivers' charges open at once."
+    )
+    charge_streams_of_driver: int = Field(
+        5, ge=1, description="Such streams that one driver has open at once."
+    )
     inbox_days: int = Field(
         180, ge=1, description="Hub days that messages stay in the drivers' inboxes."
     )
@@ -166,6 +172,6 @@ class Limits(BaseModel):
     def descriptors(self) -> int:
         """File descriptors that the server has open at most when all these limits are reached."""
         on_their_way = 2 * 2 * self.max_handshakes  # At two ports, see there.
-        streams = self.live_viewers + self.inbox_streams
+        streams = self.live_viewers + self.inbox_streams + self.charge_streams
         others = streams + self.database_connections + OTHER_DESCRIPTORS
         return self.max_connections + on_their_way + others

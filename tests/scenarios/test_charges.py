@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 from uuid import UUID
 
@@ -434,34 +433,6 @@ async def test_another_drivers_charge_is_not_there(stage: Stage, version: str) -
         assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
     assert (await another.get("/charges"))["items"] == []
     assert (await phone.get(path))["state"] == "charging"
-
-
-async def test_the_stream_tells_the_charge_until_it_is_over(stage: Stage, version: str) -> None:
-    phone, station, path = await began(stage, version)
-    async with asyncio.timeout(30), phone.stream(f"{path}/stream") as lines:
-        first = await next_event(lines)
-        assert (first["kind"], first["state"]) == ("charge", "charging")
-        await station.advance(60)
-        second = await next_event(lines)
-        assert second["live"]["energy_wh"] > 0
-        await station.stop(1)
-        await station.settled()
-        await stage.hub.charging.watch.idle()
-        last = second
-        while last["kind"] != "over":
-            last = await next_event(lines)
-        assert (last["state"], last["end_reason"]) == ("ended", "stopped_at_station")
-    assert stage.hub.charging.streams == 0
-
-
-async def next_event(lines: Any) -> dict[str, Any]:
-    kind = ""
-    while True:
-        line = await anext(lines)
-        if line.startswith("event: "):
-            kind = line.removeprefix("event: ")
-        if line.startswith("data: "):
-            return {"kind": kind, **json.loads(line.removeprefix("data: "))}
 
 
 async def test_a_guest_may_charge(stage: Stage, version: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -22,14 +23,15 @@ from chargehub.charging.guns import GunNotFree, check_free, look_at_gun
 from chargehub.charging.queries import GunNotFound, find_charge, find_gun, read_charges
 from chargehub.charging.rules import Limits
 from chargehub.charging.service import ChargeOver, Charging, GunTaken, StartUnderWay
-from chargehub.charging.stream import ChargeStream, TooManyCharges, charge_events, check_room
+from chargehub.charging.stream import STALL_S, charge_events, stalled
 from chargehub.charging.views import ChargePage, ChargeView, GunView, charge_view
 from chargehub.drivers.logins import DriverLogins
 from chargehub.drivers.principal import DRIVER_GUARDS, Driver
 from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
+from chargehub.kit.event_stream import EventStream, TooManyStreams
 from chargehub.kit.fields import CleanText
-from chargehub.kit.http import API_PREFIX, problems, provided
+from chargehub.kit.http import API_PREFIX, TooManyRequests, problems, provided
 from chargehub.kit.idempotency import ONCE, Once
 from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
 
@@ -197,7 +199,7 @@ async def stop_charge(
             "`over` at the end.",
             "content": {"text/event-stream": {"example": STREAM_EXAMPLE}},
         },
-        **problems(*DRIVER_GUARDS, NotFound, TooManyCharges),
+        **problems(*DRIVER_GUARDS, NotFound, TooManyRequests, TooManyStreams),
     },
 )
 async def stream_charge(
@@ -209,17 +211,23 @@ async def stream_charge(
     logins: Logins,
 ) -> Response:
     """Stream one of your charges until it is over."""
-    check_room(parts)
+    driver_id = principal.driver_id
 
     async def read() -> Row[object]:
         async with database.read() as reading:
-            return await find_charge(reading, principal.driver_id, charge_id)
+            return await find_charge(reading, driver_id, charge_id)
 
     async def login_good() -> bool:
         return await logins.principal_of(principal.token_hash) is not None
 
     await read()
-    return ChargeStream(charge_events(parts, charge_id, read, login_good), parts)
+    parts.streams.check_room(driver_id)
+    return EventStream(
+        charge_events(parts, driver_id, charge_id, read, login_good),
+        attached=partial(parts.streams.attached, driver_id),
+        stall_s=STALL_S,
+        stalled=stalled,
+    )
 
 
 async def _view(

@@ -9,6 +9,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.charging.store import charges
+from chargehub.charging.watch import ChargeWatch
 from chargehub.drivers.account_parts import AccountPart
 
 STARTING = ("requested", "starting")
@@ -18,6 +19,9 @@ class ChargesOfDriver(AccountPart):
     """The wishes; what was charged is told by transactions. They hold nothing personal."""
 
     name = "charge_requests"
+
+    def __init__(self, watch: ChargeWatch | None = None) -> None:
+        self._watch = watch
 
     async def obstacle(self, connection: AsyncConnection, driver_id: UUID) -> str | None:
         starting = select(charges.c.id).where(
@@ -37,6 +41,10 @@ class ChargesOfDriver(AccountPart):
             .where(or_(charges.c.state.not_in(STARTING), ~starts.exists()))
             .values(driver_id=driver_id)
         )
+
+    def taken_over(self, guest_id: UUID) -> None:
+        if self._watch is not None:
+            self._watch.changed(guest_id)
 
     async def export(self, connection: AsyncConnection, driver_id: UUID) -> Any:
         query = (

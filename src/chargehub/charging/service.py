@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 import structlog
+from prometheus_client import Gauge
 from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,6 +25,7 @@ from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError, Conflict, NotFound
+from chargehub.kit.event_stream import StreamLimit
 from chargehub.kit.events import EventBus
 from chargehub.kit.worker import DueAction
 from chargehub.reservations.guard import EvseHeld
@@ -41,6 +43,8 @@ from chargehub.transactions.orphans import TransactionNotActive
 from chargehub.transactions.remote import IdTokenNotAccepted, RemoteControl
 
 log = structlog.get_logger(__name__)
+
+STREAMS = Gauge("chargehub_charge_streams", "Streams of drivers' charges open")
 
 ASK_AGAIN = (
     timedelta(minutes=1),
@@ -79,17 +83,25 @@ class Charging:
     clock: HubClock
     remote: RemoteControl
     watch: ChargeWatch
-    streams_max: int = 2_000
-    streams: int = 0
+    streams: StreamLimit
 
     @classmethod
     def listening(
-        cls, database: Database, clock: HubClock, remote: RemoteControl, bus: EventBus
+        cls,
+        database: Database,
+        clock: HubClock,
+        remote: RemoteControl,
+        bus: EventBus,
+        streams: tuple[int, int] = (2_000, 5),
     ) -> Charging:
-        """Build the parts; the watch hears of transactions from now on."""
+        """Build the parts; the watch hears of transactions from now on.
+
+        `streams`: open at once at most, in all and of one driver.
+        """
         watch = ChargeWatch(database, clock, remote.book)
         watch.listen(bus)
-        return cls(database, clock, remote, watch)
+        limit = StreamLimit("charge_streams", STREAMS, most=streams[0], most_of_driver=streams[1])
+        return cls(database, clock, remote, watch, limit)
 
     def online_ids(self) -> Collection[int]:
         return self.remote.desk.online_ids()

@@ -11,31 +11,26 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter
 from sqlalchemy import Row
-from starlette.responses import StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
 
 from chargehub.charging.service import Charging
 from chargehub.charging.views import charge_view
-from chargehub.kit.errors import ChargeHubError
+from chargehub.kit.errors import NotFound
+from chargehub.kit.event_stream import RETRY
 
 log = structlog.get_logger(__name__)
 
 EVERY_S = 3.0
 LOGIN_CHECK_S = 60.0
-RETRY_MS = 2000
 STALL_S = 30.0
 
-
-class TooManyCharges(ChargeHubError):
-    """Too many charges are watched at once; try again later, or ask for the charge itself."""
-
-    code = "too-many-charge-streams"
-    status = 503
+STALLED = Counter("chargehub_charge_streams_stalled_total", "Readers let go who read nothing")
 
 
 async def charge_events(
     charging: Charging,
+    driver_id: UUID,
     charge_id: UUID,
     read: Callable[[], Awaitable[Row[Any]]],
     login_good: Callable[[], Awaitable[bool]],
@@ -43,12 +38,18 @@ async def charge_events(
     every_s: float = EVERY_S,
     login_check_s: float = LOGIN_CHECK_S,
 ) -> AsyncIterator[bytes]:
-    """Yield the charge as it is now and whenever it has changed, until it is over."""
+    """Yield the charge as it is now and whenever it has changed, until it is over.
+
+    `read` raises NotFound when it is no longer the driver's: an account has taken a guest's over.
+    """
     loop = asyncio.get_running_loop()
     check_at = loop.time() + login_check_s
-    yield b"retry: %d\n\n" % RETRY_MS
-    with charging.watch.following(charge_id) as news:
-        row = await read()
+    yield RETRY
+    with charging.watch.following(charge_id, driver_id) as news:
+        try:
+            row = await read()
+        except NotFound:
+            return
         while True:
             watched = charging.watch.progress_of(row.transaction_id)
             view = charge_view(row, watched, charging.clock.now())
@@ -68,36 +69,12 @@ async def charge_events(
                 check_at = loop.time() + login_check_s
             if news.is_set():
                 news.clear()
-                row = await read()
+                try:
+                    row = await read()
+                except NotFound:
+                    return
 
 
-class ChargeStream(StreamingResponse):
-    """Counts its viewer while it streams and gives up on one that reads nothing for too long."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, content: AsyncIterator[bytes], charging: Charging) -> None:
-        super().__init__(content, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        self._charging = charging
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._charging.streams += 1
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._charging.streams -= 1
-
-    async def stream_response(self, send: Send) -> None:
-        async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(STALL_S):
-                await send(message)
-
-        try:
-            await super().stream_response(send_in_time)
-        except TimeoutError:
-            log.info("charge_stream_stalled", stall_s=STALL_S)
-
-
-def check_room(charging: Charging) -> None:
-    if charging.streams >= charging.streams_max:
-        raise TooManyCharges(limit=charging.streams_max, retry_after_s=10)
+def stalled() -> None:
+    STALLED.inc()
+    log.info("charge_reader_stalled", stall_s=STALL_S)

@@ -99,20 +99,24 @@ class ChargeWatch:
         return self._watched.get(transaction_id or 0)
 
     @contextmanager
-    def following(self, charge_id: UUID) -> Iterator[asyncio.Event]:
-        """Yield an event that is set whenever the charge's row has changed, or the watch ends."""
+    def following(self, *ids: UUID) -> Iterator[asyncio.Event]:
+        """Yield an event that is set whenever one of these has changed, or the watch ends.
+
+        A charge (its row), or a driver (whose charges are another's now).
+        """
         news = asyncio.Event()
-        followers = self._followers.setdefault(charge_id, [])
-        followers.append(news)
+        for one in ids:
+            self._followers.setdefault(one, []).append(news)
         try:
             yield news
         finally:
-            followers.remove(news)
-            if not followers:
-                self._followers.pop(charge_id, None)
+            for one in ids:
+                self._followers[one].remove(news)
+                if not self._followers[one]:
+                    del self._followers[one]
 
-    def changed(self, charge_id: UUID) -> None:
-        for news in self._followers.get(charge_id, ()):
+    def changed(self, charge_or_driver: UUID) -> None:
+        for news in self._followers.get(charge_or_driver, ()):
             news.set()
 
     def note(self, transaction_id: int) -> None:

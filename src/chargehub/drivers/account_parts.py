@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 class AccountPart(Protocol):
-    """Subclass it and override what concerns the part; each runs in the account's transaction."""
+    """Subclass it and override what concerns the part, in the account's transaction if async."""
 
     name: str
     """The member of the export that holds what `export` returns."""
@@ -31,6 +31,10 @@ class AccountPart(Protocol):
     async def take_over(self, connection: AsyncConnection, guest_id: UUID, driver_id: UUID) -> None:
         """Give what is the guest's to the account that they turned out to have."""
         del connection, guest_id, driver_id
+
+    def taken_over(self, guest_id: UUID) -> None:
+        """Tell who watches what was the guest's; called once `take_over` is committed."""
+        del guest_id
 
     async def export(self, connection: AsyncConnection, driver_id: UUID) -> Any:
         """Return all that is kept of the driver, as JSON; None: nothing is."""

@@ -168,15 +168,18 @@ class DriverEntry:
         Raises WrongCode, CodeExpired, PhoneLocked or TooManyRequests.
         """
         self._spend(self.budgets.logins, device.address)
+        entered = None
         async with self._database.write() as connection:
             verdict, lock_s = await self.codes.redeem(
                 connection, phone, code, self._wall(), device.token
             )
             if verdict is Redemption.RIGHT:
                 entered = await self._enter_by_phone(connection, phone, device, guest)
-                return replace(entered, device_token=self.codes.device_token(phone))
         # Only now: the try is committed.
-        raise _refusal(phone, verdict, lock_s)
+        if entered is None:
+            raise _refusal(phone, verdict, lock_s)
+        self._tell_taken_over(guest)
+        return replace(entered, device_token=self.codes.device_token(phone))
 
     async def change_phone(self, driver_id: UUID, phone: str, code: str, address: str) -> None:
         """Give an account another phone, which the code proves.
@@ -233,6 +236,12 @@ class DriverEntry:
             await part.take_over(connection, guest_id, driver.id)
         await self._logins.revoke_all(connection, guest_id)
 
+    def _tell_taken_over(self, guest: DriverPrincipal | None) -> None:
+        """Once it is committed; of a guest who became the account it is told for nothing."""
+        if guest is not None and guest.is_guest:
+            for part in self._parts:
+                part.taken_over(guest.driver_id)
+
     async def log_in_by_wechat(
         self, code: str, device: Device, present: DriverPrincipal | None = None
     ) -> Entered:
@@ -269,7 +278,9 @@ class DriverEntry:
                     .where(drivers.c.id == driver_id)
                     .values(wechat_fingerprint=self._seal.fingerprint(open_id, WECHAT))
                 )
-            return await self._issue(connection, driver_id, device, is_new=is_new)
+            entered = await self._issue(connection, driver_id, device, is_new=is_new)
+        self._tell_taken_over(present)
+        return entered
 
     async def enter_as_guest(self, device: Device) -> Entered:
         """Open a guest who may charge for a day. Raises TooManyRequests."""

@@ -17,7 +17,7 @@ from chargehub.drivers.inbox import (
     mark_read,
     read_messages,
 )
-from chargehub.drivers.inbox_feed import InboxFeed, InboxReader, TooManyStreams
+from chargehub.drivers.inbox_feed import InboxFeed, InboxReader
 from chargehub.drivers.inbox_texts import CHINESE, LOCALES, choose_language, render
 from chargehub.drivers.logins import DriverLogins
 from chargehub.drivers.principal import DRIVER_GUARDS, Driver
@@ -25,7 +25,7 @@ from chargehub.drivers.store import drivers
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
-from chargehub.kit.event_stream import EventStream
+from chargehub.kit.event_stream import EventStream, TooManyStreams
 from chargehub.kit.fields import RowId
 from chargehub.kit.http import API_PREFIX, TooManyRequests, problems, provided
 from chargehub.kit.paging import (
@@ -200,7 +200,7 @@ async def stream_inbox(
     ] = None,
 ) -> Response:
     """Stream one's messages as they come; ends with the login."""
-    feed.check_room(principal.driver_id)
+    feed.limit.check_room(principal.driver_id)
 
     async def login_good() -> bool:
         return await logins.principal_of(principal.token_hash) is not None

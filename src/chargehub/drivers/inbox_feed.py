@@ -6,7 +6,6 @@ It holds nothing per reader but an event to wake it; what a reader missed is rea
 from __future__ import annotations
 
 import asyncio
-from collections import Counter as Count
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,10 +18,7 @@ from sqlalchemy import Row
 
 from chargehub.drivers.inbox import count_unread, read_delivered, read_newest_seq
 from chargehub.kit.db import Database
-from chargehub.kit.errors import ChargeHubError
-from chargehub.kit.event_stream import RETRY
-from chargehub.kit.http import TooManyRequests
-from chargehub.kit.metrics import limit_counter
+from chargehub.kit.event_stream import RETRY, StreamLimit
 
 log = structlog.get_logger(__name__)
 
@@ -30,15 +26,6 @@ PAGE = 50
 
 STREAMS = Gauge("chargehub_inbox_streams", "Inbox streams open")
 STALLED = Counter("chargehub_inbox_streams_stalled_total", "Readers let go who read nothing")
-REFUSED = limit_counter("inbox_streams")
-REFUSED_OF_DRIVER = limit_counter("inbox_streams_of_driver")
-
-
-class TooManyStreams(ChargeHubError):
-    """Too many inbox streams are open; try again later."""
-
-    code = "too-many-streams"
-    status = 503
 
 
 class InboxFeed:
@@ -59,36 +46,19 @@ class InboxFeed:
         self.beat_s = beat_s
         self.login_check_s = login_check_s
         self.stall_s = stall_s
-        self._streams_max = streams_max
-        self._streams_of_driver = streams_of_driver
-        self._open: Count[UUID] = Count()
+        self.limit = StreamLimit(
+            "inbox_streams", STREAMS, most=streams_max, most_of_driver=streams_of_driver
+        )
         self._news: dict[UUID, asyncio.Event] = {}
-
-    @property
-    def streams(self) -> int:
-        return self._open.total()
-
-    def check_room(self, driver_id: UUID) -> None:
-        """Raise TooManyRequests or TooManyStreams when one more would exceed a limit."""
-        if self._open[driver_id] >= self._streams_of_driver:
-            REFUSED_OF_DRIVER.inc()
-            raise TooManyRequests("Close another stream of yours first.", retry_after_s=30)
-        if self.streams >= self._streams_max:
-            REFUSED.inc()
-            raise TooManyStreams(retry_after_s=30)
 
     @contextmanager
     def attached(self, driver_id: UUID) -> Iterator[None]:
         """Count a reader in and out."""
-        self._open[driver_id] += 1
-        STREAMS.inc()
         try:
-            yield
+            with self.limit.attached(driver_id):
+                yield
         finally:
-            STREAMS.dec()
-            self._open[driver_id] -= 1
-            if not self._open[driver_id]:
-                del self._open[driver_id]
+            if not self.limit.has(driver_id):
                 self._news.pop(driver_id, None)
 
     def wake(self, driver_id: UUID) -> None:

@@ -69,7 +69,7 @@ async def mail_of(api: RunningApi) -> AsyncIterator[Mail]:
     """Yield the mail, and leave the tables as they were."""
     mail = Mail(api)
     yield mail
-    await eventually(lambda: mail.feed.streams == 0)
+    await eventually(lambda: mail.feed.limit.streams == 0)
     async with api.database.write() as connection:
         await connection.execute(delete(inbox_messages))
         await connection.execute(delete(outbox))

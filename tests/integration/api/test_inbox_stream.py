@@ -140,21 +140,21 @@ async def test_one_stream_too_many_is_told_so(
 ) -> None:
     _, client = driver
     _, other = await api.new_driver()
-    mail.feed._streams_of_driver = 1  # noqa: SLF001  The limit under test.
+    mail.feed.limit.most_of_driver = 1
     try:
         async with stream(client) as told:
             await take(told, 1)
             answer = await client.get("/inbox/stream")
             assert int(problem_of(answer, 429, "too-many-requests")["retry_after_s"]) > 0
-            mail.feed._streams_max = 1  # noqa: SLF001  As above.
+            mail.feed.limit.most = 1
             answer = await other.get("/inbox/stream")
             problem_of(answer, 503, "too-many-streams")
             assert int(answer.headers["retry-after"]) > 0
-        await eventually(lambda: mail.feed.streams == 0)
+        await eventually(lambda: mail.feed.limit.streams == 0)
         async with stream(client) as told:
             assert len(await take(told, 1)) == 1
     finally:
-        mail.feed._streams_of_driver, mail.feed._streams_max = 5, 2_000  # noqa: SLF001  As above.
+        mail.feed.limit.most_of_driver, mail.feed.limit.most = 5, 2_000
 
 
 async def test_a_stream_ends_with_its_login(
@@ -214,7 +214,7 @@ async def test_a_reader_that_reads_nothing_is_let_go(
         await mail.deliver()
         await asyncio.get_running_loop().sock_sendall(sock, head.encode())
         await eventually(lambda: STALLED._value.get() == stalled + 1)  # noqa: SLF001  As above.
-        await eventually(lambda: mail.feed.streams == 0)
+        await eventually(lambda: mail.feed.limit.streams == 0)
     finally:
         mail.feed.stall_s = 30.0
         sock.close()
