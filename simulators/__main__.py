@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import csv
 import signal
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import orjson
 
 from simulators.calibrate import calibrate
 from simulators.car import Car
-from simulators.client import CallFailed, ConnectionRefusedByHub, WireOptions
+from simulators.client import CallFailed, ConnectionRefusedByHub, Payload, WireOptions
 from simulators.clock import ClockPair, HubClock, sleep_until
 from simulators.dialects import DIALECTS
 from simulators.fleet import Fleet, FleetOptions
@@ -27,6 +28,8 @@ from simulators.progress import Progress
 from simulators.station import SimulatedStation, StationOptions
 from simulators.tls import FleetTls, client_context
 
+BEGINS = ("token", "vin", "mac")
+"""Options by which a car begins to charge by itself."""
 MISBEHAVIOURS = "\b\nMisbehaviours:\n" + "\n".join(
     f"  {member.label:<24}{member.meaning}" for member in Misbehaviour
 )
@@ -73,7 +76,7 @@ clock_option = click.option(
     "--clock",
     "pair",
     type=ClockType(),
-    help="The hub's clock; without it, wall time at --speed.",
+    help="The hub's clock; without it, wall time at --speed, one station's set at its boot.",
 )
 speed_option = click.option(
     "--speed", default=1.0, show_default=True, help="Rate of the clock when --clock is not given."
@@ -246,15 +249,26 @@ def _fleet_tls(given: dict[str, Any]) -> FleetTls | None:
 @interval_option
 @click.option("--evse", default=1, show_default=True, type=click.IntRange(1, 2))
 @click.option("--token", help="Plug in a car and present this token, then leave when it is full.")
+@click.option("--vin", help="Plug in a car that presents its VIN (即插即充), likewise.")
+@click.option("--mac", help="Plug in a car that presents its controller's MAC, likewise.")
 @click.option("--soc", default=28.0, show_default=True, help="Of the car, in percent.")
 @click.option("--quiet", is_flag=True, help="Do not print the messages.")
 @misbehave
 def station(**given: Any) -> None:
-    """Run one station. Without --token it waits for what the hub asks.
+    """Run one station. Without --token, --vin or --mac it waits for what the hub asks.
 
-    A car stands ready for remote starts.
+    A car stands ready for remote starts. One that presents itself and is refused waits for one.
     """
+    if sum(given[name] is not None for name in BEGINS) > 1:
+        raise click.UsageError("Give one of --token, --vin and --mac.")
     clock = HubClock(given["pair"] or ClockPair.from_now(given["speed"]))
+
+    def acknowledged(message: Acknowledged) -> None:
+        if message.action == "BootNotification" and given["pair"] is None:
+            _set_by(clock, message.answer)
+        if not given["quiet"]:
+            _print_acknowledged(message)
+
     ca_file = given["ca_file"]
     tls = ca_file and client_context(ca_file, given["certificate"], given["key"])
     the_station = SimulatedStation(
@@ -267,7 +281,8 @@ def station(**given: Any) -> None:
         options=StationOptions(
             wire=WireOptions(tls=tls),
             sample_interval_s=given["sample_interval"],
-            on_acknowledged=_ignore if given["quiet"] else _print_acknowledged,
+            autocharge=bool(given["vin"] or given["mac"]),
+            on_acknowledged=acknowledged,
         ),
     )
     try:
@@ -289,7 +304,7 @@ async def _run_station(the_station: SimulatedStation, given: dict[str, Any]) -> 
 
     the_station.charging.waits = lambda gun: arrive(gun.evse_no)
     with suppress(asyncio.CancelledError):
-        if given["token"]:
+        if any(given[name] for name in BEGINS):
             await _first_of(stop.wait, lambda: _visit(the_station, given))
         else:
             await stop.wait()
@@ -301,10 +316,21 @@ async def _run_station(the_station: SimulatedStation, given: dict[str, Any]) -> 
 
 async def _visit(the_station: SimulatedStation, given: dict[str, Any]) -> None:
     evse_no: int = given["evse"]
-    await the_station.plug_in(evse_no, Car(soc=given["soc"] / 100))
-    if not await the_station.present_token(evse_no, given["token"]):
+    car = Car(soc=given["soc"] / 100, vin=given["vin"], mac=given["mac"])
+    await the_station.plug_in(evse_no, car)
+    if not given["token"]:
+        await _wait_for_start(the_station, evse_no)
+    elif not await the_station.present_token(evse_no, given["token"]):
         click.echo("the token was refused", err=True)
     await _stay_until_over(the_station, evse_no)
+
+
+async def _wait_for_start(the_station: SimulatedStation, evse_no: int) -> None:
+    """Let a car that was refused stand at its gun until somebody starts it from afar."""
+    if the_station.gun(evse_no).transaction is None:
+        click.echo("the car was refused; it waits for a start from afar", err=True)
+    while the_station.gun(evse_no).transaction is None:
+        await sleep_until(the_station.clock, the_station.clock.now() + 1)
 
 
 async def _wait_and_leave(the_station: SimulatedStation, evse_no: int, soc: float) -> None:
@@ -330,8 +356,11 @@ async def _first_of(*works: Callable[[], Awaitable[Any]]) -> None:
         task.cancel()
 
 
-def _ignore(_acknowledged: Acknowledged) -> None:
-    pass
+def _set_by(clock: HubClock, answer: Payload) -> None:
+    """Take the hub's time from its answer to a boot, as stations do; never back in time."""
+    with suppress(KeyError, ValueError):
+        told = datetime.fromisoformat(answer["currentTime"]).timestamp()
+        clock.pair = ClockPair(time.time(), max(told, clock.now()), clock.pair.rate)
 
 
 def _print_acknowledged(acknowledged: Acknowledged) -> None:

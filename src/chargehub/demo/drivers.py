@@ -25,10 +25,10 @@ class DemoDriver:
 
 # The last numbers of each range, which the fleet's drivers rarely take.
 DRIVERS = (
-    DemoDriver("+8613800000001", "李明", "taxi", "浙HD00001", "LDEM0000000000001", "TAXI-0400"),
-    DemoDriver("+8613800000002", "王芳", "taxi", "浙HD00002", "LDEM0000000000002", "TAXI-0399"),
+    DemoDriver("+8613800000001", "李明", "taxi", "浙HD00001", "LDEM0000500000001", "TAXI-0400"),
+    DemoDriver("+8613800000002", "王芳", "taxi", "浙HD00002", "LDEM0000700000002", "TAXI-0399"),
     DemoDriver(
-        "+8613800000003", "张伟", "ride_hailing", "浙HD00003", "LDEM0000000000003", "RIDE-0200"
+        "+8613800000003", "张伟", "ride_hailing", "浙HD00003", "LDEM0000900000003", "RIDE-0200"
     ),
     DemoDriver("+8613800000004", "陈静", "private", "浙HA0004", "LDEM0000000000004", "PRIV-0099"),
 )

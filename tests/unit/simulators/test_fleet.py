@@ -145,6 +145,62 @@ async def test_one_station_charges_once_and_leaves(hub: FakeHub) -> None:
     assert hub.violations == []
 
 
+async def test_one_station_takes_the_hubs_time_at_its_boot(hub: FakeHub) -> None:
+    told = {"currentTime": "2031-05-06T07:08:09.000Z", "interval": 300, "status": "Accepted"}
+    hub.answers["BootNotification"] = lambda _payload: told
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "simulators", "station", "QZ-007", "--url", hub.url, "--speed", "3000"),
+        *("--token", "TAXI-0001", "--soc", "80", "--quiet"),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    assert await asyncio.wait_for(process.wait(), 30) == 0
+    (begun,) = hub.payloads("StartTransaction")
+    assert begun["timestamp"].startswith("2031-05-0")
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "presented"),
+    [("--vin", "LDEM0000500000001", "LDEM0000500000001"), ("--mac", "0A1B2C3D4E5F", None)],
+)
+async def test_one_station_has_a_car_that_presents_itself(
+    hub: FakeHub, option: str, name: str, presented: str | None
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "simulators", "station", "QZ-007", "--url", hub.url, "--speed", "3000"),
+        *(option, name, "--soc", "80"),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    assert await asyncio.wait_for(process.wait(), 30) == 0
+    presented = presented or f"VID:{name}"
+    assert [one["idTag"] for one in hub.payloads("Authorize")] == [presented]
+    (begun,) = hub.payloads("StartTransaction")
+    assert begun["idTag"] == presented
+    assert hub.violations == []
+
+
+async def test_a_car_that_was_refused_waits_for_a_start_from_afar(hub: FakeHub) -> None:
+    hub.answers["Authorize"] = lambda _payload: {"idTagInfo": {"status": "Invalid"}}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "simulators", "station", "QZ-007", "--url", hub.url, "--speed", "3000"),
+        *("--vin", "LDEM0000500000001", "--soc", "80"),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        assert b"refused" in await process.stderr.readline()
+    assert hub.payloads("StartTransaction") == []
+    start = {"connectorId": 1, "idTag": "APP-1"}
+    hub.answers["Authorize"] = lambda _payload: {"idTagInfo": {"status": "Accepted"}}
+    answer = await hub.call("QZ-007", "RemoteStartTransaction", start)
+    assert answer == {"status": "Accepted"}
+    assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert [one["idTag"] for one in hub.payloads("StartTransaction")] == ["APP-1"]
+
+
 def test_the_help_lists_every_switch() -> None:
     for command in ([], ["fleet"], ["station"]):
         shown = CliRunner().invoke(main, [*command, "--help"])
@@ -160,6 +216,7 @@ def test_the_help_lists_every_switch() -> None:
         (["fleet", "--clock", "1,2"], "wall,hub,rate"),
         (["calibrate", "--first-day", "yesterday"], "isoformat"),
         (["fleet", "--credentials", "/nowhere.csv"], "nowhere"),
+        (["station", "--vin", "LDEM0000500000001", "--token", "A"], "one of --token"),
     ],
 )
 def test_wrong_arguments_are_explained(arguments: list[str], reason: str) -> None:
