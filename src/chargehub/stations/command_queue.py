@@ -104,12 +104,14 @@ class CommandQueue:
     _missed: set[int] = field(default_factory=set)
     """Stations that something was queued for while they had no socket here. Each may be on its way
     in: its connection may have been written down before the command was."""
+    _stopped: bool = False
 
     def __post_init__(self) -> None:
         self._turns = asyncio.Semaphore(self.limits.at_once)
 
     async def stop(self) -> None:
-        """End what is under way: a command that has left is closed as unknown."""
+        """End what is under way and begin nothing more: what has left is closed as unknown."""
+        self._stopped = True
         tasks = [*self._tasks.values(), *self._settling]
         for task in tasks:
             task.cancel()
@@ -228,7 +230,7 @@ class CommandQueue:
 
         Once the station is among those that are here, `kick` finds it itself.
         """
-        if station_id in self._missed:
+        if station_id in self._missed and not self._stopped:
             self._missed.discard(station_id)
             task = asyncio.create_task(self._settle(station_id), name=f"arrived-{station_id}")
             self._settling.add(task)
@@ -247,10 +249,11 @@ class CommandQueue:
                 await jobs.schedule_once(connection, DELIVER, [station_id], due_at)
         except Exception:
             log.exception("delivery_not_scheduled", station=station_id)
-            loop = asyncio.get_running_loop()
-            loop.call_later(RETRY_AFTER.total_seconds(), self.kick, station_id)
+            self._kick_later(station_id)
 
     def _begin(self, station_id: int) -> None:
+        if self._stopped:
+            return
         if station_id not in self.desk.online_ids():
             self._miss(station_id)
             return
@@ -307,8 +310,11 @@ class CommandQueue:
         except Exception:
             # The database is away, most likely; so no due row can be written either.
             log.exception("delivery_failed", station=station_id)
-            loop = asyncio.get_running_loop()
-            loop.call_later(RETRY_AFTER.total_seconds(), self.kick, station_id)
+            self._kick_later(station_id)
+
+    def _kick_later(self, station_id: int) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(RETRY_AFTER.total_seconds(), self.kick, station_id)
 
     async def _next(self, station_id: int) -> Row[Any] | None:
         # No turn is held while a station is waited for: silent ones would hold up all others.

@@ -93,6 +93,32 @@ async def test_what_is_queued_when_a_delivery_has_looked_already_is_delivered(
     assert hub.link.sent[sent:] == [(station_id, RawCommand("ClearCache", {}))]
 
 
+async def test_nothing_is_begun_after_the_stop(hub: RunningApi, cs: str) -> None:
+    """Neither what was to follow the delivery that it ended, nor what is asked for later."""
+    station_id = await hub.station_id(cs)
+    hub.link.online.add(station_id)
+    hub.link.script(station_id, asyncio.Event())
+    queue = CommandQueue(hub.database, hub.queue.desk, hub.clock, QUEUE_LIMITS)
+    command = RawCommand("ClearCache", {})
+    async with hub.database.write() as connection:
+        await queue.add(connection, station_id, command, "test", expires_at=None)
+
+    def deliveries() -> list[str]:
+        names = (task.get_name() for task in asyncio.all_tasks())
+        return [name for name in names if name == f"deliver-{station_id}"]
+
+    queue.kick(station_id)
+    async with asyncio.timeout(10):
+        while (station_id, command) not in hub.link.sent:  # noqa: ASYNC110  It has no event.
+            await asyncio.sleep(0.01)
+    queue.kick(station_id)
+    assert deliveries()
+    await queue.stop()
+    assert not deliveries()
+    queue.kick(station_id)
+    assert not deliveries()
+
+
 async def test_whoever_asked_hears_whether_it_has_left(hub: RunningApi, cs: str) -> None:
     """What is under way does not wait, although nobody has answered."""
     station_id, silence = await hub.station_id(cs), asyncio.Event()
