@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from simulators.car import Car
 from simulators.client import Payload, Refusal, Reply
-from simulators.configuration import MAX_READS, MAX_WRITES, Setting
+from simulators.device_model import DeviceModel
 from simulators.dialect import FIRMWARE, MODEL, VENDOR, Timestamps, parse_time
 from simulators.gun import Gun, GunState, Reservation, StopCause, Transaction, Verdict
 from simulators.metering import Sample, Value, signed_reading
@@ -31,8 +31,6 @@ ENDINGS = {
     StopCause.UNLOCK: ("UnlockCommand", "Other"),
 }
 """Trigger reason and stopped reason of each cause."""
-
-REPORT_PAGE = 8
 
 NOT_SUPPORTED = frozenset(
     {
@@ -63,9 +61,6 @@ class Dialect201:
             "Reset": self._reset,
             "ChangeAvailability": self._change_availability,
             "UnlockConnector": self._unlock,
-            "GetVariables": self._get_variables,
-            "SetVariables": self._set_variables,
-            "GetBaseReport": self._get_base_report,
             "GetTransactionStatus": self._get_transaction_status,
             "TriggerMessage": self._trigger,
             "ReserveNow": self._reserve,
@@ -75,6 +70,7 @@ class Dialect201:
         }
         self._profiles = Answers201(station)
         self._handlers |= self._profiles.handlers
+        self._handlers |= DeviceModel(station, self._stamp, self.word).handlers
 
     # Words for what happens.
 
@@ -302,105 +298,6 @@ class Dialect201:
             return Reply({"status": "OngoingAuthorizedTransaction"})  # F05.FR.02
         return Reply({"status": "Unlocked"}, self._requests.unlock(gun))
 
-    def _get_variables(self, payload: Payload) -> Reply:
-        wanted = payload["getVariableData"]
-        _check_count(wanted, MAX_READS)
-        return Reply({"getVariableResult": [self._read(item) for item in wanted]})
-
-    def _read(self, wanted: Payload) -> Payload:
-        result: Payload = {"component": wanted["component"], "variable": wanted["variable"]}
-        setting = self._setting(wanted)
-        if isinstance(setting, str):
-            return {"attributeStatus": setting, **result}
-        if not setting.readable:
-            return {"attributeStatus": "Rejected", **result}  # B06.FR.09: it is write-only.
-        return {"attributeStatus": "Accepted", "attributeValue": setting.as_variable, **result}
-
-    def _set_variables(self, payload: Payload) -> Reply:
-        changed: list[Callable[[], None]] = []
-        results = []
-        _check_count(payload["setVariableData"], MAX_WRITES)
-        for wanted in payload["setVariableData"]:
-            setting = self._setting(wanted)
-            if isinstance(setting, str):
-                status = setting
-            else:
-                status = self._station.configuration.write(setting, wanted["attributeValue"])
-                if status == "Accepted":
-                    changed.append(self._requests.setting_changed(setting))
-            results.append(
-                {
-                    "attributeStatus": status,
-                    "component": wanted["component"],
-                    "variable": wanted["variable"],
-                }
-            )
-
-        def afterwards() -> None:
-            for act in changed:
-                act()
-
-        return Reply({"setVariableResult": results}, afterwards)
-
-    def _setting(self, wanted: Payload) -> Setting | str:
-        """Find a setting, or the status word that says why there is none."""
-        component, variable = wanted["component"]["name"], wanted["variable"]["name"]
-        if wanted.get("attributeType", "Actual") != "Actual":
-            return "NotSupportedAttributeType"
-        instance = wanted["variable"].get("instance")
-        setting = self._station.configuration.find_variable(component, variable, instance)
-        if setting is not None:
-            return setting
-        known = self._station.configuration.knows_component(component)
-        return "UnknownVariable" if known else "UnknownComponent"
-
-    def _get_base_report(self, payload: Payload) -> Reply:
-        request_id = int(payload["requestId"])
-        if payload["reportBase"] == "SummaryInventory":
-            return Reply({"status": "NotSupported"})
-        station = self._station
-        entries = list(self._report())
-        pages = [entries[i : i + REPORT_PAGE] for i in range(0, len(entries), REPORT_PAGE)]
-        messages = [
-            _message(
-                "NotifyReport",
-                {
-                    "requestId": request_id,
-                    "generatedAt": self._stamp(station.clock.now()),
-                    "seqNo": number,
-                    "tbc": number < len(pages) - 1,
-                    "reportData": page,
-                },
-            )
-            for number, page in enumerate(pages)
-        ]
-        return Reply({"status": "Accepted"}, lambda: station.uplink.send_now(messages))
-
-    def _report(self) -> Iterator[Payload]:
-        for setting in self._station.configuration:
-            mutability = "ReadWrite" if setting.writable else "ReadOnly"
-            yield _entry(
-                {"name": setting.component},
-                setting.variable,
-                setting.as_variable if setting.readable else None,
-                mutability if setting.readable else "WriteOnly",
-                setting.data_type,
-                setting=setting,
-            )
-        for name, value in (
-            ("Model", MODEL),
-            ("VendorName", VENDOR),
-            ("SerialNumber", f"SN-{self._station.identity}"),
-            ("FirmwareVersion", FIRMWARE),
-        ):
-            yield _entry({"name": "ChargingStation"}, name, value, "ReadOnly", "string")
-        for gun in self._station.guns:
-            evse = {"name": "EVSE", "evse": {"id": gun.evse_no}}
-            yield _entry(evse, "AvailabilityState", self.word(gun.state), "ReadOnly", "OptionList")
-            yield _entry(evse, "Power", "120000", "ReadOnly", "decimal")
-            connector = {"name": "Connector", "evse": {"id": gun.evse_no, "connectorId": 1}}
-            yield _entry(connector, "ConnectorType", "cGBT-DC", "ReadOnly", "string")
-
     def _get_transaction_status(self, payload: Payload) -> Reply:
         waiting = self._station.messages_waiting
         if "transactionId" not in payload:
@@ -461,39 +358,3 @@ class Dialect201:
 
 def _message(action: str, payload: Payload, *, durable: bool = False) -> Message:
     return Message(action, lambda: payload, durable=durable)
-
-
-def _check_count(items: list[Payload], most: int) -> None:
-    if len(items) > most:  # B06.FR.16
-        raise Refusal("OccurrenceConstraintViolation", f"more than {most} items")
-
-
-def _entry(
-    component: Payload,
-    variable: str,
-    value: str | None,
-    mutability: str,
-    data_type: str,
-    *,
-    setting: Setting | None = None,
-) -> Payload:
-    attribute: Payload = {"type": "Actual", "mutability": mutability}
-    if value is not None:
-        attribute["value"] = value
-    name: Payload = {"name": variable}
-    characteristics: Payload = {"dataType": data_type, "supportsMonitoring": False}
-    if setting is not None:
-        if setting.instance is not None:
-            name["instance"] = setting.instance
-        if setting.unit is not None:
-            characteristics["unit"] = setting.unit
-        if setting.low is not None:
-            characteristics["minLimit"] = setting.low
-        if setting.high is not None:
-            characteristics["maxLimit"] = setting.high
-    return {
-        "component": component,
-        "variable": name,
-        "variableAttribute": [attribute],
-        "variableCharacteristics": characteristics,
-    }

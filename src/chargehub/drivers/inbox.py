@@ -39,7 +39,7 @@ async def notify(
 ) -> bool:
     """Tell a driver, once for each key, in the caller's transaction; False: they were told before.
 
-    `kind` and the facts it needs are those of `inbox_texts.KINDS`; a `location_id` among them
+    `kind` and the facts it needs are those of `inbox_kinds.KINDS`; a `location_id` among them
     gives the texts the Location's name and time zone. Times and UUIDs are taken as they are.
     Raises UnknownMessage where nobody could word it.
     """

@@ -18,7 +18,8 @@ from chargehub.drivers.inbox import (
     read_messages,
 )
 from chargehub.drivers.inbox_feed import InboxFeed, InboxReader
-from chargehub.drivers.inbox_texts import CHINESE, LOCALES, choose_language, render
+from chargehub.drivers.inbox_kinds import CHINESE
+from chargehub.drivers.inbox_texts import LOCALES, choose_language, render
 from chargehub.drivers.logins import DriverLogins
 from chargehub.drivers.principal import DRIVER_GUARDS, Driver
 from chargehub.drivers.store import drivers

@@ -7,13 +7,11 @@ answers by itself. The meaning of payloads is the host's; nothing a station send
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode
-from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from uuid import uuid4
 
 from chargehub.ocpp.errors import (
-    CallQueueFull,
     ErrorCode,
     InvalidPayload,
     NoSuchCall,
@@ -55,6 +53,7 @@ from chargehub.ocpp.frames import (
     load_json,
     parse,
 )
+from chargehub.ocpp.our_calls import OurCall, OurCalls
 from chargehub.ocpp.schemas import schemas_for
 from chargehub.ocpp.versions import DIALECTS, OcppVersion
 
@@ -98,51 +97,16 @@ class _Inbound:
         self.answer: OutboundFrame | None = None
 
 
-class _Outbound:
-    """A CALL of ours, queued or in flight."""
-
-    __slots__ = ("action", "deadline", "message_id", "text", "timeout", "unlocks")
-
-    def __init__(
-        self,
-        message_id: str,
-        action: str,
-        text: str,
-        *,
-        timeout: float,
-        deadline: float,
-        unlocks: frozenset[str],
-    ) -> None:
-        self.message_id = message_id
-        self.action = action
-        self.text = text
-        self.timeout = timeout
-        self.deadline = deadline
-        self.unlocks = unlocks
-
-    def fail(
-        self, reason: FailureReason, *, sent: bool, error: CallError | None = None
-    ) -> CallFailed:
-        if error is None:
-            return CallFailed(self.message_id, self.action, reason, sent)
-        code = read_error_code(error.code)
-        return CallFailed(
-            self.message_id, self.action, reason, sent, code, error.description, error.details
-        )
-
-
 class OcppSession:
     """Feed it what arrives, send what `frames_to_send` gives, call `expire` at `next_deadline`."""
 
     __slots__ = (
         "_closed",
         "_dialect",
-        "_in_flight",
         "_new_id",
         "_older",
+        "_ours",
         "_outgoing",
-        "_queue",
-        "_queued_max",
         "_recent",
         "_schemas",
         "_supported",
@@ -182,7 +146,7 @@ class OcppSession:
         self._tolerant = tolerant
         self._unlocked_by = unlocked_by or {}
         self._unlocked = _ALWAYS_ALLOWED
-        self._queued_max = queued_max
+        self._ours = OurCalls(queued_max)
         self._unanswered_max = unanswered_max
         self._new_id = new_id
         self._closed = False
@@ -192,8 +156,6 @@ class OcppSession:
         # by one would let the dict be rebuilt every other message.
         self._recent: dict[str, _Inbound] = {}
         self._older: dict[str, _Inbound] = {}
-        self._in_flight: _Outbound | None = None
-        self._queue: deque[_Outbound] = deque()
 
     # What the station says ---------------------------------------------------------------------
 
@@ -274,11 +236,9 @@ class OcppSession:
         return CallRefused(call.message_id, call.action, violation)
 
     def _receive_answer(self, answer: CallResult | CallError, now: float) -> Event:
-        call = self._in_flight
-        if call is None or call.message_id != answer.message_id:
-            # A late answer must never be taken for that of the next call.
+        call = self._ours.answered(answer.message_id)
+        if call is None:
             return Ignored(IgnoredReason.UNMATCHED_ANSWER, message_id=answer.message_id)
-        self._in_flight = None
         if isinstance(answer, CallError):
             self._send_next(now)
             return call.fail(FailureReason.ANSWERED_WITH_ERROR, sent=True, error=answer)
@@ -380,8 +340,7 @@ class OcppSession:
         """
         if self._closed:
             raise SessionClosed("the connection is closed")
-        if len(self._queue) >= self._queued_max:
-            raise CallQueueFull(f"{self._queued_max} calls wait already")
+        self._ours.check_room()
         message_id = self._new_id()
         text = encode_call(message_id, action, payload)
         if action not in self._schemas.actions:
@@ -404,8 +363,8 @@ class OcppSession:
         requested = payload.get("requestedMessage")
         if requested in unlocks:
             unlocks = frozenset({requested})
-        self._queue.append(
-            _Outbound(
+        self._ours.queue(
+            OurCall(
                 message_id, action, text, timeout=timeout, deadline=now + timeout, unlocks=unlocks
             )
         )
@@ -413,38 +372,23 @@ class OcppSession:
         return message_id
 
     def _send_next(self, now: float) -> None:
-        # P4 4.1.1: one CALL of ours at a time.
-        if self._in_flight is not None or not self._queue:
-            return
-        call = self._queue.popleft()
-        call.deadline = now + call.timeout
-        self._unlocked |= call.unlocks
-        self._in_flight = call
-        self._outgoing.append(OutboundFrame(call.text, CALL, call.message_id, call.action))
+        call = self._ours.take_next(now)
+        if call is not None:
+            self._unlocked |= call.unlocks
+            self._outgoing.append(OutboundFrame(call.text, CALL, call.message_id, call.action))
 
     def expire(self, now: float) -> list[CallFailed]:
         """End the calls whose time is over; the next of the queue leaves."""
         if self._closed:
             return []
-        failed: list[CallFailed] = []
-        call = self._in_flight
-        if call is not None and call.deadline <= now:
-            self._in_flight = None
-            failed.append(call.fail(FailureReason.TIMED_OUT, sent=True))
-        overdue = [queued for queued in self._queue if queued.deadline <= now]
-        for queued in overdue:
-            self._queue.remove(queued)
-            failed.append(queued.fail(FailureReason.TIMED_OUT, sent=False))
+        failed = self._ours.expire(now)
         self._send_next(now)
         return failed
 
     @property
     def next_deadline(self) -> float | None:
         """When `expire` has something to do at the earliest."""
-        deadlines = [queued.deadline for queued in self._queue]
-        if self._in_flight is not None:
-            deadlines.append(self._in_flight.deadline)
-        return min(deadlines, default=None)
+        return self._ours.next_deadline
 
     # The connection ----------------------------------------------------------------------------
 
@@ -462,11 +406,7 @@ class OcppSession:
         if self._closed:
             return []
         self._closed = True
-        reason = FailureReason.CONNECTION_CLOSED
-        failed = [] if self._in_flight is None else [self._in_flight.fail(reason, sent=True)]
-        failed += [queued.fail(reason, sent=False) for queued in self._queue]
-        self._in_flight = None
-        self._queue.clear()
+        failed = self._ours.end()
         self._outgoing.clear()
         self._unanswered.clear()
         self._recent.clear()
@@ -481,7 +421,7 @@ class OcppSession:
     @property
     def queued_count(self) -> int:
         """CALLs of ours that have not left yet."""
-        return len(self._queue)
+        return self._ours.waiting
 
 
 def _unseal(call: Call) -> Call:

@@ -12,16 +12,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 
-from chargehub.authorization import (
-    Authorization,
-    AuthorizationStatus,
-)
+from chargehub.authorization import Authorization, AuthorizationStatus
 from chargehub.drivers.vehicle_identity import CarNames
 from chargehub.kit.events import EventBus
 from chargehub.kit.group_commit import Decision, Item, Writes
 from chargehub.reservations.queue.triggers import look_at
 from chargehub.telemetry.readings import Flag, Reading
 from chargehub.telemetry.store import INSERT_SAMPLES
+from chargehub.transactions.answers import answer_latecomer, answer_token
 from chargehub.transactions.book import Book, OpenTransaction
 from chargehub.transactions.cars import tell_refusal, with_car
 from chargehub.transactions.changes import (
@@ -58,7 +56,7 @@ from chargehub.transactions.reports import (
     TransactionReply,
     TransactionReported,
 )
-from chargehub.transactions.reserved import beside_holds, held_flag, use_reservation
+from chargehub.transactions.reserved import held_flag, use_reservation
 from chargehub.transactions.rows import (
     END,
     amendment,
@@ -218,7 +216,7 @@ class TransactionHandler:
             stub |= Flag.UNKNOWN_TRANSACTION
             stored = facts.stored.get((report.station_id, name))
             if stored is not None:
-                return Decision(TransactionReply(stored.id, self._answer_late(report, facts)))
+                return Decision(TransactionReply(stored.id, answer_latecomer(report, facts)))
         begun, authorization = self._begin(report, facts, writes, flags=stub)
         self._suspect_predecessor(report, begun, writes)
         if report.kind is EventKind.ENDED:
@@ -241,7 +239,7 @@ class TransactionHandler:
             if not track.flags or track.flags in found.flags:
                 return self._decide_progress(report, found, track, rows, facts, writes)
         changed = replace(found, heard_at=report.received_at)
-        authorization = self._answer(report, found, facts)
+        authorization = answer_token(report, found, facts, self.book)
         fill(changed, report, authorization, facts)
         evse = None
         if found.evse_no is None and changed.evse_no is not None:
@@ -309,7 +307,7 @@ class TransactionHandler:
         if stored.ended_by_policy and report.kind is EventKind.ENDED:
             writes.add(END_TRANSACTION, ending(report, stored.id, end_register(report), None, 0))
             write_bound(writes, report, stored.id, stored.evse_no, None)
-        authorization = self._answer_late(report, facts)
+        authorization = answer_latecomer(report, facts)
         evse = facts.evses.get((report.station_id, report.evse_no or 0))
         writes.add(AMEND_TRANSACTION, late_amendment(report, stored, authorization, evse))
         if report.remote_start_id is not None:
@@ -329,7 +327,7 @@ class TransactionHandler:
         number = facts.new_ids.pop()
         evse = facts.evses.get((report.station_id, report.evse_no or 0))
         evse = evse or EvseFact(UNRATED_POWER_W, None)
-        authorization = self._answer(report, None, facts)
+        authorization = answer_token(report, None, facts, self.book)
         register = begin_register(report)
         flags |= event_flags(report) | evse_flags(report, facts)
         refused = authorization is not None and not authorization.accepted
@@ -392,43 +390,6 @@ class TransactionHandler:
         look_at(writes, ended.station_id, report.received_at)
         ended_at = max(report.at, ended.started_at)
         return TransactionEnded(ended.id, ended.station_id, ended.evse_no, ended_at, energy)
-
-    def _answer(
-        self, report: TransactionReported, found: OpenTransaction | None, facts: EventFacts
-    ) -> Authorization | None:
-        """Answer the presented token; no token, no answer (E01.FR.11/12)."""
-        if report.id_token is None:
-            return None
-        token = report.id_token.text.lower()
-        own = found.id if found is not None else None
-        starts = report.kind is EventKind.STARTED or (found is not None and not found.authorized)
-        # What is still open at the same gun is what the station has forgotten, not elsewhere.
-        here = (report.station_id, report.evse_no)
-        charging = self.book.charging_with(token, besides=own, not_at_evse=here)
-        elsewhere = starts and (token in facts.taken or charging is not None)
-        authorization = facts.authorization.decide(
-            token,
-            report.id_token.kind,
-            report.station_id,
-            report.evse_no or (found.evse_no if found is not None else None),
-            now=report.received_at,
-            charging_elsewhere=elsewhere,
-        )
-        if report.kind is not EventKind.ENDED and (found is None or not found.authorized):
-            evse_no = report.evse_no or (found.evse_no if found is not None else None)
-            authorization = beside_holds(report, authorization, evse_no, facts)
-        holds = found is not None or not evse_flags(report, facts)
-        if starts and holds and authorization.accepted and report.kind is not EventKind.ENDED:
-            facts.taken.add(token)
-        return authorization
-
-    def _answer_late(self, report: TransactionReported, facts: EventFacts) -> Authorization | None:
-        """Answer a token of what is over: where else it charges now matters no more."""
-        if report.id_token is None:
-            return None
-        token, kind = report.id_token.text.lower(), report.id_token.kind
-        place = (report.station_id, report.evse_no)
-        return facts.authorization.decide(token, kind, *place, now=report.received_at)
 
     def _reconcile(self, report: TransactionReported) -> OpenTransaction | None:
         """Find the one transaction that an event without a number can only mean (E16 3.18)."""

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
+from chargehub.drivers.inbox_kinds import KINDS, WORDS
 from chargehub.drivers.inbox_texts import (
-    KINDS,
     LANGUAGES,
     MADE_AT_READING,
-    WORDS,
     UnknownMessage,
     check,
     choose_language,
