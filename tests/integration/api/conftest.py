@@ -198,7 +198,15 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
     """Run the application on a free port of this machine."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            # A client may pause for long on a busy machine, and must not send into a closed socket.
+            timeout_keep_alive=300,
+        )
     )
     task = asyncio.create_task(server.serve(sockets=[listening]))
     deadline = time.monotonic() + 10
