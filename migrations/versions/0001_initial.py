@@ -1428,6 +1428,7 @@ def upgrade() -> None:
         sa.Column("lock_heard_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sensor_heard_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("blocked_by", sa.Text(), nullable=True),
+        sa.Column("blocked_reservation_id", sa.Integer(), nullable=True),
         sa.Column("blocked_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("blocked_told_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_by", sa.Text(), nullable=False),

@@ -23,6 +23,7 @@ from chargehub.bays.rules import (
     is_plugged_in,
 )
 from chargehub.reservations.store import OPEN
+from chargehub.stations.reports import PLUGGED_IN
 
 _JSON = """
     (SELECT to_jsonb(t) FROM (
@@ -36,6 +37,15 @@ def _newest(where: str) -> str:
 
 
 _WITHOUT_EFFECT = "('refused', 'failed', 'timeout')"
+_PLUGGED_IN = ", ".join(f"'{status}'" for status in sorted(PLUGGED_IN))
+_STATUSES = """
+    FROM connector_status_events e
+    WHERE e.station_id = b.station_id AND e.evse_no = b.evse_no AND e.received_at >= """
+# The first word of no cable after the last one of a cable.
+_UNPLUGGED_AT = f"""(
+    SELECT min(e.received_at) {_STATUSES} (
+        SELECT max(e.received_at) {_STATUSES} h.held_from AND e.status IN ({_PLUGGED_IN})
+    ) AND e.status NOT IN ({_PLUGGED_IN}))"""
 _BAYS = f"""
 SELECT b.*, r.raised_when_free, r.free_for_s,
        h.id AS hold_id, h.driver_id AS hold_driver_id, h.held_from, h.hold_until,
@@ -43,6 +53,8 @@ SELECT b.*, r.raised_when_free, r.free_for_s,
                AND t.state = 'Active' AND (t.evse_no = b.evse_no OR t.evse_no IS NULL)) AS charging,
        (SELECT array_agg(k.status) FROM connectors k
         WHERE k.station_id = b.station_id AND k.evse_no = b.evse_no) AS statuses,
+       CASE WHEN h.id IS NOT NULL AND b.sensor_state = 'occupied' THEN {_UNPLUGGED_AT} END
+           AS unplugged_at,
        {_newest("c.outcome = 'pending'")} AS open_command,
        {_newest("c.outcome = 'done'")} AS last_done,
        {_newest("c.outcome = 'done' AND c.action = 'lower'")} AS last_lowered,
@@ -88,6 +100,7 @@ def facts_of(row: Row[Any]) -> Facts:
         sensor_since=row.sensor_since,
         charging=row.charging,
         plugged_in=is_plugged_in(row.statuses or ()),
+        unplugged_at=row.unplugged_at,
         hold=hold,
         open=_tried(row.open_command),
         last=last,

@@ -17,7 +17,8 @@ from chargehub.bays.orders import find_open, finish
 from chargehub.bays.rules import BayRules, Outcome, Why
 from chargehub.bays.store import bay_commands, bay_rules, bays
 from chargehub.kit.errors import Conflict, NotFound
-from chargehub.reservations.store import OPEN, reservations
+from chargehub.reservations.guard import is_held
+from chargehub.reservations.store import reservations
 from chargehub.stations.store import charging_stations, evses
 
 Rows = Sequence[Row[Any]]
@@ -43,9 +44,7 @@ def _described(now: datetime) -> Select[Any]:
         .where(
             reservations.c.station_id == B.station_id,
             reservations.c.evse_no == B.evse_no,
-            reservations.c.status.in_(OPEN),
-            reservations.c.held_from <= now,
-            reservations.c.hold_until > now,
+            is_held(now),
         )
         .limit(1)
         .lateral("held")
@@ -145,6 +144,7 @@ async def remove_bay(connection: AsyncConnection, bay_id: int, now: datetime) ->
     gone = {
         "removed_at": now,
         "blocked_by": None,
+        "blocked_reservation_id": None,
         "blocked_since": None,
         "blocked_told_at": None,
     }

@@ -145,7 +145,7 @@ async def believe(
         values |= _of_sensor(row, report, judged, now)
     await connection.execute(update(bays).where(B.id == row.id).values(values))
     if judged is Order.UNCLEAR:
-        await jobs.schedule_earliest(connection, READ, str(row.id), now)
+        await jobs.schedule(connection, READ, str(row.id), now)
 
 
 def _of_lock(row: Row[Any], report: DeviceReport, judged: Order, now: datetime) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _of_sensor(row: Row[Any], report: DeviceReport, judged: Order, now: datetime
     same = state == row.sensor_state and row.sensor_since is not None
     return {
         "sensor_state": state,
-        "sensor_since": row.sensor_since if same else told.at,
+        "sensor_since": row.sensor_since if same else now,
         "sensor_told_at": told.at,
         "sensor_sequence": told.sequence,
         "sensor_heard_at": now,

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from chargehub.reservations.rules import PLUGGING_IN
 from chargehub.stations.reports import PLUGGED_IN
 
 SETTLE = timedelta(seconds=30)
@@ -21,6 +22,8 @@ SILENT_AFTER = timedelta(minutes=15)
 """A device that was not heard for so long is asked; without an answer its state is not known."""
 BLOCKED_AFTER = timedelta(minutes=5)
 """Staff are told of a car that only stands there after so long; at a promised gun at once."""
+LET_IN = timedelta(minutes=5)
+"""So long a car is its driver's whom the lock was lowered for; without that, PLUGGING_IN."""
 LOW_BATTERY_PERCENT = 20
 
 
@@ -185,6 +188,8 @@ class Facts:
     charging: bool
     """A transaction is open at the gun, or at the station at a gun that nobody told."""
     plugged_in: bool
+    unplugged_at: datetime | None = None
+    """When the cable was last taken out of a car, where that was during the hold."""
     hold: Hold | None = None
     open: Tried | None = None
     last: Tried | None = None
@@ -293,11 +298,11 @@ class Blocked(StrEnum):
     LOCK = "lock"
 
 
-def blocked(facts: Facts) -> Blocked | None:
+def blocked(facts: Facts, now: datetime) -> Blocked | None:
     """Say what keeps the driver whom the gun is promised to, or the next one, from it."""
     if facts.charging or facts.plugged_in:
         return None
-    if facts.sensor is SensorState.OCCUPIED and not _is_the_holders(facts):
+    if facts.sensor is SensorState.OCCUPIED and not _may_be_the_holders(facts, now):
         return Blocked.CAR
     failed = facts.failed
     stuck = failed is not None and failed.action is LockAction.LOWER
@@ -306,18 +311,32 @@ def blocked(facts: Facts) -> Blocked | None:
     return None
 
 
-def _is_the_holders(facts: Facts) -> bool:
-    """Take the car for that of the driver whom the gun is held for.
+def _may_be_the_holders(facts: Facts, now: datetime) -> bool:
+    """Take the car for that of the driver whom the gun is held for, who is about to plug in.
 
-    Who came while it was held, or after that driver had the lock lowered, is they; nobody else may
-    charge there. Who stood there before is not.
+    Who came while it was held, or after that driver had the lock lowered, is they for a while;
+    who stood there before is not. Whose cable did not do has the while anew.
     """
     hold, since, lowered = facts.hold, facts.sensor_since, facts.lowered
     if hold is None or since is None:
         return False
-    if since >= hold.since:
-        return True
-    return lowered is not None and lowered.driver_id == hold.driver_id and since >= _ended(lowered)
+    own = lowered is not None and lowered.driver_id == hold.driver_id
+    let_in = own and lowered is not None and since >= _ended(lowered)
+    if not let_in and since < hold.since:
+        return False
+    quiet_since = since if facts.unplugged_at is None else max(since, facts.unplugged_at)
+    return now - quiet_since < (LET_IN if let_in else PLUGGING_IN)
+
+
+def blocked_text(by: Blocked, reservation_id: int | None) -> str:
+    """Tell staff what is the matter; with a reservation: of the promise that it broke."""
+    what = {
+        Blocked.CAR: "A car stands in the bay and nothing charges there.",
+        Blocked.LOCK: "The lock did not go down when it was told to.",
+    }[by]
+    if reservation_id is None:
+        return what
+    return f"{what} Reservation {reservation_id} held the gun: it moves to another, or waits."
 
 
 def tells_staff(why: Blocked, facts: Facts, since: datetime, now: datetime) -> bool:

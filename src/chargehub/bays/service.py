@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,8 +17,9 @@ from chargehub.bays.facts import read_one
 from chargehub.bays.gateway import HttpGateway, new_client
 from chargehub.bays.orders import Ask, NoLock, command_lock, lock_bay
 from chargehub.bays.ports import BayDevices
+from chargehub.bays.queries import find_bay_of_gun
 from chargehub.bays.rules import Cause, LockAction, Outcome
-from chargehub.bays.store import bay_commands, bays
+from chargehub.bays.store import bay_commands
 from chargehub.bays.watch import BayWatch, TakenGuns, Transactions
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
@@ -33,21 +34,18 @@ class LockRefused(Conflict):
     code = "lock-refused"
 
 
-class GatewayKeys(dict[str, bytes]):
-    """The keys of the gateways by Location, which their callbacks are signed with."""
-
-
 @dataclass(slots=True)
 class Bays:
     """Wired by features.py; `start` before the worker runs, `stop` after it."""
 
     database: Database
     clock: HubClock
-    keys: GatewayKeys
+    keys: Mapping[str, bytes]
+    """Of the gateways by Location, which they sign with."""
     gateways: Mapping[str, BayDevices]
     desk: LockDesk
     watch: BayWatch
-    client: httpx.AsyncClient | None = field(default=None)
+    client: httpx.AsyncClient | None
 
     @classmethod
     def build(
@@ -55,25 +53,14 @@ class Bays:
     ) -> Bays:
         """Build the parts; `gateways`: URL and key by Location."""
         client = new_client() if gateways else None
-        keys = GatewayKeys({place: key.encode() for place, (_, key) in gateways.items()})
+        keys = {place: key.encode() for place, (_, key) in gateways.items()}
         made: dict[str, BayDevices] = {}
         if client is not None:
             made = {
                 place: HttpGateway(client, url, keys[place]) for place, (url, _) in gateways.items()
             }
-        return cls.through(database, clock, made, keys, client)
-
-    @classmethod
-    def through(
-        cls,
-        database: Database,
-        clock: HubClock,
-        gateways: Mapping[str, BayDevices],
-        keys: GatewayKeys,
-        client: httpx.AsyncClient | None = None,
-    ) -> Bays:
-        desk, watch = LockDesk(database, clock, gateways), BayWatch(database, clock)
-        return cls(database, clock, keys, gateways, desk, watch, client)
+        desk, watch = LockDesk(database, clock, made), BayWatch(database, clock)
+        return cls(database, clock, keys, made, desk, watch, client)
 
     async def start(self) -> None:
         await self.watch.start()
@@ -103,16 +90,10 @@ class Bays:
         NoLock, LockRefused.
         """
         station_id, evse_no = gun
-        found = await connection.scalar(
-            select(bays.c.id).where(
-                bays.c.station_id == station_id,
-                bays.c.evse_no == evse_no,
-                bays.c.removed_at.is_(None),
-            )
-        )
+        found = await find_bay_of_gun(connection, station_id, evse_no)
         if found is None:
             raise NoLock("The gun has no ground lock.")
-        bay = await lock_bay(connection, found)
+        bay = await lock_bay(connection, found.id)
         row = await read_one(connection, bay.id, now)
         assert row is not None
         if row.hold_id is not None and row.hold_driver_id != driver_id:

@@ -42,7 +42,7 @@ bays = Table(
     Column("lock_sequence", BigInteger),
     Column("battery_percent", SmallInteger),
     Column("sensor_state", Text, nullable=False, server_default="unknown"),
-    # Since when it says so: by its clock, which is never ahead of ours here.
+    # Since when we know it to say so: what is reckoned from it hangs on no device's clock.
     Column("sensor_since", DateTime(timezone=True)),
     Column("sensor_told_at", DateTime(timezone=True)),
     Column("sensor_sequence", BigInteger),
@@ -50,6 +50,8 @@ bays = Table(
     Column("sensor_heard_at", DateTime(timezone=True)),
     # As last judged; `blocked_told_at`: staff heard of it.
     Column("blocked_by", Text),
+    # What held the gun when it was last judged so.
+    Column("blocked_reservation_id", Integer),
     Column("blocked_since", DateTime(timezone=True)),
     Column("blocked_told_at", DateTime(timezone=True)),
     Column("created_by", Text, nullable=False),

@@ -19,6 +19,7 @@ from chargehub.bays.rules import (
     Outcome,
     SensorState,
     Why,
+    blocked_text,
 )
 from chargehub.kit.paging import Page
 
@@ -34,14 +35,18 @@ class LockView(BaseModel):
 class SensorView(BaseModel):
     device_id: str = Field(examples=["SENSOR-0001"])
     state: SensorState
-    since: datetime | None = Field(description="Since when it says so.")
+    since: datetime | None = Field(description="Since when the hub knows it to say so.")
     heard_at: datetime | None
 
 
 class BlockedView(BaseModel):
     by: Blocked = Field(
-        description="car: one stands there and nothing charges, and it is not that of the driver "
-        "for whom the gun is held; lock: it did not go down when it was told to."
+        description="car: one stands there and nothing charges, and it is not taken (any more) "
+        "for that of the driver for whom the gun is held; lock: it did not go down."
+    )
+    text: str = Field(examples=["A car stands in the bay and nothing charges there."])
+    reservation_id: int | None = Field(
+        description="The promise that it broke: moved to another gun, where there is one."
     )
     since: datetime
     told_staff_at: datetime | None
@@ -115,8 +120,13 @@ class GunBay(BaseModel):
 def bay_view(row: Row[Any]) -> BayView:
     blocked = promised = None
     if row.blocked_by is not None:
+        by = Blocked(row.blocked_by)
         blocked = BlockedView(
-            by=Blocked(row.blocked_by), since=row.blocked_since, told_staff_at=row.blocked_told_at
+            by=by,
+            text=blocked_text(by, row.blocked_reservation_id),
+            reservation_id=row.blocked_reservation_id,
+            since=row.blocked_since,
+            told_staff_at=row.blocked_told_at,
         )
     if row.reservation_id is not None:
         promised = PromiseView(reservation_id=row.reservation_id, hold_until=row.hold_until)

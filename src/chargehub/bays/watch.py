@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.bays.desk import is_old
 from chargehub.bays.facts import facts_of, read_all, read_one
-from chargehub.bays.orders import ALL, LOOK, READ, Ask, command_lock, find_open, lock_bay
-from chargehub.bays.rules import Cause, blocked, tells_staff, wanted
+from chargehub.bays.orders import ALL, LOOK, READ, Ask, command_lock, lock_bay
+from chargehub.bays.rules import blocked, tells_staff, wanted
 from chargehub.bays.signing import SKEW_S
 from chargehub.bays.store import bay_nonces, bays
 from chargehub.kit import jobs
@@ -28,6 +28,7 @@ from chargehub.kit.errors import NotFound
 from chargehub.kit.worker import DueAction
 from chargehub.reservations.guns import Running
 from chargehub.reservations.queue.triggers import look_soon
+from chargehub.reservations.store import STEP
 
 log = structlog.get_logger(__name__)
 
@@ -112,15 +113,20 @@ class BayWatch:
             await connection.execute(again.values(due_at=now + LOOK_EVERY, attempts=0))
         await self.blocked.load(self.database)
         changed = before ^ self.blocked.guns
-        places = {row.location_id for row in rows if (row.station_id, row.evse_no) in changed}
-        await self._tell_queues(places, now)
+        touched = [row for row in rows if (row.station_id, row.evse_no) in changed]
+        if touched:
+            await self._tell_reservations(touched, now)
 
-    async def _tell_queues(self, location_ids: set[str], now: datetime) -> None:
-        """Have queues looked at where a gun got free or lost; after what they ask is up to date."""
-        if location_ids:
-            async with self.database.write() as connection:
-                for location_id in sorted(location_ids):
-                    await look_soon(connection, location_id, now)
+    async def _tell_reservations(self, touched: list[Row[Any]], now: datetime) -> None:
+        """Have promises and queues looked at where a gun got free or lost.
+
+        After what they ask is up to date.
+        """
+        async with self.database.write() as connection:
+            for hold_id in sorted(row.hold_id for row in touched if row.hold_id is not None):
+                await jobs.schedule(connection, STEP, str(hold_id), now)
+            for location_id in sorted({row.location_id for row in touched}):
+                await look_soon(connection, location_id, now)
 
     async def _change(self, bay_id: int) -> None:
         async with self.database.write() as connection:
@@ -133,11 +139,8 @@ class BayWatch:
             assert row is not None
             await self._note_blocked(connection, row, now)
             order = wanted(facts_of(row), now)
-            if order is None:
-                return
-            ask = Ask(order.action, order.cause, REQUESTED_BY)
-            found = await find_open(connection, bay_id)
-            if found is None or order.cause is Cause.SAFETY:
+            if order is not None:
+                ask = Ask(order.action, order.cause, REQUESTED_BY)
                 await command_lock(connection, bay, ask, now)
 
     async def _note_blocked(
@@ -145,11 +148,14 @@ class BayWatch:
     ) -> None:
         """Write down since when a gun is blocked, and tell staff of it once."""
         facts = facts_of(row)
-        why = blocked(facts)
+        why = blocked(facts, now)
         values: dict[str, Any] = {"blocked_by": why}
         if why is None or why != row.blocked_by:
             values["blocked_told_at"] = None
             values["blocked_since"] = None if why is None else now
+            values["blocked_reservation_id"] = None
+        if why is not None and row.hold_id is not None:
+            values["blocked_reservation_id"] = row.hold_id
         since = values.get("blocked_since", row.blocked_since)
         told = values.get("blocked_told_at", row.blocked_told_at)
         if why is not None and told is None and tells_staff(why, facts, since, now):
@@ -161,7 +167,7 @@ class BayWatch:
 
 def _is_to_change(row: Row[Any], now: datetime) -> bool:
     facts = facts_of(row)
-    why = blocked(facts)
+    why = blocked(facts, now)
     if why != row.blocked_by or wanted(facts, now) is not None:
         return True
     untold = why is not None and row.blocked_told_at is None

@@ -63,7 +63,11 @@ def gateways_with(given: dict[str, BayGateway], port: int, key: str) -> str:
         place: {"url": gateway.url, "key": gateway.key.get_secret_value()}
         for place, gateway in given.items()
     }
-    return json.dumps(told | {HUB: {"url": f"http://127.0.0.1:{port}", "key": key}})
+    return json.dumps(told | {HUB: {"url": gateway_url(port), "key": key}})
+
+
+def gateway_url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
 def callback_url(api_url: str) -> str:

@@ -33,6 +33,11 @@ class DemoFiles:
         return self._data_dir / "demo-bays.csv"
 
     @property
+    def bay_gateway_path(self) -> Path:
+        """The URL of the bays' gateway, at which a person parks cars."""
+        return self._data_dir / "demo-bay-gateway"
+
+    @property
     def certificates_dir(self) -> Path:
         return self._data_dir / "demo-certificates"
 
@@ -56,8 +61,9 @@ class DemoFiles:
         rows = {identity: str(profile) for identity, profile in profiles.items()}
         write_private(self.profiles_path, _table(("identity", "security_profile"), rows))
 
-    def write_bays(self, devices: Mapping[str, str]) -> None:
+    def write_bays(self, devices: Mapping[str, str], gateway_url: str) -> None:
         write_private(self.bays_path, _table(("identity", "device"), devices))
+        write_private(self.bay_gateway_path, gateway_url + "\n")
 
     def read_logins(self) -> dict[str, str]:
         return _read(self.logins_path)

@@ -12,7 +12,7 @@ from typing import Any, Self
 import psycopg
 from pydantic import SecretStr
 
-from chargehub.demo.bays import DEVICES, callback_url, gateways_with, seed_bays
+from chargehub.demo.bays import DEVICES, callback_url, gateway_url, gateways_with, seed_bays
 from chargehub.demo.certificates import ORGANISATION, DemoCertificates
 from chargehub.demo.drivers import seed_drivers
 from chargehub.demo.files import DemoFiles
@@ -108,7 +108,7 @@ class Stage:
         connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
         self._connection: psycopg.Connection[Any] = connection
         self._ending.callback(connection.close)
-        self.files.write_bays(DEVICES)
+        self.files.write_bays(DEVICES, gateway_url(self._bays_port))
         self._start("fleet", self._fleet_arguments(pair), {"BAYS_KEY": self._bays_key})
 
     def _database_url(self) -> str:

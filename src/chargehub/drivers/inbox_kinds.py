@@ -75,14 +75,16 @@ KINDS: Mapping[str, Kind] = {
     ),
     "reservation_waiting": _kind(
         "reservation_id",
-        "",
+        "reason",
         zh=(
             "暂无空闲充电枪",
             "很抱歉，目前没有可供您使用的充电枪，请稍候。一有空枪，我们会立即通知您。",
+            "原因：{reason:reason}。",
         ),
         en=(
             "No gun is free at present",
             "We are sorry: no fitting gun can be had now. You are told as soon as one is free.",
+            "Reason: {reason:reason}.",
         ),
         useful=_MOMENT,
     ),
@@ -126,11 +128,12 @@ KINDS: Mapping[str, Kind] = {
     ),
     "reservation_moved": _kind(
         "reservation_id gun_code",
-        "from_gun_code starts_at location",
+        "from_gun_code reason starts_at location",
         zh=(
             "预约已换枪",
             "您的预约已换到{gun_code}号枪，功率相当，时间不变。",
             "原枪号：{from_gun_code}。",
+            "原因：{reason:reason}。",
             "预约时间：{starts_at:time}。",
             "场站：{location}。",
         ),
@@ -138,6 +141,7 @@ KINDS: Mapping[str, Kind] = {
             "Your reservation was moved",
             "It is for gun {gun_code} now: as powerful, at the same time.",
             "It was for gun {from_gun_code}.",
+            "Reason: {reason:reason}.",
             "Time: {starts_at:time}.",
             "Location: {location}.",
         ),
@@ -220,6 +224,25 @@ KINDS: Mapping[str, Kind] = {
         en=(
             "You are out of the queue",
             "You were called and did not come. Join the queue again if you still want to charge.",
+            "Location: {location}.",
+        ),
+        useful=_HOUR,
+    ),
+    "queue_ended": _kind(
+        "location_id reason",
+        "note opens_at location",
+        zh=(
+            "排队已结束",
+            "您已不在排队中：{reason:reason}。",
+            "说明：{note}。",
+            "营业时间：{opens_at:time}起，届时可重新排队。",
+            "场站：{location}。",
+        ),
+        en=(
+            "Your place in the queue has ended",
+            "You are not in the queue any more: {reason:reason}.",
+            "Note: {note}.",
+            "It opens at {opens_at:time}; you can join the queue again then.",
             "Location: {location}.",
         ),
         useful=_HOUR,
@@ -366,5 +389,12 @@ WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "unavailable": ("充电枪停用", "the gun is out of service"),
         "rejected": ("充电桩拒绝预约", "the charging station refused the reservation"),
         "no_gun": ("没有合适的空闲充电枪", "no fitting gun was free"),
+        "closed": ("场站停止营业，不再叫号", "the location closes and calls nobody any more"),
+        "removed_by_staff": ("工作人员取消了您的排队", "staff took you out"),
+        "no_id_token": ("您的账号没有可用的充电凭证", "your account has no token that may charge"),
+        "bay_blocked": (
+            "车位停有车辆，或地锁未能降下；如是您的车，请直接插枪",
+            "a car stands in its bay, or its lock does not open; if the car is yours, plug in",
+        ),
     },
 }

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import ColumnElement, and_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection as SqlConnection
 
 from chargehub.kit import jobs
@@ -190,6 +190,13 @@ async def read_holds(
     return holds
 
 
+def is_held(now: datetime) -> ColumnElement[bool]:
+    """Say of a row of `reservations` whether its gun is held for its driver now."""
+    columns = reservations.c
+    open_now = columns.status.in_(OPEN)
+    return and_(open_now, columns.held_from <= now, columns.hold_until > now)
+
+
 async def check_held(
     connection: SqlConnection,
     place: tuple[int, int | None],
@@ -201,12 +208,9 @@ async def check_held(
     columns = reservations.c
     station_id, evse_no = place
     rows = await connection.execute(
-        select(columns.id_token, columns.group_token, columns.evse_no, columns.hold_until).where(
-            columns.station_id == station_id,
-            columns.status.in_(OPEN),
-            columns.held_from <= now,
-            columns.hold_until > now,
-        )
+        select(columns.id_token, columns.group_token, columns.evse_no, columns.hold_until)
+        .where(columns.station_id == station_id)
+        .where(is_held(now))
     )
     own = {token, (group or "").lower()} - {""}
     held = {
@@ -256,10 +260,8 @@ class HeldNow:
     async def _read(
         self, connection: SqlConnection, where: ColumnElement[bool]
     ) -> frozenset[tuple[int, int]]:
-        columns, now = reservations.c, self.clock.now()
-        query = select(columns.station_id, columns.evse_no).where(
-            columns.status.in_(OPEN), columns.held_from <= now, columns.hold_until > now, where
-        )
+        columns, held = reservations.c, is_held(self.clock.now())
+        query = select(columns.station_id, columns.evse_no).where(held, where)
         return frozenset((row.station_id, row.evse_no) for row in await connection.execute(query))
 
 

@@ -31,7 +31,7 @@ from chargehub.reservations.booking import (
 from chargehub.reservations.guns import Gun, Occupancy, Running, Starting, car_came_at
 from chargehub.reservations.queue.rules import TURN_MISSED
 from chargehub.reservations.queue.triggers import look_soon
-from chargehub.reservations.rules import Window
+from chargehub.reservations.rules import PLUGGING_IN, Window
 from chargehub.reservations.station import ACCEPTED, UNSUPPORTED, HeldGun, StationHold
 from chargehub.reservations.store import ASK, OPEN, RELEASE, STEP, reservations
 
@@ -39,8 +39,6 @@ CHECK_EVERY = timedelta(minutes=1)
 """While a gun is held: so soon is noticed that it broke, or that its last car does not leave."""
 AWAY_AFTER = timedelta(minutes=2)
 """A gun whose line is down for less is the gun to go to still. A restart of ours ends all lines."""
-PLUGGING_IN = timedelta(minutes=2)
-"""So long a car that came to a called gun is taken for its driver's, who is about to charge."""
 NOTICE_BEFORE = timedelta(minutes=5)
 MOVES_MAX = 3
 """After so many moves because stations said no, we guard the gun alone."""
@@ -188,7 +186,7 @@ class LifeCycle:
         self, connection: AsyncConnection, row: Row[Any], gun: Gun | None, now: datetime
     ) -> None:
         """Call nobody to a gun that cannot be had, and say so once. It may yet become free."""
-        facts, key = _facts(row), f"reservation {row.id} waits"
+        facts, key = _facts(row) | _why_lost(gun, row), f"reservation {row.id} waits"
 
         async def tell(key: str) -> bool:
             kind = "reservation_waiting"
@@ -326,8 +324,8 @@ class LifeCycle:
                 await _release(connection, row, now)
             await look_soon(connection, row.location_id, now)
             await jobs.schedule(connection, ASK, str(row.id), now + ASK_AFTER)
-            facts = _facts(row) | {"gun_code": gun.gun_code}
             left = _held_gun(choice, row)
+            facts = _facts(row) | {"gun_code": gun.gun_code} | _why_lost(left, row)
             if left is not None:
                 facts["from_gun_code"] = left.gun_code
             key = f"reservation {row.id} moved {moved.moves}"
@@ -368,6 +366,21 @@ async def _release(connection: AsyncConnection, row: Row[Any], now: datetime) ->
 def _held_gun(choice: Choice, row: Row[Any]) -> Gun | None:
     key = (row.station_id, row.evse_no)
     return next((gun for gun in choice.guns if gun.key == key), None)
+
+
+def _why_lost(gun: Gun | None, row: Row[Any]) -> dict[str, str]:
+    """Return why a gun cannot be gone to, as a word of the inbox."""
+    if gun is not None and gun.blocked:
+        return {"reason": "bay_blocked"}
+    if row.station_answer not in {None, ACCEPTED, UNSUPPORTED}:
+        return {"reason": row.station_answer.lower()}
+    if gun is None:
+        return {"reason": "unavailable"}
+    if gun.broken:
+        return {"reason": gun.status.lower()}
+    if not gun.online:
+        return {"reason": "station_offline"}
+    return {"reason": "occupied"} if gun.has_car or gun.starting is not None else {}
 
 
 def can_be_had(gun: Gun | None, row: Row[Any]) -> bool:

@@ -12,6 +12,9 @@ from datetime import datetime, timedelta
 
 from chargehub.kit.errors import Conflict
 
+PLUGGING_IN = timedelta(minutes=2)
+"""So long a car that came to a held gun is taken for its driver's, who is about to charge."""
+
 
 class ReservationRefused(Conflict):
     """A rule of reservations does not allow this."""

@@ -89,6 +89,8 @@ async def test_a_replayed_request_is_refused(world: World) -> None:
     headers = headers_for(KEY.encode(), "POST", PATH, body, time.time())
     assert (await post(world, events, headers=headers)).status_code == 200
     await post(world, [told(world, 101, seconds=1, **sensor("free"))])
+    # What was used is not forgotten as long as it could be taken.
+    await world.go(seconds=40)
     replayed = await post(world, events, headers=headers)
     assert (replayed.status_code, replayed.json()["code"]) == (401, "signature-used")
     assert (await count(world), await state(world)) == (2, "free")
@@ -161,6 +163,15 @@ async def test_a_device_ahead_of_our_clock_is_not_believed_for_ever(world: World
     world.wall.go(seconds=5)
     await post(world, [told(world, 101, **sensor("free"))])
     assert await state(world) == "free"
+
+
+async def test_for_how_long_a_car_stands_there_no_device_s_clock_counts(world: World) -> None:
+    await world.go(minutes=5)
+    heard_at = world.wall.at
+    await post(world, [told(world, 100, seconds=-240, **sensor("occupied"))])
+    world.wall.go(seconds=5)
+    await post(world, [told(world, 101, **sensor("occupied"))])
+    assert (await world.bay()).sensor_since == heard_at
 
 
 async def test_what_is_of_no_bay_is_said_and_the_rest_is_kept(world: World) -> None:

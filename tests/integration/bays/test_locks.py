@@ -8,10 +8,12 @@ from datetime import timedelta
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import Table, update
 
 from chargehub.bays.orders import NoLock
 from chargehub.bays.service import LockRefused
 from chargehub.kit.db import Database
+from chargehub.stations.store import charging_stations, evses
 from simulators.bays import Trouble
 from tests.integration.bays.world import World, bay_world
 from tests.integration.reservations.hub import set_status, stored
@@ -48,10 +50,14 @@ async def test_a_held_gun_is_closed_and_opened_for_its_driver_only(world: World)
     assert world.device.lock == "lowered"
     assert await world.ends() == [DONE_UP, DONE_DOWN]
     world.gateway.park("BAY-1")
-    await world.go(minutes=5)
+    await world.settle()
+    await world.go(minutes=4)
     assert world.device.lock == "lowered"
     assert not world.bays.watch.blocked.guns
     assert (await stored(world.database, held.id)).moves == 0
+    # Whoever it is, they do not plug in.
+    await world.go(minutes=1)
+    assert (await stored(world.database, held.id)).moves == 1
 
 
 async def test_nothing_is_closed_before_the_hold_and_everything_opens_after_it(
@@ -104,12 +110,14 @@ async def test_raised_when_free_is_a_rule_of_the_location(world: World) -> None:
     assert world.device.lock == "raised"
 
 
-@pytest.mark.parametrize("why", ["occupied", "cable", "unknown"])
+@pytest.mark.parametrize("why", ["occupied", "cable", "unknown", "charge"])
 async def test_no_lock_rises_where_a_car_may_be(world: World, why: str) -> None:
     if why == "occupied":
         world.gateway.park("BAY-1")
     elif why == "cable":
         await set_status(world.database, (world.stations[1], 1), "Preparing")
+    elif why == "charge":
+        await world.charge(gun=1)
     else:
         world.device.trouble.dead_battery = True
         await world.set_bay(sensor_state="unknown")
@@ -117,6 +125,15 @@ async def test_no_lock_rises_where_a_car_may_be(world: World, why: str) -> None:
     await world.go(minutes=4)
     assert world.gateway.orders.count(("BAY-1", "raise")) == 0
     assert ("BAY-2", "raise") in world.gateway.orders
+
+
+async def test_no_lock_rises_at_a_station_that_does_not_say_at_which_gun_it_charges(
+    world: World,
+) -> None:
+    await world.charge(gun=None)
+    await world.set_rules(raised_when_free=True)
+    await world.go(minutes=4)
+    assert world.gateway.orders == [("BAY-3", "raise")]
 
 
 async def test_a_car_that_nobody_told_of_is_found_before_the_lock_rises(world: World) -> None:
@@ -213,6 +230,63 @@ async def test_a_car_that_stands_there_moves_the_promise(world: World) -> None:
     await world.hold()
 
 
+async def test_a_car_that_comes_during_a_hold_and_is_not_plugged_in_moves_the_promise(
+    world: World,
+) -> None:
+    held = await world.hold()
+    world.gateway.park("BAY-1")
+    await world.settle()
+    await world.go(seconds=100)
+    assert (await stored(world.database, held.id)).moves == 0
+    assert await world.told_staff() == 0
+    await world.go(seconds=20)
+    moved = await stored(world.database, held.id)
+    assert (moved.station_id, moved.evse_no) != (held.station_id, held.evse_no)
+    kind, facts = world.inbox[-1]
+    assert (kind, facts["reason"]) == ("reservation_moved", "bay_blocked")
+    assert await world.told_staff() == 1
+    bay = await world.bay()
+    assert (bay.blocked_by, bay.blocked_reservation_id) == ("car", held.id)
+    # It is written down as long as the car stands there, and staff hear of it once.
+    await world.go(minutes=6)
+    assert (await world.bay()).blocked_reservation_id == held.id
+    assert await world.told_staff() == 1
+    world.gateway.leave("BAY-1")
+    await world.settle()
+    assert (await world.bay()).blocked_reservation_id is None
+
+
+async def test_whose_cable_did_not_do_at_first_keeps_the_gun_a_while_longer(world: World) -> None:
+    held = await world.hold()
+    world.gateway.park("BAY-1")
+    await world.go(seconds=60)
+    for status in ("Preparing", "Available"):
+        await set_status(world.database, (held.station_id, held.evse_no), status, world.wall.at)
+        await world.go(seconds=20)
+    await world.go(seconds=80)
+    assert (await stored(world.database, held.id)).moves == 0
+    await world.go(seconds=20)
+    assert (await stored(world.database, held.id)).moves == 1
+
+
+async def test_who_waits_for_a_blocked_gun_is_told_why_and_called_as_the_car_leaves(
+    world: World,
+) -> None:
+    held = await world.hold()
+    mine = (held.station_id, held.evse_no)
+    others = {(station, evse) for station in world.stations for evse in (1, 2)} - {mine}
+    world.occupied.guns |= others
+    world.gateway.park("BAY-1")
+    await world.settle()
+    await world.go(minutes=2)
+    kind, facts = world.inbox[-1]
+    assert (kind, facts["reason"]) == ("reservation_waiting", "bay_blocked")
+    world.gateway.leave("BAY-1")
+    await world.settle()
+    assert world.inbox[-1][0] == "reservation_called"
+    assert (await stored(world.database, held.id)).called_at is not None
+
+
 async def test_nobody_in_the_queue_is_called_to_a_gun_that_a_car_blocks(world: World) -> None:
     gun, others = (world.stations[1], 1), set(world.stations)
     world.occupied.guns |= {(station, evse) for station in others for evse in (1, 2)}
@@ -283,6 +357,35 @@ async def test_a_command_that_could_not_be_sent_in_time_is_not_sent_at_all(world
     await world.settle()
     assert await world.ends() == [DONE_UP, ("lower", "driver", "timeout", "too_late")]
     assert world.device.lock == "raised"
+
+
+@pytest.mark.parametrize("what", [evses, charging_stations])
+async def test_no_lock_opens_to_a_gun_that_is_out_of_service(world: World, what: Table) -> None:
+    (driver,) = await world.drivers(1)
+    async with world.database.write() as connection:
+        await connection.execute(update(what).values(wanted_operative=False))
+    with pytest.raises(LockRefused) as refused:
+        await world.lower(driver)
+    assert refused.value.facts["rule"] == "in_service"
+    assert await world.commands() == []
+
+
+async def test_a_lock_that_waits_for_a_silent_gateway_is_raised_when_it_answers(
+    world: World,
+) -> None:
+    """Nothing is ordered while nobody says whether a car stands there."""
+    assert world.bays.client is not None
+    world.bays.client.timeout = 0.2
+    await world.hold()
+    world.device.trouble.silent = True
+    world.wall.go(seconds=40)
+    await world.worker.run_once()
+    await world.worker.run_once()
+    (asked,) = await world.commands()
+    assert (asked.outcome, asked.sent_at, asked.attempts) == ("pending", None, 1)
+    world.device.trouble.silent = False
+    await world.go(seconds=20)
+    assert await world.ends() == [DONE_UP]
 
 
 async def test_one_driver_opens_one_lock_at_a_time_and_only_where_there_is_one(

@@ -29,6 +29,7 @@ from chargehub.reservations.queue.outlook import Outlook
 from chargehub.reservations.queue.service import Joining, Queue
 from chargehub.reservations.rules import Terms
 from chargehub.reservations.store import OPEN, reservations
+from chargehub.transactions.store import transactions
 from simulators.bays import BayGateway, Device
 from simulators.parking import serving as serving_gateway
 from tests.integration.api.conftest import serving as serving_api
@@ -195,6 +196,21 @@ class World(Desk):
     async def lower_at(self, driver_id: UUID, place: tuple[int, int]) -> Row[Any]:
         async with self.database.write() as connection:
             return await self.bays.lower_for_driver(connection, driver_id, place, self.wall.at)
+
+    async def charge(self, gun: int | None) -> None:
+        """Let a transaction run at the second station; None: it does not say at which gun."""
+        values = {
+            "id": 1,
+            "station_id": self.stations[1],
+            "evse_no": gun,
+            "ref": "1",
+            "state": "Active",
+            "started_at": self.wall.at,
+            "received_at": self.wall.at,
+            "max_power_w": 120_000,
+        }
+        async with self.database.write() as connection:
+            await connection.execute(insert(transactions).values(values))
 
     async def set_rules(self, *, raised_when_free: bool, free_for_s: int = 120) -> None:
         values = {"raised_when_free": raised_when_free, "free_for_s": free_for_s}

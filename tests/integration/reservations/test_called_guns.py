@@ -45,6 +45,7 @@ async def test_a_car_that_comes_to_a_called_gun_may_be_its_drivers_for_two_minut
     await world.go(minutes=1)
     assert place(await world.row(made)) == (made.station_id, 2)
     assert world.told == ["reservation_called", "reservation_moved"]
+    assert world.inbox[-1][1]["reason"] == "occupied"
 
 
 async def test_whose_gun_is_parked_up_and_no_other_is_free_gets_no_no_show(world: World) -> None:
@@ -72,6 +73,7 @@ async def test_to_a_gun_that_its_station_refuses_nobody_is_called(
     row = await world.row(made)
     assert (row.status, row.station_answer, row.called_at) == ("pending", answer, None)
     assert world.told == ["reservation_called", "reservation_waiting"]
+    assert world.inbox[-1][1]["reason"] == answer.lower()
     del world.at_stations.answers[place(made)]
     await world.go(minutes=1)
     row = await world.row(made)

@@ -286,6 +286,8 @@ async def test_a_gun_that_breaks_while_it_is_held_is_changed_for_another(
     assert place(row) != place(made)
     assert world.at_stations.holds(row.id) == [place(row)]
     assert world.told == ["reservation_called", "reservation_moved"]
+    told = {"faulted": "faulted", "offline": "station_offline"}
+    assert world.inbox[-1][1]["reason"] == told[why]
 
 
 async def test_a_short_drop_of_the_line_takes_no_gun_away(world: World) -> None:

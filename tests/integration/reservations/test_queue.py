@@ -8,16 +8,17 @@ from uuid import UUID
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
-from chargehub.kit.jobs import due_actions
+from chargehub.kit.jobs import due_actions, schedule
 from chargehub.reservations.queue.of_drivers import QueueOfDriver
 from chargehub.reservations.queue.service import Joining
-from chargehub.reservations.queue.triggers import LOOK
+from chargehub.reservations.queue.triggers import LOOK, WATCH
 from chargehub.reservations.rules import ReservationRefused, Terms
 from chargehub.reservations.store import reservations
+from chargehub.stations.store import locations
 from tests.integration.reservations.hub import NOON, set_online, set_status
 from tests.integration.reservations.queueing import QueueWorld
 
@@ -212,6 +213,9 @@ async def test_staff_removes_with_a_reason_and_a_gun_taken_back_keeps_the_place(
     removed = await world.entry(first)
     assert (removed.status, removed.end_reason) == ("out", "removed_by_staff")
     assert await world.waiting() == [second]
+    assert [kind for _, kind in world.mail].count("queue_ended") == 1
+    kind, facts = world.inbox[-1]
+    assert (kind, facts["reason"], facts["note"]) == ("queue_ended", "removed_by_staff", "asked")
 
 
 @pytest.mark.parametrize("other_free", [True, False])
@@ -364,3 +368,41 @@ async def test_a_closed_account_is_in_no_queue_and_its_export_tells_of_it(
         assert LOOK in set(kinds)
     assert (told["status"], told["end_reason"]) == ("left", "account_closed")
     assert await world.waiting() == [second]
+
+
+@pytest.mark.parametrize(("opens", "stay"), [("21:00", True), ("21:30", False)])
+async def test_who_waits_as_a_location_closes_is_told_and_not_called_in_the_morning(
+    world: QueueWorld, opens: str, stay: bool
+) -> None:
+    """20:00 there is noon; at 20:05 whoever is called can still come before it closes."""
+    hours = [
+        {"weekday": day, "period_begin": begin, "period_end": end}
+        for day in range(1, 8)
+        for begin, end in (("00:00", "20:10"), (opens, "24:00"))
+    ]
+    async with world.database.write() as connection:
+        await connection.execute(update(locations).values(regular_hours=hours))
+    first, second = await world.join(), await world.join()
+    await world.go(minutes=5)
+    assert await world.waiting() == [first, second]
+    await world.go(minutes=1)
+    await world.free(world.guns[2])
+    assert await world.called() == []
+    if stay:
+        assert await world.waiting() == [first, second]
+        return
+    assert await world.line() == []
+    entry = await world.entry(first)
+    assert (entry.status, entry.end_reason) == ("out", "closed")
+    assert world.mail == [(first, "queue_ended"), (second, "queue_ended")]
+    assert world.inbox[0][1]["opens_at"] == NOON + timedelta(hours=1, minutes=30)
+
+
+async def test_who_joins_as_the_watch_ends_is_watched_for(world: QueueWorld) -> None:
+    """It found nobody, and its row is not gone yet."""
+    async with world.database.write() as connection:
+        await schedule(connection, WATCH, "L1", world.wall.at)
+    await world.join()
+    async with world.database.read() as connection:
+        query = select(due_actions.c.due_at).where(due_actions.c.kind == WATCH)
+        assert await connection.scalar(query) == world.wall.at + timedelta(seconds=30)

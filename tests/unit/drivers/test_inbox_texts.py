@@ -39,6 +39,8 @@ FACTS: dict[str, Any] = {
     "valid_to": "2026-11-30",
     "number": "****1234",
     "car": "184841",
+    "note": "测试",
+    "opens_at": "2026-11-24T00:00:00+00:00",
     "at": "2026-11-23T11:45:00+00:00",
 }
 IN_CONTRACT = {
@@ -46,7 +48,7 @@ IN_CONTRACT = {
     *("reservation_called", "reservation_waiting", "reservation_cancelled"),
     *("charging_ended", "charging_failed", "credential_expiring", "credential_decided"),
     *("plug_and_charge_began", "plug_and_charge_unbound"),
-    *("turn_missed", "turn_lost", "turn_postponed"),
+    *("turn_missed", "turn_lost", "turn_postponed", "queue_ended"),
 }
 EVERY = pytest.mark.parametrize("kind", KINDS)
 BOTH = pytest.mark.parametrize("language", LANGUAGES)

@@ -7,7 +7,7 @@ Location's bookings are made; locks are taken in one order: account, Location.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -62,6 +62,8 @@ from chargehub.stations.opening_hours import open_from
 
 WATCH_EVERY = timedelta(seconds=30)
 """No free gun is overlooked for longer, whatever freed it."""
+STAY_WHILE_CLOSED = timedelta(hours=1)
+"""For no longer than this a queue outlasts closing; who waits for the morning is not there."""
 R = reservations.c
 
 
@@ -128,8 +130,9 @@ class Queue:
         }
         statement = queue_entries.insert().values(values).returning(queue_entries)
         row: Row[Any] = (await connection.execute(statement)).one()
-        at = now + WATCH_EVERY
-        await jobs.schedule_earliest(connection, WATCH, wish.location_id, at)
+        # One that ends just now found nobody, and does not come again by itself.
+        again = [wish.location_id]
+        await jobs.schedule_another(connection, WATCH, again, now + WATCH_EVERY, now)
         return row
 
     async def _check_alone(
@@ -208,7 +211,7 @@ class Queue:
         entry = await self._settled(connection, entry, now)
         if entry.status in OPEN:
             await self._let_go(connection, entry, "cancelled_by_staff", now)
-            await end_entry(connection, entry.id, "out", "removed_by_staff", now)
+            await self._put_out(connection, entry, "removed_by_staff", now, {"note": reason})
             await look_soon(connection, location_id, now)
             await audit(connection, now, actor, "queue_entry.removed", str(entry_id), reason=reason)
         return await read_entry(connection, entry_id)
@@ -233,8 +236,11 @@ class Queue:
             waiting = waiting_of(await read_line(connection, location_id))
             if not waiting:
                 return
-            if await open_from(connection, location_id, now, terms.queue_call) != now:
-                return  # It closes before who is called could be there.
+            opens_at = await open_from(connection, location_id, now, terms.queue_call)
+            if opens_at != now:
+                # It closes before who is called could be there.
+                await self._close(connection, waiting, opens_at, now)
+                return
             choice = await self._choice(connection, location_id, terms, now)
             guns, without_gun = callable_guns(choice, terms, now)
             for row in without_gun:
@@ -245,13 +251,41 @@ class Queue:
                 else:
                     await _look_again(connection, location_id, now)
 
+    async def _close(
+        self,
+        connection: AsyncConnection,
+        waiting: Sequence[Row[Any]],
+        opens_at: datetime | None,
+        now: datetime,
+    ) -> None:
+        """Send everybody away, where it is not for a short while only."""
+        if opens_at is not None and opens_at - now <= STAY_WHILE_CLOSED:
+            return
+        more = {} if opens_at is None else {"opens_at": opens_at}
+        for entry in waiting:
+            await self._put_out(connection, entry, "closed", now, more)
+
+    async def _put_out(
+        self,
+        connection: AsyncConnection,
+        entry: Row[Any],
+        reason: str,
+        now: datetime,
+        more: Mapping[str, Any],
+    ) -> None:
+        """End a place that its driver did not give up, and tell them why."""
+        await end_entry(connection, entry.id, "out", reason, now)
+        facts = {"location_id": entry.location_id, "reason": reason, **more}
+        key = f"queue entry {entry.id} over"
+        await self.notify(connection, entry.driver_id, "queue_ended", facts, now, key=key)
+
     async def _call(
         self, connection: AsyncConnection, entry: Row[Any], gun: Gun, terms: Terms, now: datetime
     ) -> None:
         try:
             token, group = await driver_tokens(connection, entry.driver_id, lock_account=False)
         except (NotFound, ReservationRefused):
-            await end_entry(connection, entry.id, "out", "no_id_token", now)
+            await self._put_out(connection, entry, "no_id_token", now, {})
             await _look_again(connection, entry.location_id, now)
             return
         until = now + terms.queue_call
