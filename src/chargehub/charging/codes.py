@@ -121,5 +121,12 @@ def _is_ours(link: SplitResult, forms: CodeForms) -> bool:
 
 
 def _check_operator(operator: str, forms: CodeForms) -> None:
-    if not forms.operator_id or operator.lower() != forms.operator_id.lower():
-        raise AnotherOperatorsGun(operator_id=operator[:40])
+    named = operator[:40]
+    if not forms.operator_id:
+        raise AnotherOperatorsGun(
+            f"The code names the operator {named}, and this hub has no organisation code to compare"
+            " it with: type the number printed on the gun.",
+            operator_id=named,
+        )
+    if operator.lower() != forms.operator_id.lower():
+        raise AnotherOperatorsGun(operator_id=named)

@@ -36,6 +36,7 @@ from chargehub.charging.rules import (
     Limits,
     Progress,
     StartedBy,
+    begun_at,
     end_reason,
     minutes_charged,
 )
@@ -251,10 +252,10 @@ async def settle(connection: AsyncConnection, now: datetime, transaction_id: int
     stopping = charge.state == ChargeState.STOPPING
     limits = limits_of(charge)
     if over:
-        return Settled(charge.id, told.started_at, limits, stopping, over)
+        return Settled(charge.id, charge.started_at, limits, stopping, over)
     return Settled(
         charge.id,
-        told.started_at,
+        charge.started_at,
         limits,
         stopping,
         over,
@@ -302,6 +303,7 @@ async def _insert_own(connection: AsyncConnection, now: datetime, told: Row[Any]
     if told.id_token.startswith("app-"):
         by = StartedBy.APP
     vehicle_id = await bound_vehicle(connection, told.id_token) if by_car is not None else None
+    began = begun_at(told.started_at, told.received_at)
     inserted = await connection.execute(
         insert(charges)
         .values(
@@ -315,8 +317,8 @@ async def _insert_own(connection: AsyncConnection, now: datetime, told: Row[Any]
             battery_wh=await battery_of(connection, told.driver_id, vehicle_id),
             transaction_id=told.id,
             state=ChargeState.CHARGING,
-            requested_at=told.started_at,
-            started_at=told.started_at,
+            requested_at=began,
+            started_at=began,
         )
         .returning(charges)
     )
@@ -334,12 +336,13 @@ async def _begin(
     stopping = charge.state == ChargeState.STOPPING or (
         charge.state == ChargeState.ENDED and charge.stop_reason is not None
     )
+    began = begun_at(told.started_at, told.received_at, charge.requested_at)
     begun = await connection.execute(
         update(charges)
         .where(charges.c.id == charge.id)
         .values(
             transaction_id=told.id,
-            started_at=told.started_at,
+            started_at=began,
             evse_no=told.evse_no if told.evse_no is not None else charge.evse_no,
             state=ChargeState.STOPPING if stopping else ChargeState.CHARGING,
             ended_at=None,
@@ -350,7 +353,7 @@ async def _begin(
     if stopping:
         await jobs.schedule(connection, STOP_DUE, str(charge.id), now)
     elif charge.limit_minutes is not None:
-        over_at = told.started_at + timedelta(minutes=charge.limit_minutes)
+        over_at = began + timedelta(minutes=charge.limit_minutes)
         await jobs.schedule_once(connection, MINUTES_DUE, [charge.id], over_at)
     row: Row[Any] = begun.one()
     return row
@@ -362,21 +365,31 @@ async def _end(
     asked = EndReason(charge.stop_reason) if charge.stop_reason is not None else None
     lost = told.end_received_at is None
     reason = end_reason(asked, told.stopped_reason, closed_by_us=lost)
+    ended_at = _ended_at(charge, told)
     if charge.ended_at is not None:
         if charge.end_reason == EndReason.LOST and not lost:
             # The station has come back with its own word.
             await connection.execute(
                 update(charges)
                 .where(charges.c.id == charge.id)
-                .values(end_reason=reason, ended_at=told.ended_at)
+                .values(end_reason=reason, ended_at=ended_at)
             )
         return
     await connection.execute(
         update(charges)
         .where(charges.c.id == charge.id)
-        .values(state=ChargeState.ENDED, ended_at=told.ended_at, end_reason=reason)
+        .values(state=ChargeState.ENDED, ended_at=ended_at, end_reason=reason)
     )
     await _tell(connection, "charging_ended", charge.id, now)
+
+
+def _ended_at(charge: Row[Any], told: Row[Any]) -> datetime:
+    """Return the end by the clock by which it began: as long after as the station says."""
+    asked_at = charge.requested_at if charge.command_id is not None else None
+    told_at: datetime = told.ended_at
+    began: datetime = charge.started_at
+    shift: timedelta = begun_at(told.started_at, told.received_at, asked_at) - told.started_at
+    return max(told_at + shift, began)
 
 
 async def _tell(connection: AsyncConnection, kind: str, charge_id: UUID, now: datetime) -> None:

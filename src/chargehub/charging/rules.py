@@ -154,6 +154,15 @@ def end_reason(
     return _STATION_REASONS.get(stopped_reason or "", EndReason.STATION)
 
 
+def begun_at(told_at: datetime, heard_at: datetime, asked_at: datetime | None = None) -> datetime:
+    """Return when a charge began, whatever the station's clock says.
+
+    Not after we heard of it, and not before the app asked for it.
+    """
+    at = min(told_at, heard_at)
+    return at if asked_at is None else max(at, asked_at)
+
+
 def minutes_charged(started_at: datetime, until: datetime) -> int:
     return max(0, int((until - started_at).total_seconds() // 60))
 

@@ -177,7 +177,7 @@ def check_driver(terms: Terms, history: History, window: Window, now: datetime) 
         makes_room = ends[len(ends) - terms.max_active] if terms.max_active else None
         raise refusal(
             "max_active",
-            f"You have {len(ends)} open reservations; {terms.max_active} is the most.",
+            f"Reservations you have open: {len(ends)}; the most at once: {terms.max_active}.",
             _in_time(makes_room, window, now),
         )
     check_lead(terms, history, window, now)

@@ -16,6 +16,7 @@ from chargehub.charging.rules import (
     GunState,
     Limits,
     Progress,
+    begun_at,
     end_reason,
     gun_state,
     is_plugged_in,
@@ -53,6 +54,17 @@ def test_the_first_limit_ends_it(
 ) -> None:
     now = after(minutes)
     assert reached(limits, Progress(now, 50_000, energy_wh, soc), BEGAN, now) is why
+
+
+@pytest.mark.parametrize(
+    ("told", "asked", "began"),
+    [(4, 1, 4), (-60, 1, 1), (70, 1, 5), (-60, None, -60), (70, None, 5)],
+)
+def test_a_charge_began_after_it_was_asked_for_and_before_we_heard_of_it(
+    told: float, asked: float | None, began: float
+) -> None:
+    asked_at = None if asked is None else after(asked)
+    assert begun_at(after(told), after(5), asked_at) == after(began)
 
 
 def test_minutes_pass_also_where_nothing_is_told() -> None:

@@ -91,8 +91,9 @@ def test_what_is_no_gun_code_is_refused(scanned: str) -> None:
 
 
 def test_without_an_organisation_code_no_hlht_text_is_ours() -> None:
-    with pytest.raises(AnotherOperatorsGun):
+    with pytest.raises(AnotherOperatorsGun, match="MA0123456.*no organisation code.*number") as no:
         read_gun_code("hlht://A101.MA0123456/", CodeForms(PUBLIC_URL))
+    assert no.value.facts == {"operator_id": "MA0123456"}
 
 
 def test_a_page_below_a_path_has_its_labels_there() -> None:
