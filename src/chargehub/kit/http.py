@@ -43,7 +43,12 @@ MAX_REPORTED_ERRORS = 50
 _PLAIN_WORDS = {
     # Its own message is the regular expression, which tells nobody what to do.
     "string_pattern_mismatch": "Has characters that are not allowed here, or lacks some.",
+    "extra_forbidden": "There is no such field here.",
+    "json_invalid": "It is no JSON from this character on.",
+    # Also of a body whose media type is another one.
+    "model_attributes_type": "A JSON object is needed (Content-Type: application/json).",
 }
+_OF_PYDANTIC = "Value error, "
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
 OTHER_CHARSETS: set[str] = set()
 """Paths whose body is a file that may be in another charset than UTF-8; they find out which."""
@@ -200,7 +205,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     errors = [
         {
             "where": ".".join(str(part)[:80] for part in item["loc"]),
-            "message": _PLAIN_WORDS.get(item["type"], item["msg"]),
+            "message": _PLAIN_WORDS.get(item["type"], item["msg"].removeprefix(_OF_PYDANTIC)),
         }
         for item in error.errors()[:MAX_REPORTED_ERRORS]
     ]
@@ -220,11 +225,12 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {})
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_methods_at(request))
+    unknown_path = status == HTTPStatus.NOT_FOUND and error.detail == status.phrase
     document = {
         "type": f"/problems/{_code_of(status)}",
         "title": status.phrase,
         "status": status.value,
-        "detail": str(error.detail),
+        "detail": "There is nothing at this path." if unknown_path else str(error.detail),
         "code": _code_of(status),
         "request_id": request_id_of(request),
     }

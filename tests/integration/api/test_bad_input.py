@@ -224,6 +224,37 @@ async def test_what_a_field_needs_is_said_in_a_sentence(
     assert len(message) < 100
 
 
+@pytest.mark.parametrize(
+    ("url", "body", "media_type", "where", "said"),
+    [
+        ("/login", "x", "application/json", "body.0", "It is no JSON from this character on."),
+        (
+            *("/login", '{"login": "x"}', "application/x-www-form-urlencoded", "body"),
+            "A JSON object is needed (Content-Type: application/json).",
+        ),
+        (
+            *("/login", '{"login": "x", "password": "y", "more": 1}', "application/json"),
+            *("body.more", "There is no such field here."),
+        ),
+        (
+            *("/driver-logins/wechat", '{"code": "\\u0000"}', "application/json", "body.code"),
+            "NUL is not allowed in text",
+        ),
+    ],
+)
+async def test_a_bad_body_is_explained(
+    hub: RunningApi, url: str, body: str, media_type: str, where: str, said: str
+) -> None:
+    response = await hub.anonymous.post(url, content=body, headers={"Content-Type": media_type})
+    problem = problem_of(response, 422, "invalid-input")
+    assert problem["errors"] == [{"where": where, "message": said}]
+
+
+async def test_an_unknown_path_is_said_to_be_one(hub: RunningApi) -> None:
+    problem = problem_of(await hub.anonymous.get("/nothing"), 404, "not-found")
+    assert problem["detail"] == "There is nothing at this path."
+
+
 async def test_no_error_is_a_regular_expression(hub: RunningApi) -> None:
     errors = (await hub.admin.get("/charging-stations/a%00b")).json()["errors"]
     assert errors == [

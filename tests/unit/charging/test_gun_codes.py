@@ -91,7 +91,7 @@ def test_what_is_no_gun_code_is_refused(scanned: str) -> None:
 
 
 def test_without_an_organisation_code_no_hlht_text_is_ours() -> None:
-    with pytest.raises(AnotherOperatorsGun, match="MA0123456.*no organisation code.*number") as no:
+    with pytest.raises(AnotherOperatorsGun, match=r"MA0123456.*no organisation code.*number") as no:
         read_gun_code("hlht://A101.MA0123456/", CodeForms(PUBLIC_URL))
     assert no.value.facts == {"operator_id": "MA0123456"}
 

@@ -160,7 +160,8 @@ def _columns(header: list[str]) -> list[str]:
 
 
 def _known_columns() -> str:
-    return ", ".join(f"{column} ({words[-1]})" for column, words in _HEADERS.items())
+    chinese = {name: next(w for w in words if not w.isascii()) for name, words in _HEADERS.items()}
+    return ", ".join(f"{column} ({word})" for column, word in chinese.items())
 
 
 def _word(text: str) -> str:
