@@ -15,7 +15,7 @@ from chargehub.access.api import AccessParts
 from chargehub.access.service import AccessService
 from chargehub.bays.of_drivers import LocksOfDriver
 from chargehub.bays.service import Bays
-from chargehub.charging.codes import CodeForms, vendor_links
+from chargehub.charging.codes import CodeForms, link_hosts, vendor_links
 from chargehub.charging.of_drivers import ChargesOfDriver
 from chargehub.charging.service import Charging
 from chargehub.devices.service import Devices
@@ -222,7 +222,12 @@ class Features:
             self.smart,
             self.bays,
             self.charging,
-            CodeForms(public_url, settings.operator_id, vendor_links(settings.gun_links)),
+            CodeForms(
+                public_url,
+                settings.operator_id,
+                vendor_links(settings.gun_links),
+                link_hosts(settings.gun_link_hosts),
+            ),
             self.feed,
             FindingParts.build(
                 *(database, clock, self.ground.connections.online_ids),

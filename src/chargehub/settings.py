@@ -184,13 +184,20 @@ class Settings(BaseSettings):
         "",
         pattern=r"^[A-Za-z0-9]{0,20}$",
         description="Our organisation code (9 characters in China), as in QR codes of the form "
-        "hlht://ConnectorID.OperatorID/. Empty: no such code is taken for ours.",
+        "hlht://ConnectorID.OperatorID/. Empty: such codes are not read, and drivers are told so.",
     )
     gun_links: str = Field(
         GUN_LINKS,
         description="Links on guns that are not our labels: regular expressions separated by "
         "blanks, each with a group (?P<code>...) for the gun code and, if the link names one, "
-        "(?P<operator>...) for the organisation code.",
+        "(?P<operator>...) for the organisation code. They count at the host of public_url and at "
+        "gun_link_hosts.",
+    )
+    gun_link_hosts: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9.\s-]*$",
+        description="Hosts, separated by blanks, whose links on guns are ours too: of vendors' QR "
+        "codes, of labels printed under an earlier public_url. Links to others are refused.",
     )
     demo: bool = Field(
         default=False,

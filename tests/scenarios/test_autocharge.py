@@ -21,7 +21,7 @@ from tests.scenarios.speech import V16, Session
 from tests.scenarios.stage import Stage
 from tests.scenarios.test_charges import start, told
 
-CONSENT = {"version": "2026-11", "accepted": True}
+CONSENT = {"version": "2026-11-24", "accepted": True}
 BATTERY_WH = 61_000
 BY = pytest.mark.parametrize("by", ["vin", "mac"])
 
@@ -328,7 +328,7 @@ async def test_the_vin_of_the_vehicle_is_that_of_the_car(stage: Stage, version: 
     bad = await confirm(Bound(phone, empty["id"], car), gun_code="another")
     assert bad.json()["code"] == "car-not-seen"
     old = await confirm(Bound(phone, empty["id"], car), consent=CONSENT | {"version": "2025-01"})
-    assert (old.json()["code"], old.json()["version"]) == ("consent-outdated", "2026-11")
+    assert (old.json()["code"], old.json()["version"]) == ("consent-outdated", "2026-11-24")
     good = await confirm(Bound(phone, empty["id"], car), gun_code=f"{station.identity}-1".lower())
     assert good.status_code == 201, good.text
     assert (await phone.get(f"/vehicles/{empty['id']}"))["vin"] == car.vin
@@ -354,5 +354,5 @@ async def test_the_text_is_in_the_drivers_language(stage: Stage) -> None:
         mine = drivers.c.id == owner.phone.driver_id
         await connection.execute(update(drivers).where(mine).values(language="en"))
     said = (await owner.phone.get(owner.path))["consent"]
-    assert (said["language"], said["version"]) == ("en", "2026-11")
+    assert (said["language"], said["version"]) == ("en", "2026-11-24")
     assert "plug-and-charge" in said["text"]

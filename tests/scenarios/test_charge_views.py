@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.charging import ledger
 from chargehub.charging.rules import Limits
+from chargehub.reservations.guard import EvseHeld
 from tests.scenarios.drivers import new_phone
 from tests.scenarios.reserving import book
 from tests.scenarios.speech import Message, Session, Speech201
@@ -100,8 +101,9 @@ async def test_a_gun_reserved_since_the_driver_looked_says_so(stage: Stage, vers
     station.answers = ACCEPTED
     await book(stage, station.identity, "ANOTHERS")
     station_id = await stage.station_id(station.identity)
-    charge_id = await stage.hub.charging.start(phone.driver_id, station_id, 1, Limits())
-    charge = await phone.get(f"/charges/{charge_id}")
-    assert (charge["state"], charge["end_reason"]) == ("failed", "reserved_for_another")
-    assert [kind for kind, _ in await told(phone)] == ["charging_failed"]
+    with pytest.raises(EvseHeld) as refused:
+        await stage.hub.charging.start(phone.driver_id, station_id, 1, Limits())
+    assert refused.value.facts["rule"] == "gun_held"
+    assert (await phone.get("/charges"))["items"] == []
+    assert await told(phone) == []
     assert not [action for action, _ in station.asked if "Start" in action]

@@ -75,7 +75,7 @@ async def test_a_charge_is_started_by_what_stands_on_the_gun(
         "number": code,
         "small letters": f" {code.lower()} ",
         "label": label_url(stage.addresses.api_url, code),
-        "vendor": f"https://vendor.example/?connectorId={code}",
+        "vendor": f"{stage.addresses.api_url}/pile?connectorId={code}",
     }[form]
     gun = await phone.get("/guns/resolve", code=scanned)
     assert (gun["gun_code"], gun["state"], gun["may_start"]) == (code, "free", True)
@@ -339,9 +339,34 @@ async def test_a_driver_who_charges_elsewhere_may_not_start_by_app(
     phone, _, _ = await began(stage, version)
     station = await stage.raw(version)
     station.answers = ACCEPTED
-    charge = await start(phone, station)
-    assert (charge["state"], charge["end_reason"]) == ("failed", "not_allowed")
+    await station.report(1, "Available", station.now)
+    (running,) = (await phone.get("/charges"))["items"]
+    starts_due = "SELECT subject FROM due_actions WHERE kind = 'charge.start' ORDER BY subject"
+    due_before = await stage.rows(starts_due)
+    body = {"gun_code": f"{station.identity}-1"}
+    refused = await phone.ask("POST", "/charges", json=body)
+    problem = refused.json()
+    assert (refused.status_code, problem["code"]) == (409, "charge-under-way")
+    assert (problem["rule"], problem["charge_id"]) == ("one_charge_by_app", running["id"])
+    assert "end that charge first" in problem["detail"]
     assert not [action for action, _ in station.asked if "Start" in action]
+    assert [one["id"] for one in (await phone.get("/charges"))["items"]] == [running["id"]]
+    assert await told(phone) == []
+    assert await stage.rows(starts_due) == due_before
+
+
+async def test_a_driver_whose_access_is_blocked_is_told_so(stage: Stage, version: str) -> None:
+    phone = await new_phone(stage)
+    station = await stage.raw(version)
+    station.answers = ACCEPTED
+    await station.report(1, "Available", station.now)
+    async with stage.database.write() as connection:
+        block = "UPDATE id_tokens SET status = 'Blocked' WHERE driver_id = :driver"
+        await connection.execute(text(block), {"driver": phone.driver_id})
+    refused = await phone.ask("POST", "/charges", json={"gun_code": f"{station.identity}-1"})
+    problem = refused.json()
+    assert (refused.status_code, problem["rule"]) == (409, "id_token_accepted"), problem
+    assert (await phone.get("/charges"))["items"] == []
 
 
 async def test_a_stop_before_the_beginning_stops_what_begins(stage: Stage, version: str) -> None:

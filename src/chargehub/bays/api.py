@@ -63,6 +63,7 @@ from chargehub.bays.views import (
     bay_view,
     staff_command,
 )
+from chargehub.drivers.account_fields import MaskedText
 from chargehub.kit import jobs
 from chargehub.kit.errors import Conflict, NotFound
 from chargehub.kit.fields import CleanText, RowId, ShortText
@@ -80,7 +81,7 @@ BayPath = Annotated[RowId, Path(examples=[1])]
 LocationId = Annotated[CleanText, StringConstraints(min_length=1, max_length=36)]
 LocationPath = Annotated[LocationId, Path(examples=["QZ-HUB"])]
 DeviceId = Annotated[CleanText, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
-Reason = Annotated[ShortText, StringConstraints(min_length=3, max_length=200)]
+Reason = Annotated[MaskedText, StringConstraints(min_length=3, max_length=200)]
 USUAL = BayRules()
 
 

@@ -22,7 +22,13 @@ from chargehub.charging.codes import (
 from chargehub.charging.guns import GunNotFree, check_free, look_at_gun
 from chargehub.charging.queries import GunNotFound, find_charge, find_gun, read_charges
 from chargehub.charging.rules import Limits
-from chargehub.charging.service import ChargeOver, Charging, GunTaken, StartUnderWay
+from chargehub.charging.service import (
+    ChargeOver,
+    ChargeUnderWay,
+    Charging,
+    GunTaken,
+    StartUnderWay,
+)
 from chargehub.charging.stream import STALL_S, charge_events, stalled
 from chargehub.charging.views import ChargePage, ChargeView, GunView, charge_view
 from chargehub.drivers.logins import DriverLogins
@@ -34,6 +40,8 @@ from chargehub.kit.fields import CleanText
 from chargehub.kit.http import API_PREFIX, TooManyRequests, problems, provided
 from chargehub.kit.idempotency import ONCE, Once
 from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
+from chargehub.reservations.guard import EvseHeld
+from chargehub.transactions.remote import IdTokenNotAccepted
 
 router = APIRouter(prefix=API_PREFIX, tags=["Charges"])
 
@@ -123,7 +131,8 @@ async def resolve_gun(
     "/charges",
     status_code=201,
     responses=problems(
-        *DRIVER_GUARDS, *ONCE, *GUN_PROBLEMS, GunNotFree, NotFound, StartUnderWay, GunTaken
+        *(*DRIVER_GUARDS, *ONCE, *GUN_PROBLEMS, GunNotFree, NotFound, StartUnderWay, GunTaken),
+        *(ChargeUnderWay, IdTokenNotAccepted, EvseHeld),
     ),
 )
 async def create_charge(
@@ -132,7 +141,8 @@ async def create_charge(
     """Ask the station to begin; answers with the charge, whatever the station said.
 
     `starting`: it accepted; `failed` with a reason: it did not. Without a car plugged in it waits
-    for one a few minutes.
+    for one a few minutes. What is refused before the station is asked is an error that names its
+    `rule`, and no charge.
     """
     wanted = read_gun_code(body.gun_code, forms)
     driver_id, limits = principal.driver_id, body.limits

@@ -23,7 +23,7 @@ from chargehub.charging.autocharge import (
     look_for_car,
 )
 from chargehub.drivers.account_fields import Input
-from chargehub.drivers.account_rules import mask_phones_within
+from chargehub.drivers.account_rules import mask_personal_within
 from chargehub.drivers.accounts import find_account
 from chargehub.drivers.bindings import (
     LISTED_MAX,
@@ -71,7 +71,7 @@ class BindingView(BaseModel):
         description="Masked; null when it has ended: it is erased then.",
         examples=["***********184841"],
     )
-    consent_version: str = Field(examples=["2026-11"])
+    consent_version: str = Field(examples=["2026-11-24"])
     consented_at: datetime
     ended_at: datetime | None
     ended_by: EndedBy | None
@@ -88,7 +88,7 @@ class SeenCar(BaseModel):
 
 
 class ConsentText(BaseModel):
-    version: str = Field(examples=["2026-11"])
+    version: str = Field(examples=["2026-11-24"])
     language: Literal["zh", "en"]
     text: str
 
@@ -105,7 +105,7 @@ class AutochargeView(BaseModel):
 
 
 class ConsentGiven(Input):
-    version: CleanText = Field(max_length=20, examples=["2026-11"])
+    version: CleanText = Field(max_length=20, examples=["2026-11-24"])
     accepted: Literal[True] = Field(description="Said by the driver, not ticked beforehand.")
 
 
@@ -280,7 +280,7 @@ async def unbind_car(
     names: Names,
 ) -> None:
     """End a binding: the car is another's, or was bound by mistake. The driver is told."""
-    reason, now = mask_phones_within(body.reason), clock.now()
+    reason, now = mask_personal_within(body.reason), clock.now()
     async with database.write() as connection:
         row = await find_open_binding(connection, driver_id, binding_id)
         car = _masked(row, names)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from chargehub.kit.errors import InvalidInput
 from chargehub.stations.rules import GUN_CODE_PATTERN
@@ -19,7 +19,7 @@ _GUN_CODE = re.compile(GUN_CODE_PATTERN)
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 # As it is said and written: "A101 号枪", "No. A101", "#A101".
 _AROUND_A_NUMBER = re.compile(r"^(?:no\.|no:|#|枪号:?|桩号:?)+|(?:号枪|号桩|号)+$", re.IGNORECASE)
-_LABEL_PATH = re.compile(r"/c/([^/]+)/?$")
+_LABEL_PATH = re.compile(r"/c/([^/]+)/?$", re.IGNORECASE)  # QR codes like capitals.
 _VENDOR_GUARD = 200
 """A vendor's pattern is run over so many characters of a link, however long the link is."""
 
@@ -46,6 +46,18 @@ class CodeForms:
     """Our organisation code, in hlht:// texts; empty: none of those is ours."""
     vendor_links: tuple[re.Pattern[str], ...] = ()
     """Each has a group `code`, and may have a group `operator`."""
+    link_hosts: frozenset[str] = frozenset()
+    """Hosts of links that are ours too, in lower case; a link to any other is somebody else's."""
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        own = urlsplit(self.public_url).hostname
+        return self.link_hosts | {own} if own else self.link_hosts
+
+
+def link_hosts(hosts: str) -> frozenset[str]:
+    """Return the hosts of the setting `gun_link_hosts`."""
+    return frozenset(hosts.lower().split())
 
 
 def vendor_links(patterns: str) -> tuple[re.Pattern[str], ...]:
@@ -98,8 +110,11 @@ def _read_link(text: str, forms: CodeForms) -> str:
         link = urlsplit(text)
     except ValueError:
         raise UnreadableGunCode from None
+    host = (link.hostname or "").rstrip(".")
+    if host not in forms.hosts:
+        raise _strange(host, forms)
     label = _LABEL_PATH.search(link.path)
-    if label is not None and _is_ours(link, forms):
+    if label is not None and _is_label(host, link.path, forms):
         return _checked(unquote(label[1]))
     for pattern in forms.vendor_links:
         found = pattern.search(text[:_VENDOR_GUARD])
@@ -108,24 +123,35 @@ def _read_link(text: str, forms: CodeForms) -> str:
         if "operator" in pattern.groupindex and found["operator"]:
             _check_operator(found["operator"], forms)
         return _checked(unquote(found["code"]))
-    host = (link.hostname or "")[:100]
-    raise UnreadableGunCode(f"The link to {host or 'nowhere'} names none of our guns.")
+    raise UnreadableGunCode(f"This link names no gun: ours are like {_label_form(forms)}.")
 
 
-def _is_ours(link: SplitResult, forms: CodeForms) -> bool:
+def _is_label(host: str, path: str, forms: CodeForms) -> bool:
     ours = urlsplit(forms.public_url)
-    prefix = ours.path.rstrip("/") + "/c/"
-    host = ours.hostname or ""
+    if host != ours.hostname:  # One of `link_hosts`, as of labels from before.
+        return True
     # The port is not compared: a label printed behind one proxy is good behind the next.
-    return bool(host) and (link.hostname or "") == host and link.path.startswith(prefix)
+    return path.lower().startswith(ours.path.rstrip("/").lower() + "/c/")
+
+
+def _strange(host: str, forms: CodeForms) -> UnreadableGunCode:
+    return UnreadableGunCode(
+        f"The link to {host[:100] or 'nowhere'} is not of this hub: its codes are links like "
+        f"{_label_form(forms)}, or the number printed on the gun.",
+        allowed_hosts=sorted(forms.hosts),
+    )
+
+
+def _label_form(forms: CodeForms) -> str:
+    return f"{forms.public_url.rstrip('/') or 'https://...'}/c/CODE"
 
 
 def _check_operator(operator: str, forms: CodeForms) -> None:
     named = operator[:40]
     if not forms.operator_id:
         raise AnotherOperatorsGun(
-            f"The code names the operator {named}, and this hub has no organisation code to compare"
-            " it with: type the number printed on the gun.",
+            f"The code names the operator {named}, and this hub has no organisation code "
+            "(CHARGEHUB_OPERATOR_ID) to compare it with: type the number printed on the gun.",
             operator_id=named,
         )
     if operator.lower() != forms.operator_id.lower():

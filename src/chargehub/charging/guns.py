@@ -89,7 +89,8 @@ async def look_at_gun(
 def check_free(gun: GunView) -> None:
     """Raise GunNotFree unless its driver may start here now."""
     if not gun.may_start:
-        raise GunNotFree(_WHY_NOT[gun.state], state=gun.state.value, gun_code=gun.gun_code)
+        facts = {"state": gun.state.value, "gun_code": gun.gun_code}
+        raise GunNotFree(_WHY_NOT[gun.state], rule="gun_free", passes_at=None, **facts)
 
 
 def _seems_in_use(state: EvseState) -> bool:

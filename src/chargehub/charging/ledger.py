@@ -19,6 +19,7 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    delete,
     exists,
     insert,
     or_,
@@ -124,6 +125,18 @@ async def link_command(
         .where(charges.c.id == charge_id)
         .values(command_id=command_id, remote_start_id=remote_start_id)
     )
+
+
+async def take_back(connection: AsyncConnection, charge_id: UUID) -> None:
+    """Forget a wish for which no station was asked, unless a charge has come of it all the same."""
+    await connection.execute(
+        delete(charges).where(
+            charges.c.id == charge_id,
+            charges.c.command_id.is_(None),
+            charges.c.transaction_id.is_(None),
+        )
+    )
+    await jobs.drop(connection, START_DUE, str(charge_id))
 
 
 async def mark_starting(connection: AsyncConnection, charge_id: UUID) -> None:

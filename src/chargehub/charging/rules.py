@@ -60,6 +60,7 @@ class EndReason(StrEnum):
     STATION = "ended_by_station"
     LOST = "station_lost"
     REFUSED = "refused_by_station"
+    # Of charges from before such a start was refused at once.
     NOT_ACCEPTED = "not_allowed"
     RESERVED = "reserved_for_another"
     OFFLINE = "station_offline"

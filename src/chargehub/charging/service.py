@@ -13,6 +13,7 @@ from prometheus_client import Gauge
 from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chargehub.authorization import AuthorizationStatus
 from chargehub.charging import ledger
 from chargehub.charging.queries import read_connector_statuses
 from chargehub.charging.rules import ChargeState, EndReason, Limits, is_plugged_in
@@ -53,6 +54,7 @@ ASK_AGAIN = (
     timedelta(minutes=10),
 )
 """A station that was asked to stop and has not: how long until it is asked again."""
+HELD_SAID = "The gun is reserved for another driver; try another gun, or wait until it is let go."
 GIVE_UP_MARGIN = timedelta(seconds=5)
 """After the remote control's own time for a start."""
 
@@ -61,6 +63,12 @@ class StartUnderWay(Conflict):
     """You are already waiting for a charge to begin; stop that one first."""
 
     code = "start-under-way"
+
+
+class ChargeUnderWay(Conflict):
+    """You are charging already; end that charge first, then start this one."""
+
+    code = "charge-under-way"
 
 
 class GunTaken(Conflict):
@@ -128,8 +136,9 @@ class Charging:
     ) -> UUID:
         """Ask a station to begin for a driver; return the charge, whatever the station said.
 
-        Of the vehicle (None: the driver's default one) only the battery is noted. Raises
-        StartUnderWay, GunTaken, and NotFound for a vehicle that is not theirs.
+        Of the vehicle (None: the driver's default one) only the battery is noted. What is refused
+        before the station is asked leaves no charge. Raises StartUnderWay, ChargeUnderWay,
+        GunTaken, IdTokenNotAccepted, EvseHeld, and NotFound for a vehicle that is not theirs.
         """
         now = self.clock.now()
         wait = self.clock.hub_time(self.remote.call_timeout_s) + self.remote.start_within
@@ -146,8 +155,34 @@ class Charging:
             )
             if charge_id is None:
                 await _refuse_second(connection, driver_id)
-        await self._ask_start(charge_id, station_id, evse_no, token.display)
+        try:
+            await self._ask_start(charge_id, station_id, evse_no, token.display)
+        except IdTokenNotAccepted as refused:
+            await self._take_back(charge_id)
+            running = await self._charge_with(driver_id, token.token)
+            raise _why_not_accepted(refused, running) from None
+        except EvseHeld:
+            await self._take_back(charge_id)
+            raise EvseHeld(HELD_SAID, rule="gun_held", passes_at=None) from None
         self.watch.changed(charge_id)
+        return charge_id
+
+    async def _take_back(self, charge_id: UUID) -> None:
+        """Forget a wish that was refused before any command was made: it was no charge."""
+        async with self.database.write() as connection:
+            await ledger.take_back(connection, charge_id)
+
+    async def _charge_with(self, driver_id: UUID, id_token: str) -> UUID | None:
+        """Return the charge that the driver has going with this idToken."""
+        async with self.database.read() as connection:
+            charge_id: UUID | None = await connection.scalar(
+                select(charges.c.id).where(
+                    charges.c.driver_id == driver_id,
+                    charges.c.id_token == id_token,
+                    charges.c.transaction_id.is_not(None),
+                    charges.c.ended_at.is_(None),
+                )
+            )
         return charge_id
 
     async def _ask_start(
@@ -173,10 +208,7 @@ class Charging:
         except (IdTokenNotAccepted, EvseHeld) as error:
             # Before any command was made.
             log.info("charge_not_accepted", charge_id=str(charge_id), why=error.detail)
-            held = isinstance(error, EvseHeld)
-            reason = EndReason.RESERVED if held else EndReason.NOT_ACCEPTED
-            async with self.database.write() as connection:
-                await ledger.fail(connection, self.clock.now(), charge_id, reason)
+            raise
         except ChargeHubError as error:
             # What it means for the charge was recorded with the command's end.
             log.info("charge_start_failed", charge_id=str(charge_id), why=error.code)
@@ -304,8 +336,22 @@ async def _refuse_second(connection: AsyncConnection, driver_id: UUID) -> NoRetu
         )
     )
     if own is not None:
-        raise StartUnderWay(charge_id=str(own))
-    raise GunTaken
+        raise StartUnderWay(rule="one_start_a_driver", passes_at=None, charge_id=str(own))
+    raise GunTaken(
+        "Another driver is about to charge with this gun; try another gun, or wait some minutes.",
+        rule="one_start_a_gun",
+        passes_at=None,
+    )
+
+
+def _why_not_accepted(refused: IdTokenNotAccepted, running: UUID | None) -> Conflict:
+    """Return in a driver's words why their app's idToken is not accepted."""
+    word = str(refused.facts.get("authorization", ""))
+    if word == AuthorizationStatus.CONCURRENT_TX.value:
+        charge_id = None if running is None else str(running)
+        return ChargeUnderWay(rule="one_charge_by_app", passes_at=None, charge_id=charge_id)
+    said = f"You may not charge here now: your access is {word}. Ask the staff of the hub."
+    return IdTokenNotAccepted(said, rule="id_token_accepted", passes_at=None, authorization=word)
 
 
 async def _lock(

@@ -11,6 +11,7 @@ from chargehub.drivers.account_rules import (
     PHONE_SAID,
     PLATE_SAID,
     VIN_SAID,
+    mask_personal_within,
     normalise_phone,
     normalise_plate,
     normalise_vin,
@@ -66,6 +67,8 @@ def _nothing_personal(text: str) -> str:
 
 PlainText = Annotated[ShortText, AfterValidator(_nothing_personal), explained(PLAIN_SAID)]
 """A label that everybody may read: who is a person is said by the account it belongs to."""
+MaskedText = Annotated[ShortText, AfterValidator(mask_personal_within)]
+"""Why staff did something: kept, and often read by the driver, so nothing personal stands in it."""
 Language = Literal["zh", "en"]
 
 

@@ -22,11 +22,11 @@ from chargehub.kit.clock import HubClock
 from chargehub.kit.datum import Datum, Point, convert
 from chargehub.kit.db import Database
 from chargehub.kit.errors import InvalidInput, NotFound
+from chargehub.kit.fields import LeastPower
 from chargehub.kit.http import API_PREFIX, TooManyRequests, address_of, problems, provided
 from chargehub.kit.metrics import limit_counter
 from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
 from chargehub.stations.api import LocationPath
-from chargehub.stations.rules import MAX_POWER_W
 from chargehub.transactions.queries import read_charges
 
 REFUSED = limit_counter("finding__requests_per_minute")
@@ -95,8 +95,8 @@ class NearbyQuery(PageQuery):
     radius_m: float | None = Field(
         None, gt=0, le=HALF_WAY_ROUND_M, allow_inf_nan=False, description="Not further than this."
     )
-    min_power_w: int | None = Field(
-        None, ge=1, le=MAX_POWER_W, description="With a gun of at least this power."
+    min_power_w: LeastPower | None = Field(
+        None, description="With a gun of at least this power, in W."
     )
     standard: str | None = Field(
         None,

@@ -15,6 +15,7 @@ from pydantic import (
     AwareDatetime,
     BeforeValidator,
     Field,
+    StrictInt,
     StringConstraints,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -102,6 +103,23 @@ CleanText = Annotated[str, AfterValidator(clean_text)]
 ShortText = Annotated[
     str, StringConstraints(max_length=200, strip_whitespace=True), AfterValidator(clean_text)
 ]
+POWER_SAID = "Power is in W: 120000 for 120 kW. From 1000 to 10000000, or leave it out for any."
+
+
+def _usual_power(power_w: int) -> int:
+    if 0 < power_w < LEAST_POWER_W:
+        raise ValueError(POWER_SAID)
+    return power_w
+
+
+LEAST_POWER_W, MAX_POWER_W = 1_000, 10_000_000
+"""Whoever asks for less than a kilowatt has said kilowatts."""
+WantedPower = Annotated[
+    StrictInt, Field(ge=0, le=MAX_POWER_W), AfterValidator(_usual_power), explained(POWER_SAID)
+]
+"""What a gun is to have at least, W; 0: any."""
+LeastPower = Annotated[int, Field(ge=LEAST_POWER_W, le=MAX_POWER_W), explained(POWER_SAID)]
+"""The same in a query."""
 RowId = Annotated[int, Field(ge=1, le=MAX_INT64)]
 UtcTime = Annotated[AwareDatetime, BeforeValidator(written_time), AfterValidator(utc)]
 """RFC 3339 with a zone; becomes UTC."""

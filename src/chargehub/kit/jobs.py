@@ -183,6 +183,13 @@ async def postpone(connection: AsyncConnection, kind: str, subject: str, due_at:
     )
 
 
+async def drop(connection: AsyncConnection, kind: str, subject: str) -> None:
+    """Take back an action that has no sense any more."""
+    await connection.execute(
+        delete(due_actions).where(due_actions.c.kind == kind, due_actions.c.subject == subject)
+    )
+
+
 async def prune(
     database: Database, column: Column[datetime], before: datetime, chunk: int = PRUNE_CHUNK
 ) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from chargehub.access.principal import GUARDS, Operator, operator
+from chargehub.drivers.account_fields import MaskedText
 from chargehub.drivers.principal import (
     DRIVER_GUARDS,
     AccountHolder,
@@ -15,7 +16,7 @@ from chargehub.drivers.principal import (
 )
 from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
-from chargehub.kit.fields import CleanText, ShortText, UtcTime
+from chargehub.kit.fields import CleanText, UtcTime, WantedPower
 from chargehub.kit.http import API_PREFIX, problems, provided
 from chargehub.kit.idempotency import ONCE, Once
 from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
@@ -63,8 +64,8 @@ class BookingInput(BaseModel):
     location_id: Annotated[CleanText, StringConstraints(min_length=1, max_length=36)] | None = (
         Field(None, description="Needed where no gun is given.", examples=["QZ-HUB"])
     )
-    power_w: Annotated[StrictInt, Field(ge=0, le=10_000_000)] = Field(
-        0, description="At least, where no gun is given.", examples=[120_000]
+    power_w: WantedPower = Field(
+        0, description="At least, in W, where no gun is given. 0: any.", examples=[120_000]
     )
     starts_at: UtcTime | None = Field(
         None, description="When you mean to come; left out: now.", examples=["2026-11-23T18:00:00Z"]
@@ -82,7 +83,7 @@ class BookingInput(BaseModel):
 class StaffCancellation(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    reason: Annotated[ShortText, StringConstraints(min_length=3, max_length=200)] = Field(
+    reason: Annotated[MaskedText, StringConstraints(min_length=3, max_length=200)] = Field(
         examples=["The gun's cable is being replaced"]
     )
 

@@ -20,7 +20,7 @@ from tests.integration.api.conftest import (
     problem_of,
 )
 
-CONSENT = {"consent": {"version": "2026-11", "accepted": True}}
+CONSENT = {"consent": {"version": "2026-11-24", "accepted": True}}
 
 
 def new_mac() -> str:
@@ -46,7 +46,7 @@ async def bound(api: RunningApi, mac: str) -> tuple[UUID, httpx.AsyncClient, str
     async with api.database.write() as connection:
         made = await bind(
             *(connection, CarNames(api.seal), driver_id, UUID(vehicle), car),
-            consent=Consent("2026-11", "zh"),
+            consent=Consent("2026-11-24", "zh"),
             proof=Proof(await api.station_id(identity), 1, 1),
             at=api.clock.now(),
         )
@@ -70,7 +70,7 @@ async def test_what_a_car_is_called_is_masked_and_nowhere_in_the_clear(api: Runn
     listed = await api.viewer.get(f"/drivers/{driver_id}/plug-and-charge")
     assert listed.json()["items"] == [own]
     assert (own["id"], own["kind"]) == (str(made), "MacAddress")
-    assert (own["car"], own["consent_version"]) == (f"********{mac[-4:]}", "2026-11")
+    assert (own["car"], own["consent_version"]) == (f"********{mac[-4:]}", "2026-11-24")
     tokens = (await client.get("/drivers/me/id-tokens")).text
     assert mac not in listed.text + tokens
     binding, token = await stored(api, driver_id)
@@ -131,9 +131,9 @@ async def test_consent_is_express(api: RunningApi) -> None:
     _, client = await api.new_driver()
     path = f"/vehicles/{await make_vehicle(client)}/plug-and-charge"
     for consent in (
-        {"version": "2026-11"},
-        {"version": "2026-11", "accepted": False},
-        {"version": "2026-11", "accepted": "true"},
+        {"version": "2026-11-24"},
+        {"version": "2026-11-24", "accepted": False},
+        {"version": "2026-11-24", "accepted": "true"},
         {"accepted": True},
         None,
     ):

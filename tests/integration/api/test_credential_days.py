@@ -64,6 +64,22 @@ async def test_a_hub_that_was_off_tells_once_what_it_missed(api: RunningApi) -> 
     assert decided[-1]["status"] == "expired"
 
 
+async def test_what_ends_soon_when_it_is_approved_is_told_at_once_and_once(api: RunningApi) -> None:
+    """The daily look has been: what ends today would be told of by nobody."""
+    phone = "13712345679"
+    of_company, _ = await api.new_driver(f"+86{phone}")
+    for end, told in ((0, [0]), (5, [0, 5]), (400, [0, 5])):
+        kind = ("taxi_qualification", "service_card", "ride_hailing_licence")[len(told) % 3]
+        data = f"phone,kind,number,valid_to\n{phone},{kind},{new_number()},{day(end)}\n"
+        await api.credentials.imports.take(data.encode(), actor="operator")
+        assert await days_told(api, of_company) == told
+    await pass_day(api, 0)
+    assert await days_told(api, of_company) == [0, 5]
+    own, driver = await api.new_driver()
+    await approve(api, (await enter(driver, valid_to=day(20)))["id"])
+    assert await days_told(api, own) == [20]
+
+
 async def test_after_a_renewal_the_notices_begin_anew(api: RunningApi) -> None:
     phone, number = "13712345678", new_number()
     driver_id, _ = await api.new_driver(f"+86{phone}")
@@ -71,16 +87,16 @@ async def test_after_a_renewal_the_notices_begin_anew(api: RunningApi) -> None:
         data = f"phone,kind,number,valid_to\n{phone},{KIND},{number},{day(end)}\n"
         await api.credentials.imports.take(data.encode(), actor="operator")
         await pass_day(api, today)
-    assert await days_told(api, driver_id) == [5, 30, 5]
+    assert await days_told(api, driver_id) == [10, 5, 30, 5]
 
 
 async def test_only_what_is_approved_is_told(api: RunningApi) -> None:
     driver_id, driver = await api.new_driver()
-    entered = await enter(driver, valid_to=day(5))
-    await pass_day(api, 1)
+    entered = await enter(driver, valid_to=day(40))
+    await pass_day(api, 12)
     await approve(api, entered["id"])
     await driver.post(f"/credentials/{entered['id']}/withdraw")
-    await pass_day(api, 2)
+    await pass_day(api, 15)
     assert await days_told(api, driver_id) == []
 
 

@@ -261,6 +261,10 @@ async def test_an_image_is_looked_at_with_an_audit_entry(api: RunningApi, image:
     later = await api.operator.post(f"{url}/image", json={"reason": "complaint 7"})
     assert later.content == image
     assert (await audit_of(api, entered["id"]))[-1]["facts"]["reason"] == "complaint 7"
+    personal = {"reason": "complaint of 139 0000 1234 about 浙HD12388"}
+    await api.operator.post(f"{url}/image", json=personal)
+    kept = (await audit_of(api, entered["id"]))[-1]["facts"]["reason"]
+    assert kept == "complaint of 139****1234 about 浙H·****88"
 
 
 @pytest.mark.parametrize(

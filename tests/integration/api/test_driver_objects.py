@@ -44,7 +44,7 @@ BODIES: dict[tuple[str, str], tuple[str, bytes]] = {
     ("PUT", "/api/v1/credentials/{credential_id}/image"): ("image/png", PNG),
     ("POST", "/api/v1/vehicles/{vehicle_id}/plug-and-charge"): (
         "application/json",
-        json.dumps({"consent": {"version": "2026-11", "accepted": True}}).encode(),
+        json.dumps({"consent": {"version": "2026-11-24", "accepted": True}}).encode(),
     ),
 }
 NOT_REPEATED = {

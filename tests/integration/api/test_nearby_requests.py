@@ -36,7 +36,7 @@ HERE = (28.970, 118.870)
         "latitude=28&longitude=118&radius_m=0",
         "latitude=28&longitude=118&radius_m=NaN",
         "latitude=28&longitude=118&radius_m=30000000",
-        "latitude=28&longitude=118&min_power_w=0",
+        "latitude=28&longitude=118&min_power_w=120",
         "latitude=28&longitude=118&standard=%00",
         "latitude=28&longitude=118&free_now=perhaps",
         "latitude=28&longitude=118&limit=101",

@@ -66,7 +66,7 @@ async def test_the_same_key_joins_once(api: RunningApi, place: str) -> None:
     again = await client.post("/queue", json=body, headers=headers)
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.json() == first.json()
-    reused = await client.post("/queue", json=body | {"power_w": 1}, headers=headers)
+    reused = await client.post("/queue", json=body | {"power_w": 1_000}, headers=headers)
     problem_of(reused, 422, "idempotency-key-reused")
 
 
@@ -142,3 +142,10 @@ async def test_where_a_gun_is_free_nobody_queues(api: RunningApi, place: str, po
         await connection.execute(update(connectors).where(here).values(status="Available"))
     refused = await join(await new_driver(api), place, power_w=power_w)
     assert problem_of(refused, 409, "reservation-refused")["rule"] == "gun_free"
+
+
+async def test_power_in_kilowatts_is_told_so(api: RunningApi, place: str) -> None:
+    client = await new_driver(api)
+    for power in (120, 120_000_000):
+        problem = problem_of(await join(client, place, power_w=power), 422, "invalid-input")
+        assert "120000 for 120 kW" in str(problem["errors"])

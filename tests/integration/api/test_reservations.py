@@ -134,7 +134,7 @@ async def test_the_same_key_books_once(api: RunningApi, place: str) -> None:
     again = await client.post("/reservations", json=body, headers=headers)
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.json() == first.json()
-    other = {"location_id": place, "power_w": 1}
+    other = {"location_id": place, "power_w": 1_000}
     reused = await client.post("/reservations", json=other, headers=headers)
     problem_of(reused, 422, "idempotency-key-reused")
 
@@ -207,9 +207,10 @@ async def test_what_is_over_is_neither_cancelled_nor_extended(api: RunningApi, p
     [
         {},
         {"location_id": "north", "power": 1},
-        {"gun_code": "G1", "power_w": 5},
+        {"gun_code": "G1", "power_w": 5_000},
         {"location_id": "north", "power_w": -1},
         {"location_id": "north", "power_w": "120000"},
+        {"location_id": "north", "power_w": 120},
         {"location_id": "north", "starts_at": "2026-11-23T18:00:00"},
         {"location_id": "n\x00rth"},
         {"gun_code": ""},

@@ -11,6 +11,7 @@ from chargehub.charging.codes import (
     AnotherOperatorsGun,
     CodeForms,
     UnreadableGunCode,
+    link_hosts,
     read_gun_code,
     vendor_links,
 )
@@ -19,7 +20,8 @@ from chargehub.stations.labels import label_url
 
 PUBLIC_URL = "https://hub.example"
 VENDOR = r"^https?://pile\.example/q/(?P<operator>\w+)/(?P<code>[^/?#]+)"
-FORMS = CodeForms(PUBLIC_URL, "MA0123456", vendor_links(f"{GUN_LINKS} {VENDOR}"))
+HOSTS = link_hosts("Any.example pile.example")
+FORMS = CodeForms(PUBLIC_URL, "MA0123456", vendor_links(f"{GUN_LINKS} {VENDOR}"), HOSTS)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,10 @@ FORMS = CodeForms(PUBLIC_URL, "MA0123456", vendor_links(f"{GUN_LINKS} {VENDOR}")
         ("#A101", "A101"),
         (label_url(PUBLIC_URL, "7KQ2M9XA"), "7KQ2M9XA"),
         ("HTTPS://HUB.EXAMPLE/c/7KQ2M9XA", "7KQ2M9XA"),
+        ("HTTPS://HUB.EXAMPLE/C/7KQ2M9XA", "7KQ2M9XA"),  # As a QR code of capitals has it.
+        ("https://hub.example./c/7KQ2M9XA", "7KQ2M9XA"),
+        ("https://hub.example/charge?connectorId=A101", "A101"),
+        ("https://any.example/c/A101", "A101"),
         ("http://hub.example:8443/c/7KQ2M9XA/?from=wechat#top", "7KQ2M9XA"),
         ("ｈｔｔｐｓ：／／hub.example/c/7KQ2M9XA", "7KQ2M9XA"),
         ("https://hub.example/c/QZ%2D001", "QZ-001"),
@@ -91,9 +97,29 @@ def test_what_is_no_gun_code_is_refused(scanned: str) -> None:
 
 
 def test_without_an_organisation_code_no_hlht_text_is_ours() -> None:
-    with pytest.raises(AnotherOperatorsGun, match=r"MA0123456.*no organisation code.*number") as no:
+    with pytest.raises(
+        AnotherOperatorsGun, match=r"MA0123456.*no organisation code .CHARGEHUB_OPERATOR_ID.*number"
+    ) as no:
         read_gun_code("hlht://A101.MA0123456/", CodeForms(PUBLIC_URL))
     assert no.value.facts == {"operator_id": "MA0123456"}
+
+
+@pytest.mark.parametrize(
+    "scanned",
+    [
+        "https://evil.example/charge?connectorId=A101",
+        "HTTPS://EVIL.EXAMPLE/c/A101",
+        "https://hub.example@evil.example/?gunCode=A101",
+        "https://evil.example/?x=https://hub.example/c/A101&gunCode=A101",
+    ],
+)
+def test_a_link_to_another_host_is_not_ours_and_is_told_what_is(scanned: str) -> None:
+    for forms in (FORMS, CodeForms(PUBLIC_URL, "", vendor_links(GUN_LINKS))):
+        with pytest.raises(UnreadableGunCode) as refused:
+            read_gun_code(scanned, forms)
+        assert "evil.example" in refused.value.detail
+        assert "https://hub.example/c/CODE" in refused.value.detail
+        assert "hub.example" in refused.value.facts["allowed_hosts"]
 
 
 def test_a_page_below_a_path_has_its_labels_there() -> None:

@@ -22,18 +22,15 @@ from chargehub.drivers.credentials.imports import CredentialImports
 from chargehub.drivers.credentials.rules import (
     NOTICES_DAYS,
     CredentialStatus,
-    due_notice,
     next_local_day,
 )
-from chargehub.drivers.credentials.service import Credentials, inbox_facts, tell_decided
-from chargehub.drivers.inbox import notify
+from chargehub.drivers.credentials.service import Credentials, tell_decided, tell_end
 from chargehub.kit import jobs
 from chargehub.kit.errors import NotFound
 
 log = structlog.get_logger(__name__)
 
 DAILY = "credentials.daily"
-EXPIRING = "credential_expiring"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +73,10 @@ class CredentialsDaily:
                 if row.valid_to < today:
                     await self._expire(connection, row, now)
                 else:
-                    await self._notice(connection, row, today, now)
+                    await tell_end(connection, row, today, now)
 
     async def _expire(self, connection: AsyncConnection, row: Row[Any], now: datetime) -> None:
         # Who approved it and when stays: the image's days run from there.
         status = CredentialStatus.EXPIRED.value
         await queries.end_credential(connection, row.id, status=status)
         await tell_decided(connection, await queries.find_credential(connection, row.id), now)
-
-    async def _notice(
-        self, connection: AsyncConnection, row: Row[Any], today: date, now: datetime
-    ) -> None:
-        stage = due_notice(row.valid_to, today, row.noticed_days)
-        if stage is None:
-            return
-        facts = inbox_facts(row) | {"days_left": (row.valid_to - today).days}
-        key = f"{EXPIRING}/{row.id}/{row.valid_to}/{stage}"
-        await notify(connection, row.driver_id, EXPIRING, facts, now, key=key)
-        await queries.change_credential(connection, row.id, noticed_days=stage)

@@ -32,7 +32,7 @@ from chargehub.drivers.credentials.rules import (
     number_tail,
     without_number,
 )
-from chargehub.drivers.credentials.service import Credentials, tell_decided
+from chargehub.drivers.credentials.service import Credentials, tell_decided, tell_end
 from chargehub.kit.errors import NotFound
 
 log = structlog.get_logger(__name__)
@@ -234,6 +234,8 @@ class CredentialImports:
             source="import",
         )
         await tell_decided(connection, row, at)
+        # The next day's look would be late for one that ends today.
+        await tell_end(connection, row, self.credentials.today(), at)
 
     async def claim(self, subject: str, _payload: Mapping[str, Any]) -> None:
         """Give a driver who has signed up what waits for their phone; again does nothing."""

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from chargehub.access.principal import GUARDS, Operator, operator
+from chargehub.drivers.account_fields import MaskedText
 from chargehub.drivers.credentials.api import IMAGE_TYPES, Day, Service
 from chargehub.drivers.credentials.import_file import ImportUnreadable
 from chargehub.drivers.credentials.imports import CredentialImports
@@ -76,7 +77,7 @@ class Approval(BaseModel):
 class Reason(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    reason: Annotated[ShortText, Field(min_length=1)] = Field(
+    reason: Annotated[MaskedText, Field(min_length=1)] = Field(
         description="The driver reads it.", examples=["照片看不清"]
     )
 
@@ -84,7 +85,7 @@ class Reason(BaseModel):
 class Looking(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    reason: ShortText = Field(
+    reason: MaskedText = Field(
         "",
         description="Goes to the audit trail; needed once the credential is decided.",
         examples=["工单 1234"],

@@ -27,6 +27,7 @@ from chargehub.drivers.credentials.rules import (
     CredentialStatus,
     Validity,
     check_dates,
+    due_notice,
     image_type,
     local_day,
     masked_number,
@@ -47,7 +48,7 @@ SUBMISSIONS_A_DAY = 10
 MAX_IMAGE_BYTES = 2_000_000
 """A phone's photo of a document, sent as JPEG, is legible in a quarter of it. It is sealed and
 stored in one piece, so who raises `limits.request_body_bytes` (2 MiB) gets no larger ones by it."""
-DECIDED = "credential_decided"
+DECIDED, EXPIRING = "credential_decided", "credential_expiring"
 PENDING, APPROVED, REFUSED, WITHDRAWN = (
     CredentialStatus.PENDING.value,
     CredentialStatus.APPROVED.value,
@@ -316,6 +317,8 @@ class Credentials:
         action = "revoked" if (row.status, status) == (APPROVED, WITHDRAWN) else status
         await self._audit(connection, decided, actor, action, reason=decided.reason)
         await tell_decided(connection, decided, now)
+        if status == APPROVED:  # The next day's look would be late for one that ends today.
+            await tell_end(connection, decided, self.today(), now)
         return decided
 
     async def _audit(
@@ -350,6 +353,17 @@ def _demand(row: Row[Any], *statuses: str) -> None:
 async def tell_decided(connection: AsyncConnection, row: Row[Any], at: datetime) -> None:
     """Write to the driver's inbox what became of a credential."""
     await notify(connection, row.driver_id, DECIDED, inbox_facts(row), at)
+
+
+async def tell_end(connection: AsyncConnection, row: Row[Any], today: date, at: datetime) -> None:
+    """Tell the driver that an approved credential ends soon, where that notice is due."""
+    stage = due_notice(row.valid_to, today, row.noticed_days)
+    if stage is None:
+        return
+    facts = inbox_facts(row) | {"days_left": (row.valid_to - today).days}
+    key = f"{EXPIRING}/{row.id}/{row.valid_to}/{stage}"
+    await notify(connection, row.driver_id, EXPIRING, facts, at, key=key)
+    await queries.change_credential(connection, row.id, noticed_days=stage)
 
 
 def inbox_facts(row: Row[Any]) -> dict[str, Any]:

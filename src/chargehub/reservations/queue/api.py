@@ -7,15 +7,16 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access.principal import GUARDS, Operator, operator
+from chargehub.drivers.account_fields import MaskedText
 from chargehub.drivers.principal import DRIVER_GUARDS, AccountHolder, AccountNeeded
 from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
-from chargehub.kit.fields import CleanText, RowId, ShortText
+from chargehub.kit.fields import CleanText, RowId, WantedPower
 from chargehub.kit.http import API_PREFIX, problems, provided
 from chargehub.kit.idempotency import ONCE, Once
 from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
@@ -51,16 +52,14 @@ class QueueInput(BaseModel):
     location_id: Annotated[CleanText, StringConstraints(min_length=1, max_length=36)] = Field(
         examples=["QZ-HUB"]
     )
-    power_w: Annotated[StrictInt, Field(ge=0, le=10_000_000)] = Field(
-        0, description="At least.", examples=[120_000]
-    )
+    power_w: WantedPower = Field(0, description="At least, in W. 0: any.", examples=[120_000])
     vehicle_id: UUID | None = Field(None, description="Which of yours is to be charged.")
 
 
 class Removal(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    reason: Annotated[ShortText, StringConstraints(min_length=3, max_length=200)] = Field(
+    reason: Annotated[MaskedText, StringConstraints(min_length=3, max_length=200)] = Field(
         examples=["The driver asked at the desk"]
     )
 
