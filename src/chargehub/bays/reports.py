@@ -137,6 +137,9 @@ async def believe(
     """Change what is known of a bay by a report of one of its devices."""
     judged = judge(report, row, now, asked)
     if judged is Order.OLDER:
+        if row.lock_device == row.sensor_device:
+            # It may be all that was told of the one, and what is newer tells of the other.
+            await jobs.schedule(connection, READ, str(row.id), now)
         return
     values: dict[str, Any] = {}
     if row.lock_device == report.device_id:

@@ -138,10 +138,26 @@ async def test_events_of_one_delivery_are_taken_in_the_device_s_order(world: Wor
     early, late = told(world, 100, **sensor("occupied")), told(world, 101, **sensor("free"))
     await post(world, [late, early])
     assert await state(world) == "free"
+    # A device that is both tells of the one now, of the other then.
+    rising = told(world, 102, lock={"state": "moving"})
+    await post(world, [told(world, 103, **sensor("occupied")), rising])
+    bay = await world.bay()
+    assert (bay.lock_state, bay.sensor_state) == ("moving", "occupied")
+
+
+async def test_what_comes_late_of_one_part_of_a_device_is_asked_about(world: World) -> None:
+    world.gateway.devices["BAY-1"].lock = "raised"
+    rising = told(world, 100, lock={"state": "raised"})
+    await post(world, [told(world, 101, **sensor("free"))])
+    await post(world, [rising])
+    assert (await world.bay()).lock_state == "lowered"
+    await world.settle()
+    assert (await world.bay()).lock_state == "raised"
 
 
 async def test_where_clock_and_count_disagree_the_device_is_asked(world: World) -> None:
     """Its count began anew: what it says counts only when it is asked."""
+    await post(world, [told(world, 1_000, **sensor("free"))])
     world.device.car = True
     world.wall.go(seconds=5)
     answer = await post(world, [told(world, 0, **sensor("free"))])
@@ -211,3 +227,16 @@ async def test_another_s_command_is_not_ended(world: World) -> None:
     await post(world, [told(world, 900, **more) | {"device_id": "BAY-2"}])
     await post(world, [told(world, 900, request_id=str(uuid4()), result="done")])
     assert (await world.commands())[-1].outcome == "pending"
+    # What is over stays as it ended.
+    done = (await world.commands())[0]
+    await post(world, [told(world, 901, request_id=str(done.id), result="fault")])
+    assert (await world.commands())[0].outcome == "done"
+
+
+async def test_the_path_is_signed_as_it_is_sent(world: World) -> None:
+    path = PATH.replace("/L1/", "/L%31/")
+    events = [told(world, 100, **sensor("occupied"))]
+    body = json.dumps({"events": events}).encode()
+    headers = headers_for(KEY.encode(), "POST", path, body, time.time())
+    url = world.events_url.replace("/L1/", "/L%31/")
+    assert (await post(world, events, headers=headers, url=url)).status_code == 200
