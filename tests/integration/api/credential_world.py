@@ -17,12 +17,12 @@ from chargehub.drivers.credentials.rules import local_day
 from chargehub.drivers.store import inbox_messages
 from chargehub.kit.clock import ClockPair, HubClock, wall_now
 from tests.integration.api.conftest import CREDENTIAL_SETTINGS, HUB_ZONE, RunningApi
+from tests.pictures import jpeg, png
 
 COUNT = itertools.count(1)
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 MARK = b"what nobody may read in a dump of the database"
-JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF" + MARK
-PNG = b"\x89PNG\r\n\x1a\n" + MARK
+JPEG, PNG = jpeg(MARK), png(MARK)
 KIND = "taxi_qualification"
 
 

@@ -31,6 +31,7 @@ from tests.integration.api.credential_world import (
     new_number,
     put_image,
 )
+from tests.pictures import jpeg, webp
 
 TAXI = CredentialKind.TAXI_QUALIFICATION
 
@@ -241,11 +242,11 @@ async def test_the_queue_is_paged_oldest_first_and_filtered(api: RunningApi) -> 
     problem_of(await api.operator.get("/credential-reviews?cursor=x"), 422, "invalid-cursor")
 
 
-@pytest.mark.parametrize("image", [JPEG, PNG, b"RIFF\x24\x00\x00\x00WEBPVP8 " + MARK])
+@pytest.mark.parametrize("image", [JPEG, PNG, webp(MARK)])
 async def test_an_image_is_looked_at_with_an_audit_entry(api: RunningApi, image: bytes) -> None:
     _, driver = await api.new_driver()
     entered = await enter(driver)
-    await put_image(driver, entered["id"], b"\xff\xd8\xff" + b"an earlier one")
+    await put_image(driver, entered["id"], jpeg(b"an earlier one"))
     await put_image(driver, entered["id"], image)
     url = f"/credential-reviews/{entered['id']}"
     seen = await api.operator.post(f"{url}/image")
@@ -274,6 +275,8 @@ async def test_an_image_is_looked_at_with_an_audit_entry(api: RunningApi, image:
         (b"GIF89a" + MARK, 415, "unsupported-media-type"),
         (b"%PDF-1.7", 415, "unsupported-media-type"),
         (b"<svg onload='alert(1)'/>", 415, "unsupported-media-type"),
+        (b"\xff\xd8\xff<script>alert(1)</script>", 422, "credential-image-unusable"),
+        (PNG + b"PK\x03\x04 a ZIP behind it", 422, "credential-image-unusable"),
         (JPEG + b"x" * 100_000, 413, "payload-too-large"),
         (JPEG + b"x" * 300_000, 413, "payload-too-large"),
     ],

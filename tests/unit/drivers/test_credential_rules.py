@@ -22,7 +22,6 @@ from chargehub.drivers.credentials.rules import (
     check_dates,
     due_notice,
     has_id_check,
-    image_type,
     kinds_verified,
     local_day,
     masked_number,
@@ -249,21 +248,3 @@ def test_a_hub_that_runs_every_day_tells_at_30_7_and_0_days() -> None:
             told.append(left)
             noticed = stage
     assert told == [30, 7, 0]
-
-
-@pytest.mark.parametrize(
-    ("data", "media_type"),
-    [
-        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "image/jpeg"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "image/png"),
-        (b"RIFF\x24\x00\x00\x00WEBPVP8 ", "image/webp"),
-        (b"RIFF\x24\x00\x00\x00WAVEfmt ", None),
-        (b"GIF89a", None),
-        (b"%PDF-1.7", None),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", None),
-        (b"\xff\xd8", None),
-        (b"", None),
-    ],
-)
-def test_an_image_is_known_by_its_first_bytes(data: bytes, media_type: str | None) -> None:
-    assert image_type(data) == media_type

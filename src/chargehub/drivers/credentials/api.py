@@ -23,6 +23,7 @@ from chargehub.drivers.credentials.service import (
     CredentialPending,
     Credentials,
     Entry,
+    UnusableImage,
 )
 from chargehub.drivers.credentials.views import CredentialPage, CredentialView, credential_view
 from chargehub.drivers.principal import DRIVER_GUARDS, AccountHolder, AccountNeeded
@@ -146,7 +147,10 @@ async def withdraw_credential(
 
 @router.put(
     "/{credential_id}/image",
-    responses=problems(*GUARDS, NotFound, CredentialDecided, PayloadTooLarge, UnsupportedMediaType),
+    responses=problems(
+        *(*GUARDS, NotFound, CredentialDecided),
+        *(PayloadTooLarge, UnsupportedMediaType, UnusableImage),
+    ),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -162,8 +166,8 @@ async def put_credential_image(
 ) -> CredentialView:
     """Store the photo of a credential that waits for the staff, in place of an earlier one.
 
-    The body is the image: JPEG, PNG or WebP, whatever its media type is said to be. It is kept
-    encrypted, and deleted some days after the decision.
+    The body is the image: JPEG, PNG or WebP, whatever its media type is said to be, whole and with
+    nothing behind it. It is kept encrypted, and deleted some days after the decision.
     """
     row = await service.put_image(principal.driver_id, credential_id, await request.body())
     return credential_view(row, service.today())

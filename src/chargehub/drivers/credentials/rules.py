@@ -27,11 +27,6 @@ _RUN = re.compile(r"[^\W_]{6,}")
 _ID_SHAPED = re.compile(r"(?<!\d)\d{17}[\dXx](?!\d)")
 NOTICES_DAYS = (0, 7, 30)
 """So many days before its end the driver is told; 0 is the last day on which it counts."""
-_MAGIC = (
-    (b"\xff\xd8\xff", b"", "image/jpeg"),
-    (b"\x89PNG\r\n\x1a\n", b"", "image/png"),
-    (b"RIFF", b"WEBP", "image/webp"),
-)
 
 
 class CredentialKind(StrEnum):
@@ -191,11 +186,3 @@ def due_notice(valid_to: date, today: date, noticed_days: int | None) -> int | N
     if stage is None or (noticed_days is not None and noticed_days <= stage):
         return None
     return stage
-
-
-def image_type(data: bytes) -> str | None:
-    """Return the media type of a JPEG, PNG or WebP by its first bytes, None for anything else."""
-    for start, form, media_type in _MAGIC:
-        if data.startswith(start) and data[8 : 8 + len(form)] == form:
-            return media_type
-    return None

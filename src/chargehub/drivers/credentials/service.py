@@ -6,6 +6,7 @@ trail and the inbox the tail. Times are hub time; days are those of the hub's ti
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 import uuid
@@ -22,13 +23,13 @@ from chargehub.access.audit import audit
 from chargehub.access.rules import LoginGuard
 from chargehub.drivers.accounts import find_account
 from chargehub.drivers.credentials import queries
+from chargehub.drivers.credentials.images import NoImage, check_image, image_type
 from chargehub.drivers.credentials.rules import (
     CredentialKind,
     CredentialStatus,
     Validity,
     check_dates,
     due_notice,
-    image_type,
     local_day,
     masked_number,
     number_tail,
@@ -73,6 +74,12 @@ class CredentialDecided(Conflict):
     """The credential is not in a state that allows this."""
 
     code = "credential-decided"
+
+
+class UnusableImage(InvalidInput):
+    """This is no whole picture, or more than one picture."""
+
+    code = "credential-image-unusable"
 
 
 class ReasonNeeded(InvalidInput):
@@ -216,6 +223,10 @@ class Credentials:
             raise UnsupportedMediaType(
                 "Send a JPEG, PNG or WebP.", rule="image_type", passes_at=None
             )
+        try:
+            await asyncio.to_thread(check_image, data, media_type)
+        except NoImage as error:
+            raise UnusableImage(str(error), rule="image_whole", passes_at=None) from None
         async with self.database.write() as connection:
             row = await self._own(connection, driver_id, credential_id)
             _demand(row, PENDING)
