@@ -18,7 +18,7 @@ import pytest
 
 from chargehub.kit.child_process import spawn
 
-SECOND = ("tests/contract", "tests/durability", "tests/scenarios")
+SECOND = ("tests/contract", "tests/days", "tests/durability", "tests/fuzz", "tests/scenarios")
 """What the second run has. The first has all the rest, so nothing is left out; together they take
 as long as the longer of them."""
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import stat
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import func, select, text, update
 
 from chargehub.access.passwords import Passwords
 from chargehub.access.store import operators
+from chargehub.demo import seed as demo_seed
 from chargehub.demo.drivers import DRIVERS, seed_drivers
 from chargehub.demo.files import DemoFiles
 from chargehub.demo.seed import HUB, seed
@@ -26,6 +29,12 @@ from chargehub.stations.store import charging_stations, connectors, evses, locat
 
 AT = datetime(2026, 11, 23, 6, tzinfo=UTC)
 KEY = b"k" * 48
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(demo_seed, "Passwords", partial(Passwords, hasher))
 
 
 @pytest.fixture
