@@ -219,6 +219,13 @@ def upgrade() -> None:
         postgresql_using="gist",
     )
     op.create_table(
+        "no_shows_of_closed",
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("fingerprint", "at", name=op.f("pk_no_shows_of_closed")),
+    )
+    op.create_index("ix_no_shows_of_closed_at", "no_shows_of_closed", ["at"], unique=False)
+    op.create_table(
         "operators",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("login", sa.Text(), nullable=False),
@@ -1930,6 +1937,8 @@ def downgrade() -> None:
     op.drop_table("outbox")
     op.drop_index("uq_operators_login", table_name="operators")
     op.drop_table("operators")
+    op.drop_index("ix_no_shows_of_closed_at", table_name="no_shows_of_closed")
+    op.drop_table("no_shows_of_closed")
     op.drop_index("ix_locations_unit_vector", table_name="locations", postgresql_using="gist")
     op.drop_table("locations")
     op.drop_index("ix_idempotency_keys_begun_at", table_name="idempotency_keys")

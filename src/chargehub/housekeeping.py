@@ -23,6 +23,7 @@ from chargehub.kit.clock import HubClock, wall_now
 from chargehub.kit.db import Database
 from chargehub.kit.idempotency import idempotency_keys
 from chargehub.kit.worker import DueAction
+from chargehub.reservations.history import forget_no_shows
 from chargehub.smart_charging.ledger import close_ended
 from chargehub.smart_charging.store import charging_profiles, profile_requests
 from chargehub.stations.store import connector_status_events, station_commands, station_notices
@@ -108,6 +109,7 @@ class Housekeeping:
             deleted = await jobs.prune(self.database, column, now - timedelta(days=days))
             if deleted:
                 log.info("history_pruned", table=str(column.table), rows=deleted, kept_days=days)
+        await forget_no_shows(self.database, now)
         # A repeat is a matter of the network, which runs on wall time.
         repeated_since = wall_now() - timedelta(hours=kept.idempotency_hours)
         await jobs.prune(self.database, idempotency_keys.c.begun_at, repeated_since)

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.errors import ExclusionViolation
-from sqlalchemy import Row, func, or_, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -36,6 +36,7 @@ from chargehub.reservations.guns import (
     read_guns,
     read_held,
 )
+from chargehub.reservations.history import read_history
 from chargehub.reservations.queue.triggers import least_wanted, look_soon
 from chargehub.reservations.rules import (
     History,
@@ -87,17 +88,13 @@ class Wish:
     """None: now."""
 
 
-async def nobody_is_verified(_connection: AsyncConnection, _driver: UUID, _at: datetime) -> bool:
-    return False
-
-
 @dataclass(slots=True)
 class Bookings:
     """Every change is made in the caller's transaction, which holds locks until its end."""
 
     clock: HubClock
     occupancy: Occupancy
-    is_verified: Verified = nobody_is_verified
+    is_verified: Verified
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BOOKINGS_AT_ONCE))
     """Taken around the transaction of a booking: who waits for a Location holds no connection."""
 
@@ -111,7 +108,8 @@ class Bookings:
             raise WindowPast
         terms = await terms_at(connection, location_id, now)
         window = window_of(terms, wish.starts_at, now)
-        history = await self._history(connection, wish.driver_id, terms, now)
+        verified = await self.is_verified(connection, wish.driver_id, now)
+        history = await read_history(connection, wish.driver_id, terms, now, verified=verified)
         check_driver(terms, history, window, now)
         check_open(window, await _open_from(connection, location_id, window), now)
         choice = await Choice.read(connection, location_id, self.occupancy, window, now)
@@ -140,27 +138,6 @@ class Bookings:
             raise refusal("gun_free", why, **times())
         await jobs.schedule(connection, STEP, str(row.id), window.held_from)
         return row
-
-    async def _history(
-        self, connection: AsyncConnection, driver_id: UUID, terms: Terms, now: datetime
-    ) -> History:
-        since = now - timedelta(days=terms.no_show_days + terms.suspension_days)
-        rows = await connection.execute(
-            select(R.status, R.ends_at, R.ended_at).where(
-                R.driver_id == driver_id,
-                R.queue_entry_id.is_(None),
-                or_(
-                    R.status.in_(OPEN) & (R.ends_at > now),
-                    (R.status == "no_show") & (R.ended_at >= since),
-                ),
-            )
-        )
-        found = list(rows)
-        return History(
-            [row.ends_at for row in found if row.status in OPEN],
-            [row.ended_at for row in found if row.status == "no_show"],
-            await self.is_verified(connection, driver_id, now),
-        )
 
     async def extend(
         self, connection: AsyncConnection, reservation_id: int, driver_id: UUID

@@ -11,13 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.drivers.account_parts import AccountPart
 from chargehub.reservations.booking import finish, lock_reservation
+from chargehub.reservations.history import keep_no_shows
 from chargehub.reservations.store import OPEN, reservations
 
 R = reservations.c
 
 
 class ReservationsOfDriver(AccountPart):
-    """They name the driver's id only, which leads to a closed account without a name."""
+    """They name the driver's id only, which leads to a closed account without a name.
+
+    The times of no-shows outlast it, under the fingerprint of its phone (`history.py`).
+    """
 
     name = "reservations"
 
@@ -27,6 +31,7 @@ class ReservationsOfDriver(AccountPart):
             row = await lock_reservation(connection, number)
             if row.status in OPEN:
                 await finish(connection, row, "cancelled", "account_closed", at)
+        await keep_no_shows(connection, driver_id)
 
     async def export(self, connection: AsyncConnection, driver_id: UUID) -> Any:
         query = (

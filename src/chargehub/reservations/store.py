@@ -13,6 +13,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     SmallInteger,
     Table,
     Text,
@@ -126,6 +127,15 @@ Index(
     func.coalesce(reservation_rules.c.location_id, ""),
     reservation_rules.c.valid_from,
     unique=True,
+)
+
+# No-shows of accounts that are closed, by what an account of the same person is known by.
+no_shows_of_closed = Table(
+    "no_shows_of_closed",
+    metadata,
+    Column("fingerprint", LargeBinary, primary_key=True),  # of the phone or the WeChat identity
+    Column("at", DateTime(timezone=True), primary_key=True),
+    Index("ix_no_shows_of_closed_at", "at"),
 )
 
 # Whether stations of a kind answered ReserveNow as something that they know.

@@ -83,6 +83,7 @@ from chargehub.transactions.queries import read_charges
 from chargehub.transactions.remote import RemoteControl
 from tests.fakes.driver_ports import FakeAccountPart, FakeSms, FakeWeChat
 from tests.fakes.station_link import FakeStationLink
+from tests.integration.reservations.hub import nobody_is_verified
 
 PASSWORD = "a password for tests"
 STATION_KEY = b"k" * 32
@@ -252,10 +253,11 @@ async def running(database_url: str) -> AsyncIterator[RunningApi]:
         SmartChargingParts.build(database, clock, desk, book=book, remote=remote, supply=Supply()),
         LiveFeed(Board(FrameRing("test"), clock.now, 1.0), no_hub, max_viewers=1),
         AccessParts(database, secure_cookies=False),
-        *(Repeats(database), Bookings(clock, taken)),
+        *(Repeats(database), Bookings(clock, taken, nobody_is_verified)),
         Queue(
             *(database, clock, taken, notify),
             Outlook(taken, Forecast(link.online_ids, TypicalCar())),
+            nobody_is_verified,
         ),
         station_parts(database, clock, bus, link, orders),
         *(queue, devices, Charging.listening(database, clock, remote, bus), CODE_FORMS),

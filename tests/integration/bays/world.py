@@ -33,7 +33,7 @@ from chargehub.transactions.store import transactions
 from simulators.bays import BayGateway, Device
 from simulators.parking import serving as serving_gateway
 from tests.integration.api.conftest import serving as serving_api
-from tests.integration.reservations.hub import Desk
+from tests.integration.reservations.hub import Desk, nobody_is_verified
 from tests.integration.reservations.queueing import Unhurried
 from tests.integration.reservations.test_life import Stations
 
@@ -73,10 +73,10 @@ class World(Desk):
         self.bays = Bays.build(self.database, clock, gateways)
         self.bays.desk.again_s, self.bays.desk.moves_within_s = 1.0, 10.0
         taken = self.bays.taken_guns(self.occupied)
-        self.bookings = Bookings(clock, taken)
+        self.bookings = Bookings(clock, taken, nobody_is_verified)
         self.life = LifeCycle(self.database, clock, taken, Stations(), self._notify)
         outlook = Outlook(taken, Unhurried(self.occupied))
-        self.queue = Queue(self.database, clock, taken, self._notify, outlook)
+        self.queue = Queue(self.database, clock, taken, self._notify, outlook, nobody_is_verified)
         due = {**self.life.due(), **self.queue.due(), **self.bays.due}
         slow = {**self.life.slow(), **self.bays.slow}
         self.worker = Worker(self.database, clock, due, {}, slow)

@@ -20,7 +20,7 @@ from chargehub.reservations.queue.service import Joining, Queue
 from chargehub.reservations.queue.triggers import look_soon
 from chargehub.reservations.rules import ReservationRefused, Terms
 from chargehub.reservations.store import OPEN, reservations
-from tests.integration.reservations.hub import Occupied
+from tests.integration.reservations.hub import Occupied, nobody_is_verified
 from tests.integration.reservations.test_life import World
 
 Key = tuple[int, int]
@@ -49,7 +49,9 @@ class QueueWorld(World):
         super().build()
         clock = self.wall.hub_clock()
         outlook = Outlook(self.occupied, Unhurried(self.occupied))
-        self.queue = Queue(self.database, clock, self.occupied, self._notify, outlook)
+        self.queue = Queue(
+            self.database, clock, self.occupied, self._notify, outlook, nobody_is_verified
+        )
         due = {**self.life.due(), **self.queue.due()}
         self.worker = Worker(self.database, clock, due, {}, self.life.slow())
 

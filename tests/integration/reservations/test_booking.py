@@ -12,22 +12,23 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 from psycopg.errors import DeadlockDetected
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.drivers.account_end import AccountEnd
 from chargehub.drivers.inbox import notify
 from chargehub.drivers.logins import DriverLogins
-from chargehub.drivers.store import inbox_messages
+from chargehub.drivers.store import drivers, inbox_messages
 from chargehub.drivers.vehicles import Garage
 from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
 from chargehub.kit.sealing import Seal
-from chargehub.reservations.booking import Wish, lock_reservation
+from chargehub.reservations.booking import Wish, finish, lock_reservation
+from chargehub.reservations.history import forget_no_shows
 from chargehub.reservations.of_drivers import ReservationsOfDriver
 from chargehub.reservations.rules import ReservationRefused, Terms
-from chargehub.reservations.store import OPEN, reservations
+from chargehub.reservations.store import OPEN, no_shows_of_closed, reservations
 from chargehub.stations.store import locations
 from tests.integration.reservations.hub import (
     NOON,
@@ -319,6 +320,56 @@ def account_end(desk: Desk, database: Database) -> AccountEnd:
         garage=Garage(seal),
         parts=(ReservationsOfDriver(),),
     )
+
+
+@pytest.mark.parametrize("known_by", ["phone_fingerprint", "wechat_fingerprint"])
+async def test_closing_the_account_does_not_wash_off_a_suspension(
+    desk: Desk, known_by: str
+) -> None:
+    desk.wall.go(minutes=1)
+    await desk.set_terms(Terms(no_show_limit=2, held_share_percent=100))
+    sealed = {"phone_sealed": b"sealed"} if known_by == "phone_fingerprint" else {}
+
+    async def is_known(account: UUID, fingerprint: bytes) -> None:
+        async with desk.database.write() as connection:
+            known = update(drivers).where(drivers.c.id == account)
+            await connection.execute(known.values({known_by: fingerprint, **sealed}))
+
+    stranger, *accounts = await desk.drivers(4)
+    await is_known(stranger, b"somebody else")
+    for missed, account in enumerate(accounts):
+        await is_known(account, b"this person")
+        if missed == 2:
+            break
+        row = await desk.book(account)
+        desk.wall.go(hours=1)
+        async with desk.database.write() as connection:
+            await finish(connection, row, "no_show", "not_there", desk.wall.at)
+        await account_end(desk, desk.database).close(account)
+    facts = await desk.refused(account)
+    assert facts == {"rule": "no_show_limit", "passes_at": "2026-11-30T14:01:00Z"}
+    await desk.book(stranger)
+    desk.wall.go(days=7)
+    await desk.book(account)
+
+
+async def test_no_shows_of_closed_accounts_are_forgotten_when_no_rule_counts_them(
+    desk: Desk,
+) -> None:
+    async def kept() -> int:
+        async with desk.database.read() as connection:
+            return await connection.scalar(select(func.count(no_shows_of_closed.c.at))) or 0
+
+    async with desk.database.write() as connection:
+        await connection.execute(no_shows_of_closed.insert().values(fingerprint=b"p", at=NOON))
+    await forget_no_shows(desk.database, NOON + timedelta(days=37))
+    assert await kept() == 1
+    desk.wall.go(minutes=1)
+    await desk.set_terms(Terms(no_show_days=90, suspension_days=10))
+    await forget_no_shows(desk.database, NOON + timedelta(days=100))
+    assert await kept() == 1
+    await forget_no_shows(desk.database, NOON + timedelta(days=100, seconds=1))
+    assert await kept() == 0
 
 
 async def until_it_waits(database: Database, task: asyncio.Task[None]) -> None:

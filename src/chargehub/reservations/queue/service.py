@@ -30,7 +30,6 @@ from chargehub.reservations.booking import (
     driver_tokens,
     finish,
     lock,
-    nobody_is_verified,
 )
 from chargehub.reservations.guns import Gun, Occupancy, location_exists
 from chargehub.reservations.life import Notify
@@ -85,7 +84,7 @@ class Queue:
     occupancy: Occupancy
     notify: Notify
     outlook: Outlook
-    is_verified: Verified = nobody_is_verified
+    is_verified: Verified
 
     def due(self) -> dict[str, DueAction]:
         return {LOOK: self.look, WATCH: self.watch}
