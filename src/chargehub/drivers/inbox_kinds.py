@@ -208,7 +208,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         en=(
             "You missed your turn",
-            "You did not come in time. You are at the end of the queue now, and called again.",
+            "You did not come in time. You are last in the queue now and will be called again.",
             "Location: {location}.",
         ),
         useful=_MOMENT,
@@ -257,7 +257,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         en=(
             "Your turn is put off",
-            "We are sorry: the gun cannot be used. You keep your place and are called again.",
+            "We are sorry: the gun cannot be used. You keep your place and will be called again.",
             "Location: {location}.",
         ),
         useful=_MOMENT,
