@@ -21,7 +21,8 @@ from chargehub.kit.http import API_PREFIX, problems, provided
 from chargehub.kit.idempotency import ONCE, Once
 from chargehub.kit.paging import InvalidCursor, PageQuery, cut_page, decode_cursor, encode_cursor
 from chargehub.reservations import terms_api
-from chargehub.reservations.booking import Bookings, WindowPast, Wish
+from chargehub.reservations.booking import Bookings, WindowPast
+from chargehub.reservations.choice import Wish
 from chargehub.reservations.queries import find_described, read_of_location, read_own
 from chargehub.reservations.queue import api as queue_api
 from chargehub.reservations.rules import ReservationRefused

@@ -15,9 +15,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from psycopg.errors import ExclusionViolation
-from sqlalchemy import Row, func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.access.audit import audit
@@ -27,32 +25,21 @@ from chargehub.drivers.store import id_tokens
 from chargehub.kit import jobs
 from chargehub.kit.clock import HubClock
 from chargehub.kit.errors import InvalidInput, NotFound
-from chargehub.reservations.guns import (
-    Gun,
-    Occupancy,
-    is_left,
-    location_exists,
-    location_of_gun,
-    read_guns,
-    read_held,
-)
+from chargehub.reservations.choice import Choice, Wish, change, unless_taken
+from chargehub.reservations.guns import Gun, Occupancy, location_exists, location_of_gun
 from chargehub.reservations.history import read_history
 from chargehub.reservations.queue.triggers import least_wanted, look_soon
 from chargehub.reservations.rules import (
     History,
-    ReservationRefused,
     Terms,
-    Times,
     Window,
     check_driver,
     check_extension,
-    check_lead,
     check_open,
     check_open_longer,
     check_share,
     is_free_to_cancel,
     refusal,
-    times_of_gun,
     window_of,
 )
 from chargehub.reservations.store import ASK, OPEN, RELEASE, STEP, reservations
@@ -76,16 +63,6 @@ class WindowPast(InvalidInput):
     code = "window-past"
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    driver_id: UUID
-    gun_code: str | None = None
-    """The given gun; None: any of the Location."""
-    location_id: str | None = None
-    power_w: int = 0
-    """At least, of any gun."""
-    starts_at: datetime | None = None
-    """None: now."""
 
 
 @dataclass(slots=True)
@@ -113,6 +90,7 @@ class Bookings:
         check_driver(terms, history, window, now)
         check_open(window, await _open_from(connection, location_id, window), now)
         choice = await Choice.read(connection, location_id, self.occupancy, window, now)
+        choice.leave_out_silent(now - terms.longest_silence)
         if window.held_from <= now:
             choice.leave_to_queue(await least_wanted(connection, location_id))
         times = partial(choice.times, wish, terms, history)
@@ -211,115 +189,6 @@ class Bookings:
         return ended
 
 
-@dataclass(slots=True)
-class Choice:
-    """A Location's guns and what of them is promised, read under its lock."""
-
-    guns: list[Gun]
-    held: Sequence[Row[Any]]
-    window: Window
-    now: datetime
-    queued_from_w: int | None = None
-
-    @classmethod
-    async def read(
-        cls,
-        connection: AsyncConnection,
-        location_id: str,
-        occupancy: Occupancy,
-        window: Window,
-        now: datetime,
-        *,
-        besides: int = 0,
-    ) -> Choice:
-        guns = await read_guns(connection, location_id, occupancy, now)
-        held = await read_held(connection, location_id, now, besides=besides)
-        return cls(guns, held, window, now)
-
-    def held_times(self) -> list[tuple[datetime, datetime]]:
-        """Return what counts against the share: guns held for who is called do not."""
-        return [(row.held_from, row.ends_at) for row in self.held if row.queue_entry_id is None]
-
-    def leave_to_queue(self, least_wanted_w: int | None) -> None:
-        """Keep off the guns for which somebody waits in the queue: that power and more."""
-        self.queued_from_w = least_wanted_w
-
-    def waited_for(self, gun: Gun) -> bool:
-        return self.queued_from_w is not None and gun.power_w >= self.queued_from_w
-
-    def fitting(self, power_w: int) -> list[Gun]:
-        """Return what may be promised of that power, the best first.
-
-        A gun that is to be held at once must be known to be free. The weakest that will do is
-        taken, so that the strong ones are there for who needs them.
-        """
-        able = [gun for gun in self.guns if gun.power_w >= power_w and not self.waited_for(gun)]
-        if self.window.held_from <= self.now:
-            able = [gun for gun in able if gun.free_now]
-        taken = self.taken(self.window)
-        free = [gun for gun in able if gun.key not in taken]
-        return sorted(free, key=lambda gun: (gun.broken, not gun.online, gun.power_w, gun.key))
-
-    async def may_take(self, connection: AsyncConnection, gun: Gun) -> bool:
-        """Tell whether the gun can be held, where that is to be at once, and keep starts off it."""
-        if self.window.held_from > self.now:
-            return True
-        return await is_left(connection, gun.key, self.now)
-
-    def able(self, wish: Wish) -> list[Gun]:
-        """Return the guns in service that would do, free or not."""
-        if wish.gun_code is None:
-            return [gun for gun in self.guns if gun.power_w >= wish.power_w]
-        code = wish.gun_code.lower()
-        return [gun for gun in self.guns if gun.gun_code.lower() == code]
-
-    def times(self, wish: Wish, terms: Terms, history: History) -> Times:
-        """Return when this would not be refused for want of a gun, as far as promises tell."""
-        able = self.able(wish)
-        if wish.starts_at is None:
-            # Of a gun that is in use nobody knows when it is free.
-            able = [gun for gun in able if gun.free_now]
-
-        def passes(window: Window) -> bool:
-            try:
-                check_lead(terms, history, window, self.now)
-                check_share(terms, len(self.guns), self.held_times(), window)
-            except ReservationRefused:
-                return False
-            taken = self.taken(window)
-            return any(gun.key not in taken for gun in able)
-
-        ends = [row.ends_at for row in self.held]
-        return times_of_gun(terms, wish.starts_at, self.now, ends, passes)
-
-    def taken(self, window: Window) -> set[tuple[int, int]]:
-        """Return the guns that are promised for some of that time."""
-        return {(row.station_id, row.evse_no) for row in self._overlapping(window)}
-
-    def _overlapping(self, window: Window) -> list[Row[Any]]:
-        begin, end = window.held_from, window.ends_at
-        return [row for row in self.held if row.held_from < end and begin < row.ends_at]
-
-    async def make_room(self, connection: AsyncConnection, key: tuple[int, int]) -> None:
-        """Move provisional bookings of others off this gun, where others fit them."""
-        for row in self._overlapping(self.window):
-            movable = row.any_evse and row.called_at is None and row.status == "requested"
-            if (row.station_id, row.evse_no) == key and movable:
-                await self._move_away(connection, row)
-
-    async def _move_away(self, connection: AsyncConnection, row: Row[Any]) -> None:
-        window = Window(row.held_from, row.held_from, row.ends_at)
-        others = [one for one in self.held if one.id != row.id]
-        elsewhere = Choice(self.guns, others, window, self.now)
-        for gun in elsewhere.fitting(row.wanted_power_w):
-            if gun.key != (row.station_id, row.evse_no):
-                values = {"station_id": gun.station_id, "evse_no": gun.evse_no}
-                moved = await change(connection, row.id, values)
-                if moved is not None:
-                    self.held = [*others, moved]
-                    return
-
-
 async def _insert(
     connection: AsyncConnection, choice: Choice, wish: Wish, values: dict[str, Any]
 ) -> Row[Any] | None:
@@ -328,11 +197,13 @@ async def _insert(
     if wish.gun_code is None:
         if not able:
             raise refusal("power", "No gun in service here has that power.")
+        _refuse_silent(choice, able, pool=True)
         _leave_to_queue(choice, able)
         candidates, power_w = choice.fitting(wish.power_w), wish.power_w
     else:
         if not able:
             raise refusal("in_service", "The gun is not in service.")
+        _refuse_silent(choice, able, pool=False)
         _leave_to_queue(choice, able)
         await choice.make_room(connection, able[0].key)
         candidates = [gun for gun in choice.fitting(0) if gun.key == able[0].key]
@@ -350,6 +221,16 @@ async def _insert(
     return None
 
 
+def _refuse_silent(choice: Choice, able: Sequence[Gun], *, pool: bool) -> None:
+    if not all(choice.is_silent(gun) for gun in able):
+        return
+    if pool:
+        why = "No charging station here with such a gun has been connected for a long time."
+    else:
+        why = "The gun's charging station has not been connected for a long time."
+    raise refusal("offline", f"{why} Choose another location or gun.")
+
+
 def _leave_to_queue(choice: Choice, able: Iterable[Gun]) -> None:
     if all(choice.waited_for(gun) for gun in able):
         raise refusal("queue", "Others wait for such a gun; join the queue, or book a later time.")
@@ -357,26 +238,7 @@ def _leave_to_queue(choice: Choice, able: Iterable[Gun]) -> None:
 
 async def _try_insert(connection: AsyncConnection, values: dict[str, Any]) -> Row[Any] | None:
     statement = reservations.insert().values(values).returning(reservations)
-    return await _unless_taken(connection, statement)
-
-
-async def change(
-    connection: AsyncConnection, number: int, values: dict[str, Any]
-) -> Row[Any] | None:
-    """Change a reservation; None where the gun is somebody else's then, and nothing changed."""
-    statement = update(reservations).where(R.id == number).values(values).returning(reservations)
-    return await _unless_taken(connection, statement)
-
-
-async def _unless_taken(connection: AsyncConnection, statement: Any) -> Row[Any] | None:
-    try:
-        async with connection.begin_nested():
-            row: Row[Any] = (await connection.execute(statement)).one()
-            return row
-    except IntegrityError as error:
-        if isinstance(error.orig, ExclusionViolation):
-            return None
-        raise
+    return await unless_taken(connection, statement)
 
 
 async def lock(connection: AsyncConnection, name: str) -> None:

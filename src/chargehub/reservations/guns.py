@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Row, and_, func, select
+from sqlalchemy import Row, and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.drivers.store import id_tokens
@@ -30,6 +30,7 @@ from chargehub.stations.store import (
 )
 
 R = reservations.c
+S = charging_stations.c
 BROKEN = frozenset({ConnectorStatus.FAULTED, ConnectorStatus.UNAVAILABLE})
 
 
@@ -80,7 +81,7 @@ class Gun:
     power_w: int
     online: bool
     offline_since: datetime | None
-    """None: online, or never connected."""
+    """None: online. One that has never connected is silent since it was commissioned."""
     status: ConnectorStatus
     running: Running | None
     blocked: bool
@@ -110,6 +111,10 @@ class Gun:
     def broken(self) -> bool:
         return self.status in BROKEN
 
+    def is_silent(self, since: datetime) -> bool:
+        """Tell whether its station has not been connected since then."""
+        return self.offline_since is not None and self.offline_since < since
+
 
 async def read_guns(
     connection: AsyncConnection, location_id: str, occupancy: Occupancy, now: datetime
@@ -126,7 +131,9 @@ async def read_guns(
             evses.c.gun_code,
             evses.c.max_power_w,
             online.label("online"),
-            station_connections.c.disconnected_at,
+            case(
+                (~online, func.coalesce(station_connections.c.disconnected_at, S.commissioned_at))
+            ).label("offline_since"),
             func.array_agg(connectors.c.status).label("statuses"),
         )
         .select_from(
@@ -148,8 +155,8 @@ async def read_guns(
         .group_by(
             evses.c.station_id,
             evses.c.evse_no,
+            S.id,
             station_connections.c.station_id,
-            station_connections.c.disconnected_at,
         )
         .order_by(evses.c.max_power_w, evses.c.station_id, evses.c.evse_no)
     )
@@ -162,7 +169,7 @@ async def read_guns(
             row.gun_code,
             row.max_power_w,
             row.online,
-            row.disconnected_at,
+            row.offline_since,
             most_telling(ConnectorStatus(word) for word in row.statuses if word),
             occupancy.at_evse(row.station_id, row.evse_no),
             occupancy.is_blocked(row.station_id, row.evse_no),

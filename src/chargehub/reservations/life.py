@@ -23,11 +23,10 @@ from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
 from chargehub.kit.worker import DueAction
 from chargehub.reservations.booking import (
-    Choice,
-    change,
     finish,
     lock_reservation,
 )
+from chargehub.reservations.choice import Choice, change
 from chargehub.reservations.guns import Gun, Occupancy, Running, Starting, car_came_at
 from chargehub.reservations.queue.rules import TURN_MISSED
 from chargehub.reservations.queue.triggers import look_soon

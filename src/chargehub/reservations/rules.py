@@ -55,6 +55,8 @@ class Terms:
 
     That is so from the lead on, and for who charges already as it begins.
     """
+    longest_silence_min: int = 120
+    """A gun whose station has not been connected for longer is promised to nobody."""
     queue_call_min: int = 5
     """How long a gun waits for who is called from the queue."""
     queue_calls: int = 2
@@ -79,6 +81,10 @@ class Terms:
     @property
     def extension(self) -> timedelta:
         return timedelta(minutes=self.extension_min)
+
+    @property
+    def longest_silence(self) -> timedelta:
+        return timedelta(minutes=self.longest_silence_min)
 
     @property
     def queue_call(self) -> timedelta:

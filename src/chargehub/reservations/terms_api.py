@@ -95,6 +95,11 @@ class TermsModel(BaseModel):
         description="Charging at any free gun of equal power uses the reservation up: from the"
         " lead on, and where it runs already as the lead begins.",
     )
+    longest_silence_min: Annotated[StrictInt, Field(ge=1, le=7 * 24 * 60)] = Field(
+        USUAL.longest_silence_min,
+        description="A gun whose station has not been connected for longer is not reserved; a"
+        " short drop of its line refuses nobody.",
+    )
     queue_call_min: Annotated[StrictInt, Field(ge=1, le=60)] = Field(
         USUAL.queue_call_min, description="How long a gun waits for who is called from the queue."
     )

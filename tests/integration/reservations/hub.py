@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chargehub.drivers.store import drivers, id_tokens
 from chargehub.kit.clock import ClockPair, HubClock
 from chargehub.kit.db import Database
-from chargehub.reservations.booking import Bookings, Wish
+from chargehub.reservations.booking import Bookings
+from chargehub.reservations.choice import Wish
 from chargehub.reservations.rules import ReservationRefused, Terms
 from chargehub.reservations.store import reservations
 from chargehub.reservations.terms import add_version

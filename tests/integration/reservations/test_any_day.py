@@ -23,8 +23,14 @@ from chargehub.reservations.store import OPEN, reservations
 from tests.integration.reservations.hub import set_online
 from tests.integration.reservations.test_life import World
 
-# Two no-shows and two guns held, so that a short day sees both reached.
-TERMS = Terms(held_share_percent=20, hold_lead_min=20, verified_head_start_min=0, no_show_limit=2)
+# Two no-shows, two guns held and a short silence, so that a short day sees them reached.
+TERMS = Terms(
+    held_share_percent=20,
+    hold_lead_min=20,
+    verified_head_start_min=0,
+    no_show_limit=2,
+    longest_silence_min=10,
+)
 GUNS, MOST, DRIVERS = 10, 2, 5
 BOOK = st.tuples(
     st.just("book"), st.integers(0, DRIVERS - 1), st.integers(0, GUNS), st.integers(0, 90)
@@ -56,8 +62,8 @@ class Day:
         self.keys = [(station, evse) for station in world.stations for evse in (1, 2)]
         self.unfit: set[tuple[int, int]] = set()
         """Broken, or a car stands there that does not charge."""
-        self.down: set[int] = set()
-        """Stations without a line."""
+        self.down: dict[int, datetime] = {}
+        """Stations without a line, and since when."""
 
     async def act(self, name: str, *how: int) -> None:
         before = await self.rows()
@@ -109,12 +115,22 @@ class Day:
             assert self.most_at_once(meets, begin) >= MOST
         elif rule == "no_show_limit":
             assert self.no_shows(before, driver) >= TERMS.no_show_limit
+        elif rule == "offline":
+            assert set(self.wanted(gun)) <= self.silent()
         else:
             assert rule == "gun_free"
-            wanted = self.keys if gun == GUNS else [self.keys[gun]]
+            wanted = self.wanted(gun)
             taken = {(row.station_id, row.evse_no) for row in meets}
-            unfit = self.not_free() if begin <= self.now else set()
+            unfit = self.not_free() if begin <= self.now else self.silent()
             assert set(wanted) <= taken | unfit
+
+    def wanted(self, gun: int) -> list[tuple[int, int]]:
+        return self.keys if gun == GUNS else [self.keys[gun]]
+
+    def silent(self) -> set[tuple[int, int]]:
+        since = self.now - TERMS.longest_silence
+        long_down = {number for number, at in self.down.items() if at < since}
+        return {key for key in self.keys if key[0] in long_down}
 
     def not_free(self) -> set[tuple[int, int]]:
         down = {key for key in self.keys if key[0] in self.down}
@@ -126,7 +142,7 @@ class Day:
         """Check that what a refusal says would pass is free, as far as is known by now."""
         if facts["rule"] not in {"held_share", "gun_free"}:
             return
-        wanted = set(self.keys if gun == GUNS else [self.keys[gun]])
+        wanted = set(self.wanted(gun)) - self.silent()
         if starts_at is None:
             assert "next_window" not in facts
             told, lead = facts["passes_at"], timedelta()
@@ -149,6 +165,7 @@ class Day:
         assert made.binds_any
         assert made.hold_until - made.starts_at == timedelta(minutes=15)
         assert made.held_from == max(self.now, made.starts_at - timedelta(minutes=20))
+        assert (made.station_id, made.evse_no) not in self.silent()
         if made.held_from <= self.now:
             assert (made.station_id, made.evse_no) not in self.not_free()
 
@@ -197,7 +214,7 @@ class Day:
 
     async def drop(self, _before: list[Row[Any]], station: int) -> None:
         number = self.world.stations[station]
-        self.down.add(number)
+        self.down[number] = self.now
         await set_online(self.world.database, number, online=False, at=self.now)
 
     async def restart(self, _before: list[Row[Any]]) -> None:

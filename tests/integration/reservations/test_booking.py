@@ -24,12 +24,13 @@ from chargehub.drivers.vehicles import Garage
 from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
 from chargehub.kit.sealing import Seal
-from chargehub.reservations.booking import Wish, finish, lock_reservation
+from chargehub.reservations.booking import finish, lock_reservation
+from chargehub.reservations.choice import Wish
 from chargehub.reservations.history import forget_no_shows
 from chargehub.reservations.of_drivers import ReservationsOfDriver
 from chargehub.reservations.rules import ReservationRefused, Terms
 from chargehub.reservations.store import OPEN, no_shows_of_closed, reservations
-from chargehub.stations.store import locations
+from chargehub.stations.store import locations, station_connections
 from tests.integration.reservations.hub import (
     NOON,
     Desk,
@@ -164,6 +165,46 @@ async def test_a_gun_to_be_held_at_once_is_known_to_be_free(desk: Desk, why: str
     assert await desk.refused(gun_code="CS1-1") == {"rule": "gun_free", "passes_at": None}
     ahead = await desk.book(gun_code="CS1-1", starts_at=NOON + timedelta(hours=3))
     assert (ahead.station_id, ahead.evse_no) == key
+
+
+@pytest.mark.parametrize("wish", [{"gun_code": "CS1-1"}, {"power_w": 120_000}])
+@pytest.mark.parametrize("since", ["its line broke", "it was commissioned"])
+async def test_a_gun_that_was_silent_for_long_is_promised_to_nobody(
+    desk: Desk, wish: dict[str, Any], since: str
+) -> None:
+    strong, later = desk.stations[1:], NOON + timedelta(hours=4)
+    for station_id in strong:
+        await set_online(desk.database, station_id, online=False)
+    if since == "it was commissioned":
+        async with desk.database.write() as connection:
+            mine = station_connections.c.station_id.in_(strong)
+            await connection.execute(station_connections.delete().where(mine))
+    desk.wall.go(minutes=120)
+    short = await desk.book(**wish, starts_at=later)
+    desk.wall.go(minutes=1)
+    assert await desk.refused(**wish, starts_at=later) == {"rule": "offline", "passes_at": None}
+    assert (await desk.refused(**wish))["rule"] == "offline"
+    assert (await stored(desk.database, short.id)).status == "requested"
+    weak = await desk.book(starts_at=later)
+    assert weak.station_id == desk.stations[0]
+
+
+async def test_where_one_station_is_left_its_guns_are_promised_and_no_silent_ones(
+    desk: Desk,
+) -> None:
+    later = NOON + timedelta(hours=4)
+    for station_id in desk.stations[1:]:
+        await set_online(desk.database, station_id, online=station_id == desk.stations[3])
+    desk.wall.go(minutes=121)
+    booked = [await desk.book(power_w=120_000, starts_at=later) for _ in range(2)]
+    assert [(row.station_id, row.evse_no) for row in booked] == [
+        (desk.stations[3], 1),
+        (desk.stations[3], 2),
+    ]
+    refused = await desk.refused(power_w=120_000, starts_at=later)
+    assert (refused["rule"], refused["next_window"]) == ("gun_free", "2026-11-23T16:35:00Z")
+    # Who wants the gun of a provisional booking does not send it to a silent one.
+    assert (await desk.refused(gun_code="CS3-1", starts_at=later))["rule"] == "gun_free"
 
 
 async def test_the_refusal_says_when_the_gun_is_promised_no_more(desk: Desk) -> None:

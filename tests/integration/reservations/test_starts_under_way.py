@@ -14,7 +14,7 @@ from sqlalchemy import Row, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit.db import Database
-from chargehub.reservations.booking import Wish
+from chargehub.reservations.choice import Wish
 from chargehub.reservations.guard import EvseHeld
 from chargehub.reservations.rules import ReservationRefused, Terms
 from chargehub.stations.dispatch import CommandDesk, WithEnd

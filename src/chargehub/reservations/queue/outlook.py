@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chargehub.reservations.booking import Choice
+from chargehub.reservations.choice import Choice
 from chargehub.reservations.guns import Gun, Occupancy
 from chargehub.reservations.queries import find_described
 from chargehub.reservations.queue.line import newest_calls, read_line, waiting_of

@@ -25,12 +25,12 @@ from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
 from chargehub.kit.worker import DueAction
 from chargehub.reservations.booking import (
-    Choice,
     Verified,
     driver_tokens,
     finish,
     lock,
 )
+from chargehub.reservations.choice import Choice
 from chargehub.reservations.guns import Gun, Occupancy, location_exists
 from chargehub.reservations.life import Notify
 from chargehub.reservations.queue.line import (

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from chargehub.reservations.booking import Choice
+from chargehub.reservations.choice import Choice
 from chargehub.reservations.guns import Gun
 from chargehub.reservations.life import can_be_had
 from chargehub.reservations.queue.rules import assign
