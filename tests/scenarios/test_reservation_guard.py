@@ -6,8 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from chargehub.reservations.guard import EvseHeld
+from chargehub.stations.store import charging_stations
 from chargehub.telemetry.readings import Flag
 from tests.scenarios.reserving import book, take_due
 from tests.scenarios.speech import V16, Session
@@ -269,10 +271,17 @@ async def test_a_charge_at_another_gun_uses_it_up_where_the_rules_say_so(
     assert told == ([f"{booked.id}:{held.station_id}"] if binds else [])
 
 
-async def test_a_weaker_gun_does_not_use_it_up(stage: Stage, version: str) -> None:
+@pytest.mark.parametrize("weaker", ["gun", "cabinet"])
+async def test_a_weaker_gun_does_not_use_it_up(stage: Stage, version: str, weaker: str) -> None:
     token = await stage.new_token()
     held, other = await stage.raw(version), await stage.raw(version)
-    booked = await book(stage, held.identity, token, binds_any=True, wanted_power_w=480_000)
+    wanted_w = 480_000 if weaker == "gun" else MAX_POWER_W
+    booked = await book(stage, held.identity, token, binds_any=True, wanted_power_w=wanted_w)
+    if weaker == "cabinet":
+        mine = charging_stations.c.id == other.station_id
+        async with stage.database.write() as connection:
+            statement = update(charging_stations).where(mine)
+            await connection.execute(statement.values(max_power_w=MAX_POWER_W - 1))
     assert await start(other, token) == "Accepted"
     assert (await booked.row()).status == "pending"
     assert await take_due(stage, "reservation.release", f"{booked.id}:") == []

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import update as sql_update
 
 from chargehub.reservations.store import STEP
 from chargehub.stations.commands import VariableName
+from chargehub.stations.store import charging_stations
 from simulators.car import Car
 from simulators.clock import rfc3339
 from simulators.misbehaviour import Misbehaviour
@@ -351,6 +353,15 @@ async def test_what_stations_of_a_kind_cannot_is_asked_once(stage: Stage, versio
     await first.plug_in(2, Car())
     await second.plug_in(2, Car())
     await second.set_fault(1, "GroundFailure")
+    assert await booked.ask() == "Faulted"
+    # So it is where only its station as a whole says that it is broken.
+    third = await stage.simulated(version, Misbehaviour.UNKNOWN_RESERVATIONS)
+    booked = await book(stage, third.identity, token)
+    assert await booked.ask() == "Unsupported"
+    whole = charging_stations.c.id == await stage.station_id(third.identity)
+    async with stage.database.write() as connection:
+        broken = sql_update(charging_stations).where(whole).values(status="Faulted")
+        await connection.execute(broken)
     assert await booked.ask() == "Faulted"
 
 

@@ -12,12 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.bays.queries import find_bay_of_gun
 from chargehub.bays.views import gun_bay
-from chargehub.charging.queries import read_guns_of, read_held_guns, read_starting_guns
+from chargehub.charging.queries import read_guns_of, read_starting_guns
 from chargehub.charging.rules import GunState, gun_state, is_plugged_in, power_for_one
 from chargehub.charging.views import Cabinet, GunView, SiblingGun
 from chargehub.kit.errors import Conflict
+from chargehub.reservations.guard import read_held
+from chargehub.reservations.store import reservations
+from chargehub.stations.guns import read_guns
 from chargehub.stations.queries import read_connectors_of
+from chargehub.stations.starts import read_starts
 from chargehub.stations.states import Charge, EvseState
+from chargehub.stations.store import evses
 from chargehub.stations.views import Now, evse_view
 from chargehub.transactions.queries import read_charges
 
@@ -49,18 +54,24 @@ async def look_at_gun(
     connectors = await read_connectors_of(connection, [station_id])
     charging = await read_charges(connection, [station_id])
     starting = await read_starting_guns(connection, station_id)
-    held = await read_held_guns(connection, station_id, at)
+    starts = await read_starts(connection, [station_id], at)
+    held = await read_held(connection, at, reservations.c.station_id == station_id)
+    told = {
+        one.evse_no: one.out_of_use(online_ids)
+        for one in await read_guns(connection, evses.c.station_id == station_id)
+    }
     now = Now(online_ids, charging)
     siblings, mine = [], None
     for row in await read_guns_of(connection, station_id):
         view = evse_view(row, connectors.get((station_id, row.evse_no), ()), now)
         charge = charging.get((station_id, row.evse_no))
-        in_use = charge is not None or row.evse_no in starting or _seems_in_use(view.state)
+        about_to = row.evse_no in starting or starts.at(station_id, row.evse_no) is not None
+        in_use = charge is not None or about_to or _seems_in_use(view.state)
         state = gun_state(
             view.state,
+            told[row.evse_no],
             in_use=in_use,
-            operative=row.wanted_operative and gun.station_wanted_operative,
-            held_for=held.get(row.evse_no),
+            held_for=held.get((station_id, row.evse_no)),
             driver=driver_id,
         )
         if row.evse_no == gun.evse_no:

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chargehub.charging.rules import UNDER_WAY
 from chargehub.charging.store import charges
 from chargehub.kit.errors import NotFound
-from chargehub.reservations.store import OPEN, reservations
 from chargehub.stations.store import charging_stations, connectors, evses, locations
 from chargehub.telemetry.store import samples
 from chargehub.transactions.store import transactions
@@ -38,7 +37,6 @@ async def find_gun(connection: AsyncConnection, code: str) -> Row[Any]:
             charging_stations.c.identity,
             charging_stations.c.name.label("station_name"),
             charging_stations.c.max_power_w.label("station_max_power_w"),
-            charging_stations.c.wanted_operative.label("station_wanted_operative"),
             charging_stations.c.location_id,
             locations.c.name.label("location_name"),
             locations.c.address.label("location_address"),
@@ -71,20 +69,6 @@ async def read_starting_guns(
     """Return whom the station's guns are about to begin for, by EVSE number."""
     query = select(charges.c.evse_no, charges.c.driver_id).where(
         charges.c.station_id == station_id, charges.c.state.in_(("requested", "starting"))
-    )
-    return {row.evse_no: row.driver_id for row in await connection.execute(query)}
-
-
-async def read_held_guns(
-    connection: AsyncConnection, station_id: int, at: datetime
-) -> dict[int, UUID]:
-    """Return for whom the station's guns are held now, by EVSE number."""
-    held = reservations.c
-    query = select(held.evse_no, held.driver_id).where(
-        held.station_id == station_id,
-        held.status.in_(OPEN),
-        held.held_from <= at,
-        held.ends_at > at,
     )
     return {row.evse_no: row.driver_id for row in await connection.execute(query)}
 

@@ -229,24 +229,28 @@ class GunState(StrEnum):
     FAULTED = "faulted"
 
 
-_IN_THE_WAY = {EvseState.UNAVAILABLE, EvseState.UNKNOWN}
+_OUT_OF_USE = {EvseState.OFFLINE: GunState.OFFLINE, EvseState.FAULTED: GunState.FAULTED}
 
 
 def gun_state(
-    state: EvseState, *, in_use: bool, operative: bool, held_for: UUID | None, driver: UUID
+    state: EvseState,
+    out_of_use: EvseState | None,
+    *,
+    in_use: bool,
+    held_for: UUID | None,
+    driver: UUID,
 ) -> GunState:
     """Return what the gun is to `driver`; `in_use`: a transaction is open or about to begin.
 
-    `held_for` is whom a reservation holds it for now. A car that is plugged in and does not charge
-    (Preparing; Occupied with no transaction) may be theirs, so that gun is free to them.
+    `out_of_use` is what `stations.states` says of it, `held_for` whom a reservation holds it for
+    now. A car that is plugged in and does not charge (Preparing; Occupied with no transaction) may
+    be theirs, so that gun is free to them.
     """
-    if state is EvseState.OFFLINE:
-        return GunState.OFFLINE
-    if state is EvseState.FAULTED:
-        return GunState.FAULTED
+    if out_of_use in _OUT_OF_USE:
+        return _OUT_OF_USE[out_of_use]
     if in_use:
         return GunState.OCCUPIED
-    if not operative or state in _IN_THE_WAY:
+    if out_of_use is not None or state is EvseState.UNKNOWN:
         return GunState.UNAVAILABLE
     # A station that says Reserved holds it for somebody, if not for this driver.
     held = held_for is not None or state is EvseState.RESERVED

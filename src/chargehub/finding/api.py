@@ -13,8 +13,8 @@ from pydantic import Field
 from starlette.requests import HTTPConnection
 
 from chargehub.drivers.account_rules import AddressBudget
-from chargehub.finding.guns import Wanted, gun_of
-from chargehub.finding.queries import find_location, read_held, read_page_of_guns
+from chargehub.finding.guns import Beside, Wanted, gun_of
+from chargehub.finding.queries import find_location, read_page_of_guns
 from chargehub.finding.rules import HALF_WAY_ROUND_M, PowerClasses, TypicalCar
 from chargehub.finding.search import Place, Search, Surroundings, search
 from chargehub.finding.views import GunPage, NearbyPage, gun_view, nearby_location
@@ -150,7 +150,7 @@ async def list_guns(
         rows = await read_page_of_guns(
             connection, location_id, now, after=after, limit=query.limit + 1
         )
-        held = await read_held(connection, [location_id], now)
+        beside = await Beside.read(connection, [location_id], rows, now, online_ids)
         page, following = cut_page(
             rows,
             query.limit,
@@ -158,13 +158,7 @@ async def list_guns(
         )
         charges = await read_charges(connection, {row.station_id for row in page})
     guns = [
-        gun_of(
-            row,
-            parts.classes,
-            online_ids=online_ids,
-            held=held,
-            charge=charges.get((row.station_id, row.evse_no)),
-        )
+        gun_of(row, parts.classes, beside, charges.get((row.station_id, row.evse_no)))
         for row in page
     ]
     return GunPage(items=[gun_view(gun) for gun in guns], next_cursor=following)

@@ -15,9 +15,12 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.bays.rules import SensorState
-from chargehub.finding.queries import GunKey, read_guns, read_held
+from chargehub.finding.queries import GunKey, read_guns
 from chargehub.finding.rules import GunFacts, PowerClass, PowerClasses, gun_state
+from chargehub.reservations.guard import read_held
+from chargehub.reservations.store import reservations
 from chargehub.stations.reports import RegistrationStatus
+from chargehub.stations.starts import Starts, read_starts
 from chargehub.stations.states import Charge, EvseState
 from chargehub.stations.views import read_status
 
@@ -29,6 +32,8 @@ class Gun:
     row: Row[Any]
     state: EvseState
     power_class: PowerClass
+    of_use: bool
+    """Whether it serves the next one once nothing goes on at it."""
 
     @property
     def free(self) -> bool:
@@ -55,26 +60,44 @@ class Wanted:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is known of guns beside their rows."""
+
+    online_ids: Collection[int]
+    held: Collection[GunKey]
+    starts: Starts
+
+    @classmethod
+    async def read(
+        cls,
+        connection: AsyncConnection,
+        location_ids: Collection[str],
+        rows: Iterable[Row[Any]],
+        now: datetime,
+        online_ids: Collection[int],
+    ) -> Beside:
+        held = await read_held(connection, now, reservations.c.location_id.in_(location_ids))
+        starts = await read_starts(connection, {row.station_id for row in rows}, now)
+        return cls(online_ids, held, starts)
+
+
 def gun_of(
-    row: Row[Any],
-    classes: PowerClasses,
-    *,
-    online_ids: Collection[int],
-    held: Collection[GunKey],
-    charge: Charge | None = None,
+    row: Row[Any], classes: PowerClasses, beside: Beside, charge: Charge | None = None
 ) -> Gun:
     facts = GunFacts(
-        online=row.station_id in online_ids,
+        online=row.station_id in beside.online_ids,
         registration=RegistrationStatus(row.registration),
         operative=row.operative,
         station_status=read_status(row.station_status),
         statuses=[read_status(status) for status in row.statuses or ()],
         running=row.transaction_id is not None,
-        held=(row.station_id, row.evse_no) in held,
+        held=(row.station_id, row.evse_no) in beside.held,
+        starting=beside.starts.at(row.station_id, row.evse_no) is not None,
         bay_occupied=row.sensor_state == SensorState.OCCUPIED,
         charge=charge,
     )
-    return Gun(row, gun_state(facts), classes.of(row.max_power_w))
+    return Gun(row, gun_state(facts), classes.of(row.max_power_w), facts.out_of_use is None)
 
 
 async def guns_by_location(
@@ -84,10 +107,11 @@ async def guns_by_location(
     classes: PowerClasses,
     online_ids: Collection[int],
 ) -> dict[str, list[Gun]]:
-    held = await read_held(connection, location_ids, now)
     found: dict[str, list[Gun]] = defaultdict(list)
-    for row in await read_guns(connection, location_ids, now):
-        found[row.location_id].append(gun_of(row, classes, online_ids=online_ids, held=held))
+    rows = await read_guns(connection, location_ids, now)
+    beside = await Beside.read(connection, location_ids, rows, now, online_ids)
+    for row in rows:
+        found[row.location_id].append(gun_of(row, classes, beside))
     return found
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.finding.rules import Vector
 from chargehub.kit.errors import NotFound
-from chargehub.reservations.store import OPEN
+from chargehub.stations.guns import GUN_POWER_SQL
 from chargehub.stations.opening_hours import WALL_EXCEPTIONS
 from chargehub.stations.store import UNIT_VECTOR
 from chargehub.transactions.store import ABORTED
@@ -38,11 +38,11 @@ LIMIT :limit
 _WITHIN = "AND {here} <@ cube_enlarge({point}, :reach, 3) AND {here} <-> {point} <= :reach"
 _AFTER = "AND ({here} <-> {point}, id) > (CAST(:chord AS double precision), CAST(:id AS text))"
 
-_GUNS = """
+_GUNS = f"""
 SELECT s.location_id, s.id AS station_id, s.identity, s.name AS station_name, s.registration,
        s.status AS station_status, s.max_power_w AS station_max_power_w,
        s.wanted_operative AND e.wanted_operative AS operative,
-       e.evse_no, e.gun_code, least(e.max_power_w, s.max_power_w) AS max_power_w,
+       e.evse_no, e.gun_code, {GUN_POWER_SQL} AS max_power_w,
        b.lock_device, b.lock_state, b.sensor_device, b.sensor_state, b.sensor_since, b.blocked_by,
        c.statuses, c.standards, active.id AS transaction_id, active.started_at,
        coalesce(active.now, newest.ended_at) AS last_charged_at
@@ -65,7 +65,7 @@ LEFT JOIN LATERAL (
     ORDER BY started_at DESC LIMIT 1
 ) AS newest ON true
 WHERE s.decommissioned_at IS NULL AND s.location_id = ANY(CAST(:locations AS text[]))
-"""
+"""  # noqa: S608  Put together from our own constants.
 # OFFSET 0: else a plan for any Location walks all stations in the order of their identities.
 _PAGE_OF_GUNS = f"""
 SELECT * FROM ({_GUNS} OFFSET 0) AS guns
@@ -92,22 +92,6 @@ _USUAL = text(
     GROUP BY s.location_id
     """
 )
-_HELD = text(
-    f"""
-    SELECT station_id, evse_no FROM reservations
-    WHERE status IN ({", ".join(f"'{status}'" for status in OPEN)})
-      AND location_id = ANY(CAST(:locations AS text[]))
-      AND held_from <= :now AND ends_at > :now
-    """  # noqa: S608  Put together from our own constants.
-)
-
-
-async def read_held(
-    connection: AsyncConnection, location_ids: Collection[str], now: datetime
-) -> set[GunKey]:
-    """Return the guns that a reservation holds now, whatever their stations know of it."""
-    values = {"locations": list(location_ids), "now": now}
-    return {(row.station_id, row.evse_no) for row in await connection.execute(_HELD, values)}
 
 
 def nearest_query(*, within: bool, after: bool) -> str:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from math import asin, ceil, cos, radians, sin
 
 from chargehub.stations.reports import ConnectorStatus, RegistrationStatus
-from chargehub.stations.states import Charge, EvseState, evse_state, most_telling
+from chargehub.stations.states import Charge, EvseState, evse_state, most_telling, out_of_use
 
 EARTH_M = 6_371_008.8
 """Mean radius of WGS-84. On a ball of it a distance is wrong by half a percent at most."""
@@ -55,23 +55,32 @@ class GunFacts:
     """A transaction is open at it, whatever its connector says."""
     held: bool
     """A reservation holds it now."""
+    starting: bool = False
+    """Somebody was told to plug in there."""
     bay_occupied: bool = False
     """A car stands at it, charging or not."""
     charge: Charge | None = None
+
+    @property
+    def out_of_use(self) -> EvseState | None:
+        return out_of_use(
+            most_telling(self.statuses),
+            self.station_status,
+            online=self.online,
+            registration=self.registration,
+            operative=self.operative,
+        )
 
 
 def gun_state(facts: GunFacts) -> EvseState:
     """Return what a driver finds; only what is Available is free for anybody."""
     state = evse_state(most_telling(facts.statuses), facts.charge, online=facts.online)
-    if state is not EvseState.AVAILABLE:
+    if state not in {EvseState.AVAILABLE, EvseState.RESERVED}:
         return state
-    if facts.station_status is ConnectorStatus.FAULTED:
-        return EvseState.FAULTED
-    if facts.station_status is ConnectorStatus.UNAVAILABLE or not facts.operative:
-        return EvseState.UNAVAILABLE
-    if facts.registration is not RegistrationStatus.ACCEPTED:
-        return EvseState.UNAVAILABLE
-    if facts.running or facts.bay_occupied:
+    out = facts.out_of_use
+    if out is not None:
+        return out
+    if facts.running or facts.bay_occupied or facts.starting:
         return EvseState.OCCUPIED
     return EvseState.RESERVED if facts.held else state
 

@@ -179,7 +179,7 @@ async def _waits(
     """Return minutes until a gun is free, of the Locations where none is."""
     full = {one.row.id: one.guns for one in found if not any(gun.free for gun in one.guns)}
     charging = {
-        location: [gun.row for gun in guns if _will_be_free(gun, around.online_ids)]
+        location: [gun.row for gun in guns if gun.row.transaction_id is not None and gun.of_use]
         for location, guns in full.items()
     }
     rows = [row for guns in charging.values() for row in guns]
@@ -190,12 +190,3 @@ async def _waits(
         )
         for location, guns in charging.items()
     }
-
-
-def _will_be_free(gun: Gun, online_ids: Collection[int]) -> bool:
-    """Tell whether the gun serves the next one when its transaction has ended."""
-    return (
-        gun.row.transaction_id is not None
-        and gun.row.operative
-        and gun.row.station_id in online_ids
-    )

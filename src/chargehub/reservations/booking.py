@@ -8,7 +8,7 @@ Locks are taken in one order: the driver's account, Location, row.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,8 +30,6 @@ from chargehub.reservations.guns import Gun, Occupancy, location_exists, locatio
 from chargehub.reservations.history import read_history
 from chargehub.reservations.queue.triggers import least_wanted, look_soon
 from chargehub.reservations.rules import (
-    History,
-    Terms,
     Window,
     check_driver,
     check_extension,
@@ -63,8 +61,6 @@ class WindowPast(InvalidInput):
     code = "window-past"
 
 
-
-
 @dataclass(slots=True)
 class Bookings:
     """Every change is made in the caller's transaction, which holds locks until its end."""
@@ -93,6 +89,7 @@ class Bookings:
         choice.leave_out_silent(now - terms.longest_silence)
         if window.held_from <= now:
             choice.leave_to_queue(await least_wanted(connection, location_id))
+        able = _able(choice, wish)
         times = partial(choice.times, wish, terms, history)
         check_share(terms, len(choice.guns), choice.held_times(), window, times)
         values = {
@@ -109,7 +106,7 @@ class Bookings:
             "status": "requested",
             "created_at": now,
         }
-        row = await _insert(connection, choice, wish, values)
+        row = await _insert(connection, choice, wish, able, values)
         if row is None:
             pool = wish.gun_code is None
             why = "No gun of that power is free then." if pool else "The gun is not free."
@@ -189,22 +186,32 @@ class Bookings:
         return ended
 
 
+def _able(choice: Choice, wish: Wish) -> list[Gun]:
+    """Return the guns that would do, free or not; raise ReservationRefused where none will."""
+    able, pool = choice.able(wish), wish.gun_code is None
+    if not able and pool:
+        raise refusal("power", "No gun in service here has that power.")
+    if not able:
+        raise refusal("in_service", "The gun is not in service.")
+    if all(choice.is_silent(gun) for gun in able):
+        which = "All charging stations here with such a gun have"
+        which = which if pool else "The gun's charging station has"
+        raise refusal("offline", f"{which} been offline for a long time; choose another.")
+    if all(choice.waited_for(gun) for gun in able):
+        raise refusal("queue", "Others wait for such a gun; join the queue, or book a later time.")
+    return able
+
+
 async def _insert(
-    connection: AsyncConnection, choice: Choice, wish: Wish, values: dict[str, Any]
+    connection: AsyncConnection,
+    choice: Choice,
+    wish: Wish,
+    able: Sequence[Gun],
+    values: dict[str, Any],
 ) -> Row[Any] | None:
     """Store the booking at the first gun that the database lets us have; None: none is free."""
-    able = choice.able(wish)
-    if wish.gun_code is None:
-        if not able:
-            raise refusal("power", "No gun in service here has that power.")
-        _refuse_silent(choice, able, pool=True)
-        _leave_to_queue(choice, able)
-        candidates, power_w = choice.fitting(wish.power_w), wish.power_w
-    else:
-        if not able:
-            raise refusal("in_service", "The gun is not in service.")
-        _refuse_silent(choice, able, pool=False)
-        _leave_to_queue(choice, able)
+    candidates, power_w = choice.fitting(wish.power_w), wish.power_w
+    if wish.gun_code is not None:
         await choice.make_room(connection, able[0].key)
         candidates = [gun for gun in choice.fitting(0) if gun.key == able[0].key]
         power_w = able[0].power_w
@@ -219,21 +226,6 @@ async def _insert(
         if row is not None:
             return row
     return None
-
-
-def _refuse_silent(choice: Choice, able: Sequence[Gun], *, pool: bool) -> None:
-    if not all(choice.is_silent(gun) for gun in able):
-        return
-    if pool:
-        why = "No charging station here with such a gun has been connected for a long time."
-    else:
-        why = "The gun's charging station has not been connected for a long time."
-    raise refusal("offline", f"{why} Choose another location or gun.")
-
-
-def _leave_to_queue(choice: Choice, able: Iterable[Gun]) -> None:
-    if all(choice.waited_for(gun) for gun in able):
-        raise refusal("queue", "Others wait for such a gun; join the queue, or book a later time.")
 
 
 async def _try_insert(connection: AsyncConnection, values: dict[str, Any]) -> Row[Any] | None:

@@ -10,9 +10,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from psycopg import AsyncConnection
-from sqlalchemy import ColumnElement, and_, select, true
+from sqlalchemy import ColumnElement, and_, bindparam, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection as SqlConnection
 
 from chargehub.kit import jobs
@@ -23,6 +24,7 @@ from chargehub.kit.group_commit import BatchStatement, Writes
 from chargehub.reservations.guns import lock_starts
 from chargehub.reservations.queue.triggers import look_at
 from chargehub.reservations.store import ASK, MISSED, OPEN, reservations
+from chargehub.stations.guns import GUN_POWER_SQL
 from chargehub.stations.store import evses
 
 
@@ -139,11 +141,11 @@ _COLUMNS = (
     "r.id, r.station_id, r.evse_no, r.id_token, lower(r.group_token), r.held_from, r.hold_until"
 )
 # What USE_RESERVATION demands of another gun.
-_FITS = """CASE WHEN r.binds_any THEN (
+_FITS = f"""CASE WHEN r.binds_any THEN (
         SELECT array_agg(ARRAY[e.station_id, e.evse_no])
         FROM charging_stations s JOIN evses e ON e.station_id = s.id
         WHERE s.id = ANY(%(stations)s::bigint[]) AND s.location_id = r.location_id
-          AND e.max_power_w >= r.wanted_power_w) END"""
+          AND {GUN_POWER_SQL} >= r.wanted_power_w) END"""  # noqa: S608  The words are ours.
 _OPEN = ", ".join(f"'{status}'" for status in OPEN)
 _OPEN_OR_MISSED = ", ".join(f"'{status}'" for status in (*OPEN, *MISSED))
 # Three ways in, each with its index: what is held at these stations, and what these tokens hold or
@@ -193,7 +195,10 @@ async def read_holds(
 def is_held(now: datetime) -> ColumnElement[bool]:
     """Say of a row of `reservations` whether its gun is held for its driver now."""
     columns = reservations.c
-    open_now = columns.status.in_(OPEN)
+    # As it stands in the partial indexes.
+    open_now = columns.status.in_(
+        bindparam("open", OPEN, unique=True, expanding=True, literal_execute=True)
+    )
     return and_(open_now, columns.held_from <= now, columns.hold_until > now)
 
 
@@ -241,6 +246,16 @@ async def keep_for_start(
     await check_held(connection, place, token, group, now)
 
 
+async def read_held(
+    connection: SqlConnection, at: datetime, where: ColumnElement[bool]
+) -> dict[tuple[int, int], UUID]:
+    """Return the guns that are held then, and for whom, whatever their stations know of it."""
+    columns = reservations.c
+    query = select(columns.station_id, columns.evse_no, columns.driver_id)
+    rows = await connection.execute(query.where(is_held(at), where))
+    return {(row.station_id, row.evse_no): row.driver_id for row in rows}
+
+
 @dataclass(frozen=True, slots=True)
 class HeldNow:
     """Tells the board and REST which EVSEs are held now: station and number."""
@@ -260,9 +275,7 @@ class HeldNow:
     async def _read(
         self, connection: SqlConnection, where: ColumnElement[bool]
     ) -> frozenset[tuple[int, int]]:
-        columns, held = reservations.c, is_held(self.clock.now())
-        query = select(columns.station_id, columns.evse_no).where(held, where)
-        return frozenset((row.station_id, row.evse_no) for row in await connection.execute(query))
+        return frozenset(await read_held(connection, self.clock.now(), where))
 
 
 USE_RESERVATION = BatchStatement(
@@ -280,7 +293,7 @@ USE_RESERVATION = BatchStatement(
         WHERE r.id = u.id AND r.status IN ({_OPEN_OR_MISSED})
           AND (r.station_id = u.station_id AND (u.evse_no IS NULL OR r.evse_no = u.evse_no)
                OR r.binds_any AND s.location_id = r.location_id
-                  AND e.max_power_w >= r.wanted_power_w)
+                  AND {GUN_POWER_SQL} >= r.wanted_power_w)
         RETURNING r.id, r.station_id, u.received_at,
             (r.station_id, r.evse_no) <> (u.station_id, coalesce(u.evse_no, r.evse_no))
                 AS elsewhere)

@@ -8,30 +8,28 @@ features.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Row, and_, case, func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.drivers.store import id_tokens
 from chargehub.reservations.store import OPEN, reservations
-from chargehub.stations.reports import PLUGGED_IN, UNPLUGGED, ConnectorStatus
+from chargehub.stations import guns as stations_guns
+from chargehub.stations.guns import StationGun
+from chargehub.stations.reports import PLUGGED_IN, UNPLUGGED
 from chargehub.stations.starts import Starts, read_starts
-from chargehub.stations.states import most_telling
 from chargehub.stations.store import (
     charging_stations,
     connector_status_events,
-    connectors,
     evses,
     locations,
-    station_connections,
 )
 
 R = reservations.c
-S = charging_stations.c
-BROKEN = frozenset({ConnectorStatus.FAULTED, ConnectorStatus.UNAVAILABLE})
+_TOLD = tuple(one.name for one in fields(StationGun))
 
 
 class Running(Protocol):
@@ -74,15 +72,7 @@ class Starting:
 
 
 @dataclass(frozen=True, slots=True)
-class Gun:
-    station_id: int
-    evse_no: int
-    gun_code: str
-    power_w: int
-    online: bool
-    offline_since: datetime | None
-    """None: online. One that has never connected is silent since it was commissioned."""
-    status: ConnectorStatus
+class Gun(StationGun):
     running: Running | None
     blocked: bool
     """Nobody can come to it though nothing charges there, as long as it stays so."""
@@ -105,11 +95,12 @@ class Gun:
     def free_now(self) -> bool:
         """Whether it is known to wait for a car: what is offline promises nothing."""
         in_use = self.charging or self.blocked or self.starting is not None
-        return self.online and not in_use and self.status in UNPLUGGED
+        return self.out_of_use() is None and not in_use and self.status in UNPLUGGED
 
     @property
     def broken(self) -> bool:
-        return self.status in BROKEN
+        """Whether it would be of no use on the line either."""
+        return self.out_of_use({self.station_id}) is not None
 
     def is_silent(self, since: datetime) -> bool:
         """Tell whether its station has not been connected since then."""
@@ -120,62 +111,17 @@ async def read_guns(
     connection: AsyncConnection, location_id: str, occupancy: Occupancy, now: datetime
 ) -> list[Gun]:
     """Return the Location's guns in service, the least powerful first."""
-    online = and_(
-        station_connections.c.station_id.is_not(None),
-        station_connections.c.disconnected_at.is_(None),
-    )
-    query = (
-        select(
-            evses.c.station_id,
-            evses.c.evse_no,
-            evses.c.gun_code,
-            evses.c.max_power_w,
-            online.label("online"),
-            case(
-                (~online, func.coalesce(station_connections.c.disconnected_at, S.commissioned_at))
-            ).label("offline_since"),
-            func.array_agg(connectors.c.status).label("statuses"),
-        )
-        .select_from(
-            evses.join(charging_stations)
-            .outerjoin(station_connections)
-            .outerjoin(
-                connectors,
-                (connectors.c.station_id == evses.c.station_id)
-                & (connectors.c.evse_no == evses.c.evse_no),
-            )
-        )
-        .where(
-            charging_stations.c.location_id == location_id,
-            charging_stations.c.decommissioned_at.is_(None),
-            charging_stations.c.registration == "Accepted",
-            charging_stations.c.wanted_operative,
-            evses.c.wanted_operative,
-        )
-        .group_by(
-            evses.c.station_id,
-            evses.c.evse_no,
-            S.id,
-            station_connections.c.station_id,
-        )
-        .order_by(evses.c.max_power_w, evses.c.station_id, evses.c.evse_no)
-    )
-    rows = (await connection.execute(query)).all()
-    starting = await _starting(connection, {row.station_id for row in rows}, now)
+    here = charging_stations.c.location_id == location_id
+    found = [gun for gun in await stations_guns.read_guns(connection, here) if gun.in_service]
+    starting = await _starting(connection, {gun.station_id for gun in found}, now)
     return [
         Gun(
-            row.station_id,
-            row.evse_no,
-            row.gun_code,
-            row.max_power_w,
-            row.online,
-            row.offline_since,
-            most_telling(ConnectorStatus(word) for word in row.statuses if word),
-            occupancy.at_evse(row.station_id, row.evse_no),
-            occupancy.is_blocked(row.station_id, row.evse_no),
-            starting(row.station_id, row.evse_no),
+            **{name: getattr(gun, name) for name in _TOLD},
+            running=occupancy.at_evse(gun.station_id, gun.evse_no),
+            blocked=occupancy.is_blocked(gun.station_id, gun.evse_no),
+            starting=starting(gun.station_id, gun.evse_no),
         )
-        for row in rows
+        for gun in found
     ]
 
 

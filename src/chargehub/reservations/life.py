@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -27,7 +26,8 @@ from chargehub.reservations.booking import (
     lock_reservation,
 )
 from chargehub.reservations.choice import Choice, change
-from chargehub.reservations.guns import Gun, Occupancy, Running, Starting, car_came_at
+from chargehub.reservations.guns import Gun, Occupancy, Running, car_came_at
+from chargehub.reservations.prospects import GUN_REFUSED, Prospect, is_of, prospect_of
 from chargehub.reservations.queue.rules import TURN_MISSED
 from chargehub.reservations.queue.triggers import look_soon
 from chargehub.reservations.rules import PLUGGING_IN, Window
@@ -43,18 +43,7 @@ MOVES_MAX = 3
 """After so many moves because stations said no, we guard the gun alone."""
 ASK_AFTER = timedelta(milliseconds=1)
 """A row that is scheduled anew while it is acted on stays only with another time."""
-GUN_REFUSED = frozenset(("Occupied", "Faulted", "Unavailable"))
-"""Words of a station on the gun itself. Rejected says only that it takes no reservations."""
 R = reservations.c
-
-
-class Prospect(Enum):
-    """Whether a driver who goes to the gun now finds it free."""
-
-    FREE = "free"
-    IN_DOUBT = "in doubt"
-    """Nothing that was said before is taken back, and nothing new is said."""
-    LOST = "lost"
 
 
 class Notify(Protocol):
@@ -152,25 +141,20 @@ class LifeCycle:
     async def _prospect(
         self, connection: AsyncConnection, row: Row[Any], gun: Gun | None, now: datetime
     ) -> Prospect:
-        if gun is None or gun.broken or row.station_answer in GUN_REFUSED:
-            return Prospect.LOST
-        others = gun.starting is not None and not _is_of(gun.starting, row)
-        if gun.blocked or others:
-            # A car that may be its driver's does not count as in the way.
-            return Prospect.LOST
+        """Judge the gun by how long what is in doubt has been so."""
+        prospect = prospect_of(gun, row)
+        if gun is None or prospect in {Prospect.FREE, Prospect.LOST}:
+            return prospect
         if not gun.online:
             down_since = max(gun.offline_since or self.began_at, self.began_at)
-            return Prospect.LOST if now - down_since >= AWAY_AFTER else Prospect.IN_DOUBT
-        if not gun.has_car:
-            return Prospect.FREE if gun.starting is None else Prospect.IN_DOUBT
-        charge = gun.running
-        if row.called_at is None or (charge is not None and charge.authorized):
-            return Prospect.LOST
+            return Prospect.LOST if now - down_since >= AWAY_AFTER else prospect
+        if gun.starting is not None:
+            return prospect
         # It was free as its driver was called: the car may be theirs.
         came_at = await car_came_at(connection, gun.key, row.called_at)
-        if charge is not None:
-            came_at = max(came_at, charge.started_at)
-        return Prospect.IN_DOUBT if now - came_at < PLUGGING_IN else Prospect.LOST
+        if gun.running is not None:
+            came_at = max(came_at, gun.running.started_at)
+        return prospect if now - came_at < PLUGGING_IN else Prospect.LOST
 
     async def _call(
         self, connection: AsyncConnection, row: Row[Any], gun: Gun, now: datetime
@@ -375,25 +359,12 @@ def _why_lost(gun: Gun | None, row: Row[Any]) -> dict[str, str]:
         return {"reason": row.station_answer.lower()}
     if gun is None:
         return {"reason": "unavailable"}
-    if gun.broken:
-        return {"reason": gun.status.lower()}
+    broken = gun.out_of_use({gun.station_id})
+    if broken is not None:
+        return {"reason": broken.lower()}
     if not gun.online:
         return {"reason": "station_offline"}
     return {"reason": "occupied"} if gun.has_car or gun.starting is not None else {}
-
-
-def can_be_had(gun: Gun | None, row: Row[Any]) -> bool:
-    """Tell whether its driver finds the gun free, as far as one look tells.
-
-    Once they were called, the car may be theirs.
-    """
-    if gun is None or not gun.online or gun.broken or gun.charging or gun.blocked:
-        return False
-    if row.station_answer in GUN_REFUSED:
-        return False
-    if gun.starting is not None and not _is_of(gun.starting, row):
-        return False
-    return row.called_at is not None or not gun.has_car
 
 
 def _own_charge(choice: Choice, row: Row[Any]) -> Running | None:
@@ -409,15 +380,9 @@ def _own_charge(choice: Choice, row: Row[Any]) -> Running | None:
             continue
         if not (here or (row.binds_any and gun.power_w >= row.wanted_power_w)):
             continue
-        if row.created_at <= charge.started_at < row.hold_until and _is_of(charge, row):
+        if row.created_at <= charge.started_at < row.hold_until and is_of(charge, row):
             return charge
     return None
-
-
-def _is_of(charge: Running | Starting, row: Row[Any]) -> bool:
-    group = charge.group_id_token
-    own_group = group is not None and group.lower() == (row.group_token or "").lower()
-    return charge.id_token == row.id_token or own_group
 
 
 async def _use(connection: AsyncConnection, row: Row[Any], charge: Running, now: datetime) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.kit.errors import NotFound
 from chargehub.reservations.store import OPEN, reservations
+from chargehub.stations.guns import GUN_POWER
 from chargehub.stations.store import charging_stations, evses
 
 R = reservations.c
@@ -20,7 +21,7 @@ def _described() -> Select[Any]:
         select(
             *R,
             evses.c.gun_code,
-            evses.c.max_power_w,
+            GUN_POWER.label("max_power_w"),
             charging_stations.c.identity.label("station_identity"),
         )
         .select_from(

@@ -17,7 +17,7 @@ from chargehub.drivers.store import id_tokens
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import ChargeHubError
-from chargehub.reservations.guns import BROKEN, Occupancy
+from chargehub.reservations.guns import Occupancy
 from chargehub.reservations.life import LifeCycle, Notify
 from chargehub.reservations.station import ACCEPTED, UNSUPPORTED, HeldGun
 from chargehub.reservations.store import reservations
@@ -34,8 +34,9 @@ from chargehub.stations.commands import (
     UnsupportedByStation,
 )
 from chargehub.stations.dispatch import CommandDesk, End, WithEnd
+from chargehub.stations.guns import StationGun, read_guns
 from chargehub.stations.reports import PLUGGED_IN
-from chargehub.stations.store import connectors, station_commands
+from chargehub.stations.store import evses, station_commands
 
 log = structlog.get_logger(__name__)
 
@@ -60,14 +61,15 @@ class StationHolds:
         async with self.database.read() as connection:
             token = await _token(connection, held.id_token)
             supported = await takes_reservations(connection, held.station_id)
-            status = await _gun_status(connection, held)
+            gun = await _gun(connection, held)
             before = await _answered_before(connection, held)
         if not supported:
-            # Nobody but us can notice that the gun is of no use.
-            if status in BROKEN:
-                return status
+            # Nobody but us can notice that the gun, or its station, is of no use.
+            broken = None if gun is None else gun.out_of_use({gun.station_id})
+            if broken is not None:
+                return broken.value
             # One that we held already is watched: the car may be this driver's.
-            parked = status in PLUGGED_IN and before not in TAKEN
+            parked = gun is not None and gun.status in PLUGGED_IN and before not in TAKEN
             return "Occupied" if parked else UNSUPPORTED
         command = ReserveNow(
             held.reservation_id,
@@ -134,20 +136,9 @@ async def _token(connection: AsyncConnection, token: str) -> Row[Any] | None:
     return (await connection.execute(query)).one_or_none()
 
 
-async def _gun_status(connection: AsyncConnection, held: HeldGun) -> str | None:
-    """Return the worst that a connector of the gun says of itself."""
-    query = (
-        select(connectors.c.status)
-        .where(connectors.c.station_id == held.station_id, connectors.c.evse_no == held.evse_no)
-        .order_by(
-            connectors.c.status.not_in(BROKEN),
-            connectors.c.status.not_in(PLUGGED_IN),
-            connectors.c.connector_no,
-        )
-        .limit(1)
-    )
-    status: str | None = await connection.scalar(query)
-    return status
+async def _gun(connection: AsyncConnection, held: HeldGun) -> StationGun | None:
+    here = (evses.c.station_id == held.station_id) & (evses.c.evse_no == held.evse_no)
+    return next(iter(await read_guns(connection, here)), None)
 
 
 async def _answered_before(connection: AsyncConnection, held: HeldGun) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chargehub.stations.reports import ConnectorStatus
+from chargehub.stations.reports import ConnectorStatus, RegistrationStatus
 
 # The least telling first: of several connectors of one EVSE the most telling one is shown.
 _TELLING = {
@@ -86,6 +86,30 @@ def explain(
 def reserved(status: ConnectorStatus, *, held: bool) -> ConnectorStatus:
     """Return what a free connector is while its EVSE is held, though its station may not know."""
     return ConnectorStatus.RESERVED if held and status is ConnectorStatus.AVAILABLE else status
+
+
+def out_of_use(
+    status: ConnectorStatus,
+    station_status: ConnectorStatus,
+    *,
+    online: bool,
+    registration: RegistrationStatus,
+    operative: bool,
+) -> EvseState | None:
+    """Return why a gun serves nobody now, whatever goes on at it; None where it may serve.
+
+    `status` is that of its most telling connector, `station_status` what its station says of itself
+    (connector 0), `operative` what the operator wants of both. Everybody who shows, promises, calls
+    to or starts a gun asks here.
+    """
+    told = {status, station_status}
+    if not online:
+        return EvseState.OFFLINE
+    if ConnectorStatus.FAULTED in told:
+        return EvseState.FAULTED
+    if ConnectorStatus.UNAVAILABLE in told or not operative:
+        return EvseState.UNAVAILABLE
+    return None if registration is RegistrationStatus.ACCEPTED else EvseState.UNAVAILABLE
 
 
 def evse_state(

@@ -172,6 +172,16 @@ async def set_status(
         )
 
 
+async def set_station_status(database: Database, station_id: int, status: str) -> None:
+    """Let a station say so of itself as a whole, and nothing of its guns."""
+    async with database.write() as connection:
+        await connection.execute(
+            update(charging_stations)
+            .where(charging_stations.c.id == station_id)
+            .values(status=status)
+        )
+
+
 async def set_online(
     database: Database, station_id: int, *, online: bool, at: datetime = NOON
 ) -> None:

@@ -35,6 +35,7 @@ from tests.integration.reservations.hub import (
     NOON,
     Desk,
     set_online,
+    set_station_status,
     set_status,
     stored,
 )
@@ -153,13 +154,15 @@ async def test_any_gun_is_the_weakest_that_will_do(desk: Desk) -> None:
     assert await desk.refused(power_w=240_000) == {"rule": "power", "passes_at": None}
 
 
-@pytest.mark.parametrize("why", ["charging", "faulted", "offline"])
+@pytest.mark.parametrize("why", ["charging", "faulted", "its station is faulted", "offline"])
 async def test_a_gun_to_be_held_at_once_is_known_to_be_free(desk: Desk, why: str) -> None:
     key = (desk.stations[1], 1)
     if why == "charging":
         desk.occupied.guns.add(key)
     elif why == "faulted":
         await set_status(desk.database, key, "Faulted")
+    elif why != "offline":
+        await set_station_status(desk.database, key[0], "Faulted")
     else:
         await set_online(desk.database, key[0], online=False)
     assert await desk.refused(gun_code="CS1-1") == {"rule": "gun_free", "passes_at": None}

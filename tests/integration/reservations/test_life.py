@@ -27,6 +27,7 @@ from tests.integration.reservations.hub import (
     NOON,
     Desk,
     set_online,
+    set_station_status,
     set_status,
     stored,
 )
@@ -267,7 +268,7 @@ async def test_a_station_that_is_away_is_asked_again_and_the_clock_goes_on(world
     assert await world.due() == []
 
 
-@pytest.mark.parametrize("why", ["faulted", "offline"])
+@pytest.mark.parametrize("why", ["faulted", "its station is faulted", "offline"])
 async def test_a_gun_that_breaks_while_it_is_held_is_changed_for_another(
     world: World, why: str
 ) -> None:
@@ -275,6 +276,8 @@ async def test_a_gun_that_breaks_while_it_is_held_is_changed_for_another(
     await world.settle()
     if why == "faulted":
         await world.see(place(made), "Faulted")
+    elif why != "offline":
+        await set_station_status(world.database, made.station_id, "Faulted")
     else:
         await world.go(minutes=2)
         await set_online(world.database, made.station_id, online=False, at=world.wall.at)
@@ -284,10 +287,11 @@ async def test_a_gun_that_breaks_while_it_is_held_is_changed_for_another(
     await world.go(minutes=1)
     row = await world.row(made)
     assert place(row) != place(made)
+    assert why == "faulted" or row.station_id != made.station_id
     assert world.at_stations.holds(row.id) == [place(row)]
     assert world.told == ["reservation_called", "reservation_moved"]
-    told = {"faulted": "faulted", "offline": "station_offline"}
-    assert world.inbox[-1][1]["reason"] == told[why]
+    reason = "station_offline" if why == "offline" else "faulted"
+    assert world.inbox[-1][1]["reason"] == reason
 
 
 async def test_a_short_drop_of_the_line_takes_no_gun_away(world: World) -> None:

@@ -162,16 +162,21 @@ def test_every_reason_has_its_sentence() -> None:
     ("state", "told", "seen"),
     [
         (EvseState.AVAILABLE, {}, GunState.FREE),
+        (EvseState.AVAILABLE, {"out_of_use": EvseState.FAULTED}, GunState.FAULTED),
         (EvseState.PREPARING, {}, GunState.FREE),
         (EvseState.OCCUPIED, {}, GunState.FREE),
         (EvseState.FINISHING, {}, GunState.FREE),
         (EvseState.OCCUPIED, {"in_use": True}, GunState.OCCUPIED),
         (EvseState.AVAILABLE, {"in_use": True}, GunState.OCCUPIED),
-        (EvseState.AVAILABLE, {"operative": False}, GunState.UNAVAILABLE),
-        (EvseState.UNAVAILABLE, {}, GunState.UNAVAILABLE),
+        (EvseState.AVAILABLE, {"out_of_use": EvseState.UNAVAILABLE}, GunState.UNAVAILABLE),
+        (
+            EvseState.CHARGING,
+            {"in_use": True, "out_of_use": EvseState.UNAVAILABLE},
+            GunState.OCCUPIED,
+        ),
         (EvseState.UNKNOWN, {}, GunState.UNAVAILABLE),
-        (EvseState.FAULTED, {"in_use": True}, GunState.FAULTED),
-        (EvseState.OFFLINE, {"in_use": True}, GunState.OFFLINE),
+        (EvseState.CHARGING, {"in_use": True, "out_of_use": EvseState.FAULTED}, GunState.FAULTED),
+        (EvseState.OFFLINE, {"in_use": True, "out_of_use": EvseState.OFFLINE}, GunState.OFFLINE),
         (EvseState.RESERVED, {}, GunState.RESERVED),
         (EvseState.RESERVED, {"held_for": ME}, GunState.FREE),
         (EvseState.RESERVED, {"held_for": ANOTHER}, GunState.RESERVED),
@@ -182,7 +187,7 @@ def test_every_reason_has_its_sentence() -> None:
 def test_what_a_gun_is_to_a_driver(
     state: EvseState, told: dict[str, object], seen: GunState
 ) -> None:
-    facts: dict[str, object] = {"in_use": False, "operative": True, "held_for": None, **told}
+    facts: dict[str, object] = {"in_use": False, "out_of_use": None, "held_for": None, **told}
     assert gun_state(state, driver=ME, **facts) is seen  # type: ignore[arg-type]  # A table.
 
 

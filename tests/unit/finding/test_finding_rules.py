@@ -57,6 +57,14 @@ CAR = TypicalCar(battery_wh=60_000, leaves_at_percent=95)
         ),
         ({"running": True}, EvseState.OCCUPIED),
         ({"held": True}, EvseState.RESERVED),
+        ({"starting": True}, EvseState.OCCUPIED),
+        (
+            {
+                "statuses": [ConnectorStatus.RESERVED],
+                "station_status": ConnectorStatus.FAULTED,
+            },
+            EvseState.FAULTED,
+        ),
         (
             {
                 "statuses": [ConnectorStatus.OCCUPIED],

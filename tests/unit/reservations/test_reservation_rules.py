@@ -100,6 +100,20 @@ def test_a_window_that_is_over_by_then_never_passes() -> None:
             assert refused.value.facts["passes_at"] == told(expected)
 
 
+@pytest.mark.parametrize(
+    ("ends", "named"),
+    [
+        ([10, 100], 120),
+        ([10, 70], None),  # The very window that was refused.
+        ([10, 71], 91),
+        ([10], None),
+    ],
+)
+def test_only_a_later_window_than_the_wanted_is_named(ends: list[int], named: int | None) -> None:
+    times = times_of_gun(TERMS, later(90), NOW, [later(end) for end in ends], lambda _window: True)
+    assert times == ({} if named is None else {"next_window": later(named)})
+
+
 def test_who_is_suspended_is_told_until_when() -> None:
     history = History(no_shows=[later(days=-days) for days in (1, 2, 3)])
     with pytest.raises(ReservationRefused) as refused:

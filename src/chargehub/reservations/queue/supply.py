@@ -9,7 +9,7 @@ from sqlalchemy import Row
 
 from chargehub.reservations.choice import Choice
 from chargehub.reservations.guns import Gun
-from chargehub.reservations.life import can_be_had
+from chargehub.reservations.prospects import Prospect, prospect_of
 from chargehub.reservations.queue.rules import assign
 from chargehub.reservations.rules import Terms
 
@@ -28,7 +28,8 @@ def callable_guns(choice: Choice, terms: Terms, now: datetime) -> tuple[list[Gun
     without_gun = []
     for row in sorted(choice.held, key=lambda row: (row.starts_at, row.id)):
         own = guns.get((row.station_id, row.evse_no))
-        if row.held_from <= now < row.hold_until and not can_be_had(own, row):
+        held = row.held_from <= now < row.hold_until
+        if held and prospect_of(own, row) not in {Prospect.FREE, Prospect.TAKING}:
             without_gun.append(row)
     taken = {gun.key for _, gun in assign(without_gun, free)}
     return [gun for gun in free if gun.key not in taken], without_gun
