@@ -30,7 +30,7 @@ def main() -> int:
             began = time.monotonic()
             ledger = asyncio.run(live_a_day(server.url, size, chosen.seed))
     show(ledger, size, chosen.seed, time.monotonic() - began)
-    return 1 if ledger.lost or ledger.doubles or ledger.wronged or ledger.unexplained else 0
+    return 1 if ledger.faults else 0
 
 
 def show(ledger: Ledger, size: Size, seed: int, took_s: float) -> None:
@@ -40,10 +40,8 @@ def show(ledger: Ledger, size: Size, seed: int, took_s: float) -> None:
     )
     for name, figure in ledger.table():
         print(f"{name:<44}{figure:>24}")
-    for promise in {id(one): one for one in [*ledger.lost, *ledger.wronged]}.values():
-        print(promise)
-    for answer in ledger.unexplained:
-        print("unexplained:", answer)
+    for fault in ledger.faults:
+        print(fault)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What drivers do on the day: reserve, come, try a gun, wait, charge, linger, leave.
 
-Each is a coroutine that yields when it goes on. Whoever finds the hub full stands by and takes
-what becomes free, or gives up; who has a promise looks at the app for the gun to go to.
+Each is a coroutine that yields when it goes on. Whoever finds the hub full joins the queue with
+the app, or stands by and takes what becomes free, or gives up; who has a promise or is called looks
+at the app for the gun to go to.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from simulators.clock import rfc3339
-from tests.days.ledger import Promise, seconds
-from tests.days.people import MIDNIGHT, MINUTE, Booking, Character, Plan
+from tests.days.ledger import TERMINAL, Promise, seconds
+from tests.days.people import MIDNIGHT, MINUTE, Booking, Character, Manner, Plan
 from tests.days.place import LOCATION, Day, Place, Steps
 from tests.scenarios.drivers import Phone, new_phone
 
 LOOKS_EVERY_S = 20.0
+READS_EVERY_S = 45.0
+"""So often who waits in the queue reads whether they are called."""
 AVOIDS_FOR_S = 5 * MINUTE
 """A gun that has refused somebody is not tried again at once."""
 
@@ -145,9 +148,76 @@ class Driver:
             elif self.day.now > came_at + self.plan.patience_s:
                 self.day.ledger.turned_away += 1
                 return
+            elif self.plan.looks_first and await self._joins_the_queue():
+                async for at in self._wait_in_the_queue(came_at):
+                    yield at
+                return
             else:
                 yield self.day.now + LOOKS_EVERY_S
         self.day.ledger.walk_in_waits_s.append(self.found_at - came_at)
+
+    # The queue.
+
+    async def _joins_the_queue(self) -> bool:
+        wish = {"location_id": LOCATION, "power_w": self.plan.queues_for_w}
+        key = {"Idempotency-Key": f"queue-{self.plan.number}-{int(self.day.now)}"}
+        status, told = await self._ask("POST", "/queue", json=wish, headers=key)
+        if status != 201:
+            self.day.ledger.refused(told)
+            return False
+        if self.plan.number % 5 == 0:
+            again = await self._ask("POST", "/queue", json=wish, headers=key)
+            assert again == (status, told)
+            self.day.ledger.repeated += 1
+        self.day.ledger.joined += 1
+        return True
+
+    async def _wait_in_the_queue(self, came_at: float) -> Steps:
+        """Stay in the car until the app names a gun, and go there; or have enough and leave."""
+        while True:
+            _, told = await self._ask("GET", "/queue")
+            if told["call"] is not None and self.plan.manner is not Manner.SLEEPS:
+                call = self.day.ledger.called(
+                    self.plan.number, told["call"], told["wanted_power_w"]
+                )
+                if not await self._gives_way(call):
+                    async for at in self._come_when_called(call):
+                        yield at
+                    if self.place is not None:
+                        self.day.ledger.queue_waits_s.append(self.found_at - came_at)
+                        return
+            elif told["status"] == "out" or self.day.now > came_at + self.plan.patience_s:
+                status, told = await self._ask("DELETE", "/queue")
+                assert status == 200, told
+                self.day.ledger.turned_away += 1
+                return
+            yield self.day.now + READS_EVERY_S
+
+    async def _gives_way(self, call: Promise) -> bool:
+        """Let the next in the queue go first, where that is this driver's manner."""
+        if self.plan.manner is not Manner.GIVES_WAY or call.arrived_at is not None:
+            return False
+        key = {"Idempotency-Key": f"skip-{call.id}"}
+        status, told = await self._ask("POST", "/queue/skip", headers=key)
+        if status != 200:
+            self.day.ledger.refused(told)
+        call.withdrawn = status == 200
+        return call.withdrawn
+
+    async def _come_when_called(self, call: Promise) -> Steps:
+        """Go where the app says until a gun is had, or the call is over."""
+        call.arrived_at = self.day.now
+        while self.place is None:
+            told = await self.look_up(call)
+            if told["status"] in TERMINAL:
+                return
+            place = self._best_place(told, call)
+            if place is None:
+                yield self.day.now + LOOKS_EVERY_S
+                continue
+            async for at in self._try(place):
+                yield at
+        call.served_at, call.served_with_w = self.found_at, self.place.power_w
 
     def _worth_trying(self, power_w: int) -> list[Place]:
         now = self.day.now

@@ -14,7 +14,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tests.days.queue_notes import QueueNotes
+
 IN_TIME_S = 120.0
+CALL_S = 300.0
+"""So long the gun is held for who is called from the queue."""
 TERMINAL = frozenset({"used", "cancelled", "expired", "no_show", "failed"})
 
 
@@ -33,6 +37,8 @@ class Promise:
     until: float
     gun_codes: list[str]
     """The guns it was for, one after another."""
+    from_queue: bool = False
+    """A call: its driver waited in the queue."""
     withdrawn: bool = False
     """Its driver cancelled it."""
     arrived_at: float | None = None
@@ -60,8 +66,13 @@ class Promise:
         return waited is not None and waited <= IN_TIME_S and self.served_with_w >= self.power_w
 
     @property
+    def taken_back(self) -> bool:
+        """Whether the gun of a call was not to be had: its driver keeps the place in the queue."""
+        return self.from_queue and self.status == "failed"
+
+    @property
     def lost(self) -> bool:
-        return self.came_in_window and not self.kept
+        return self.came_in_window and not self.kept and not self.taken_back
 
     @property
     def wronged(self) -> bool:
@@ -91,6 +102,10 @@ class Glance:
 @dataclass(slots=True)
 class Ledger:
     promises: list[Promise] = field(default_factory=list)
+    """Bookings, and calls from the queue."""
+    queue: QueueNotes = field(default_factory=QueueNotes)
+    joined: int = 0
+    """How often somebody joined the queue."""
     refusals: Counter[str] = field(default_factory=Counter)
     """Of bookings and extensions, by the rule that was named."""
     unexplained: list[Any] = field(default_factory=list)
@@ -118,6 +133,24 @@ class Ledger:
             seconds(told["starts_at"]),
             seconds(told["hold_until"]),
             [told["gun_code"]],
+        )
+        self.promises.append(promise)
+        return promise
+
+    def called(self, driver: int, call: Mapping[str, Any], wanted_power_w: int) -> Promise:
+        """Note that a driver read of a call; the same one may be read again."""
+        for promise in self.promises:
+            if promise.id == call["reservation_id"]:
+                return promise
+        until = seconds(call["hold_until"])
+        promise = Promise(
+            driver,
+            call["reservation_id"],
+            wanted_power_w,
+            until - CALL_S,
+            until,
+            [call["gun_code"]],
+            from_queue=True,
         )
         self.promises.append(promise)
         return promise
@@ -163,26 +196,41 @@ class Ledger:
     def fullest(self) -> Glance:
         return max(self.occupancy, key=lambda glance: (glance.taken, glance.cars))
 
+    @property
+    def bookings(self) -> list[Promise]:
+        return [promise for promise in self.promises if not promise.from_queue]
+
+    @property
+    def calls(self) -> list[Promise]:
+        return [promise for promise in self.promises if promise.from_queue]
+
+    @property
+    def faults(self) -> list[Any]:
+        """All that must not have been."""
+        wrong = {promise.id: promise for promise in [*self.lost, *self.wronged]}
+        doubles = [f"{one} and {other} had one gun" for one, other in sorted(self.doubles)]
+        return [*wrong.values(), *doubles, *self.queue.faults, *self.unexplained]
+
     def outcomes(self) -> Counter[str]:
-        return Counter(promise.status for promise in self.promises)
+        return Counter(promise.status for promise in self.bookings)
 
     def table(self) -> list[tuple[str, str]]:
         """Return what there is to print: a name and a figure a row."""
-        came = [promise for promise in self.promises if promise.came_in_window]
+        came = [promise for promise in self.bookings if promise.came_in_window]
         kept = [promise for promise in came if promise.kept]
         full = self.fullest
         reasons = Counter(
             f"{promise.status}: {promise.end_reason}"
-            for promise in self.promises
+            for promise in self.bookings
             if promise.status in {"failed", "expired", "cancelled"}
         )
         return [
-            ("bookings", str(len(self.promises))),
+            ("bookings", str(len(self.bookings))),
             *((f"  {status}", str(n)) for status, n in sorted(self.outcomes().items())),
             *((f"    {reason}", str(n)) for reason, n in sorted(reasons.items())),
             ("refusals", str(sum(self.refusals.values()))),
             *((f"  {rule}", str(n)) for rule, n in sorted(self.refusals.items())),
-            ("bookings that were moved", str(len(self.moved))),
+            ("bookings that were moved", str(len(self.moved & {one.id for one in self.bookings}))),
             ("bookings that were extended", str(self.extended)),
             ("requests repeated by phones", str(self.repeated)),
             (
@@ -194,14 +242,33 @@ class Ledger:
             ("walk-ins served", str(len(self.walk_in_waits_s))),
             ("  their waits, min p50 / p95 / max", waits_text(self.walk_in_waits_s)),
             ("walk-ins who gave up", str(self.turned_away)),
-            ("served out of the queue", str(len(self.queue_waits_s))),
-            ("  their waits, min p50 / p95 / max", waits_text(self.queue_waits_s)),
+            *self._queue_table(),
             ("drivers who came in their window", str(len(came))),
             ("  their waits, min p50 / p95 / max", waits_text(_waits(came))),
             ("promises kept", str(len(kept))),
-            ("promises lost", str(len(self.lost))),
+            ("promises lost", str(sum(one.lost for one in self.bookings))),
             ("reservations told otherwise than it was", str(len(self.wronged))),
             ("double bookings", str(len(self.doubles))),
+        ]
+
+    def _queue_table(self) -> list[tuple[str, str]]:
+        ends = Counter(promise.status for promise in self.calls)
+        came = [promise for promise in self.calls if promise.came_in_window]
+        return [
+            ("joined the queue", str(self.joined)),
+            ("most who waited there at once", str(self.queue.longest)),
+            ("calls that were read", str(len(self.calls))),
+            *((f"  {status}", str(n)) for status, n in sorted(ends.items())),
+            ("served out of the queue", str(len(self.queue_waits_s))),
+            ("  their waits, min p50 / p95 / max", waits_text(self.queue_waits_s)),
+            ("  from there to the gun, min", waits_text(_waits(came))),
+            ("called who came and got no gun", str(sum(one.lost for one in self.calls))),
+            ("passed over in the queue", str(len(self.queue.passed_over))),
+            ("guns idle while somebody waited", str(len(self.queue.idle))),
+            (
+                "two guns held for one, or held too long",
+                str(len(self.queue.held_twice) + len(self.queue.held_too_long)),
+            ),
         ]
 
 

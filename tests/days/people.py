@@ -35,6 +35,17 @@ class Character(StrEnum):
     EXTENDS = "asks for more time"
 
 
+class Manner(StrEnum):
+    """Of who waits in the queue and is called."""
+
+    COMES = "comes"
+    SLEEPS = "does not see the call"
+    GIVES_WAY = "lets the next go first"
+
+
+MANNERS = {3: Manner.SLEEPS, 6: Manner.GIVES_WAY}
+"""By the last digit of the driver's number."""
+
 CHARACTERS = {
     Character.ON_TIME: 50,
     Character.EARLY: 16,
@@ -73,6 +84,15 @@ class Plan:
     to_the_reader_s: float
     lingers_s: float
     choice: float
+
+    @property
+    def manner(self) -> Manner:
+        """How they behave in the queue."""
+        return MANNERS.get(self.number % 10, Manner.COMES)
+
+    @property
+    def queues_for_w(self) -> int:
+        return max(POWERS_W) if self.number % 3 == 0 else 0
 
 
 def draw_day(seed: int, drivers: int) -> list[Plan]:

@@ -32,6 +32,7 @@ from simulators.station import SimulatedStation, StationOptions
 from simulators.uplink import UplinkOptions
 from tests.days.ledger import Glance, Ledger
 from tests.days.people import MIDNIGHT, MINUTE
+from tests.days.queue_notes import FreeGun
 from tests.scenarios.drivers import NO_TLS
 from tests.scenarios.stage import PASSWORD, PATIENCE_S, Stage, open_stage
 
@@ -217,18 +218,23 @@ class Day:
 
     async def _look_around(self) -> None:
         """Compare what the hub says of all reservations, and count the cars."""
-        self.held = await self._open_reservations()
+        self.held = await self._pages("reservations", only_open=True)
         self.ledger.saw_all(self.held)
         places = list(self.places.values())
         held = {told["gun_code"] for told in self.held if told["status"] in {"pending", "active"}}
         cars = sum(place.gun.plugged_in for place in places)
         waiting = sum(place.code in held and not place.gun.plugged_in for place in places)
+        lit = [place for place in places if place.looks_free and place.station.online]
+        line = await self._pages("queue")
+        guns = [FreeGun(place.code, place.power_w) for place in lit]
+        self.ledger.queue.look(self.now, line, self.held, guns)
         free = sum(place.looks_free and place.code not in held for place in places)
         self.ledger.occupancy.append(Glance(self.now, cars, waiting, len(places), free))
 
-    async def _open_reservations(self) -> list[dict[str, Any]]:
-        path, found = f"/locations/{LOCATION}/reservations", []
-        query: dict[str, Any] = {"only_open": True, "limit": 200}
+    async def _pages(self, of: str, **query: Any) -> list[dict[str, Any]]:
+        """Return all that staff is shown of the Location's reservations or its queue."""
+        path, found = f"/locations/{LOCATION}/{of}", []
+        query["limit"] = 200
         while True:
             answer = await self.ask(self._staff_token, "GET", path, params=query)
             assert answer.status_code == 200, answer.text
