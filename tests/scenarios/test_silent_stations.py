@@ -93,4 +93,5 @@ async def test_nobody_waits_for_silent_stations(stage: Stage, version: str) -> N
         assert await all_asked(), "and they are silent still"
     finally:
         await stage.hub.worker.stop()
-        await stage.hub.orders.queue.stop()
+        await stage.send_home()
+        await stage.hub.orders.queue.idle()
