@@ -952,10 +952,9 @@ def upgrade() -> None:
             name=op.f("fk_evses_station_id_charging_stations"),
         ),
         sa.PrimaryKeyConstraint("station_id", "evse_no", name=op.f("pk_evses")),
-        sa.UniqueConstraint("gun_code", name=op.f("uq_evses_gun_code")),
     )
     op.create_index(
-        "ix_evses_gun_code_lower", "evses", [sa.literal_column("lower(gun_code)")], unique=False
+        "uq_evses_gun_code", "evses", [sa.literal_column("lower(gun_code)")], unique=True
     )
     op.create_table(
         "external_limits",
@@ -1827,7 +1826,7 @@ def downgrade() -> None:
     op.drop_index("ix_profile_requests_asked_at", table_name="profile_requests")
     op.drop_table("profile_requests")
     op.drop_table("external_limits")
-    op.drop_index("ix_evses_gun_code_lower", table_name="evses")
+    op.drop_index("uq_evses_gun_code", table_name="evses")
     op.drop_table("evses")
     op.drop_table("ev_needs")
     op.drop_table("credential_images")

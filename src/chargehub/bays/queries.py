@@ -114,7 +114,6 @@ async def find_place(connection: AsyncConnection, gun_code: str) -> Row[Any]:
             charging_stations.c.decommissioned_at.is_(None),
         )
         # Codes that differ in case only: the one that was written so.
-        .order_by((evses.c.gun_code == gun_code).desc())
         .limit(1)
     )
     row: Row[Any] | None = (await connection.execute(query)).one_or_none()

@@ -48,7 +48,6 @@ async def find_gun(connection: AsyncConnection, code: str) -> Row[Any]:
             charging_stations.c.decommissioned_at.is_(None),
         )
         # Codes that differ in case only: the one that was written so.
-        .order_by((evses.c.gun_code == code).desc())
         .limit(1)
     )
     row: Row[Any] | None = (await connection.execute(query)).one_or_none()

@@ -67,10 +67,20 @@ class PhoneCodes:
         return code
 
     async def forget(self, connection: AsyncConnection, phone: str, device_token: str = "") -> None:
-        """Take a code back that could not be sent: another may be asked for at once."""
+        """Take a code back that could not be sent: another may be asked for at once.
+
+        Those that were sent before it count as before.
+        """
         key = self._key(phone, device_token)
         await connection.execute(
-            update(codes).where(codes.c.phone_fingerprint == key).values(code_hash=None, sends=0)
+            update(codes)
+            .where(codes.c.phone_fingerprint == key)
+            .values(
+                code_hash=None,
+                sent_at=codes.c.sent_at - self.rules.resend_after,
+                sends=func.greatest(codes.c.sends - 1, 0),
+                day_sends=func.greatest(codes.c.day_sends - 1, 0),
+            )
         )
 
     async def redeem(

@@ -247,7 +247,8 @@ class DriverEntry:
     ) -> Entered:
         """Log in by a code of wx.login; an account that asks for it is bound to it.
 
-        Raises WeChatNotConfigured, WeChatRefused, WeChatTaken or TooManyRequests.
+        Raises WeChatNotConfigured, WeChatRefused, WeChatTaken, NotFound (the account was closed
+        meanwhile) or TooManyRequests.
         """
         wechat = self.ports.wechat
         if wechat is None:
@@ -260,6 +261,7 @@ class DriverEntry:
             if present is not None and not present.is_guest:
                 if known is not None and known.id != present.driver_id:
                     raise WeChatTaken
+                await find_account(connection, present.driver_id, lock=True)  # Closed meanwhile?
                 driver_id, is_new = present.driver_id, False
             elif known is not None:
                 driver_id, is_new = known.id, False

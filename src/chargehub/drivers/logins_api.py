@@ -152,7 +152,7 @@ async def log_driver_in(
 @router.post(
     "/wechat",
     responses=problems(
-        InvalidInput, WeChatNotConfigured, WeChatRefused, WeChatTaken, TooManyRequests
+        InvalidInput, WeChatNotConfigured, WeChatRefused, WeChatTaken, NotFound, TooManyRequests
     ),
 )
 async def log_driver_in_by_wechat(

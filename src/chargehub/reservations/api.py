@@ -139,7 +139,7 @@ async def cancel_reservation(
 
     One that is cancelled already is returned as it is.
     """
-    async with once.write(principal.driver_id) as connection:
+    async with bookings.turns, once.write(principal.driver_id) as connection:
         await bookings.cancel(connection, reservation_id, principal.driver_id)
         return once.keep(view(await find_described(connection, reservation_id)))
 
@@ -191,8 +191,11 @@ async def cancel_location_reservation(  # noqa: PLR0917 - one per part of the re
     bookings: Desk,
     database: Db,
 ) -> StaffReservationView:
-    """End a driver's reservation, with a reason that is kept in the audit trail."""
-    async with database.write() as connection:
+    """End a driver's reservation, with a reason that is kept in the audit trail.
+
+    One that staff ended already is returned as it is; any other that is over is refused.
+    """
+    async with bookings.turns, database.write() as connection:
         await bookings.cancel_by_staff(
             connection, location_id, reservation_id, reason=body.reason, actor=principal.login
         )

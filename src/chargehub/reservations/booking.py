@@ -52,6 +52,7 @@ PAST_TOLERANCE = timedelta(minutes=1)
 
 Verified = Callable[[AsyncConnection, UUID, datetime], Awaitable[bool]]
 """Tells whether a driver is a verified taxi driver at that time."""
+BY_STAFF = "cancelled_by_staff"
 R = reservations.c
 
 
@@ -154,10 +155,12 @@ class Bookings:
     ) -> Row[Any]:
         """End a driver's own reservation; one that was cancelled stays so. Raises as above."""
         row = await lock_reservation(connection, reservation_id, driver_id=driver_id)
+        if row.status == "cancelled":
+            return row
         now = self.clock.now()
         terms = await terms_at(connection, row.location_id, now)
         free = is_free_to_cancel(terms, row.created_at, now)
-        return await _cancel(connection, row, "cancelled" if free else "cancelled_late", now)
+        return await _end(connection, row, "cancelled" if free else "cancelled_late", now)
 
     async def cancel_by_staff(
         self,
@@ -168,19 +171,23 @@ class Bookings:
         reason: str,
         actor: str,
     ) -> Row[Any]:
+        """End anybody's reservation and tell its driver why; what staff ended already stays so.
+
+        Raises NotFound and ReservationRefused.
+        """
         row = await lock_reservation(connection, reservation_id, location_id=location_id)
+        if row.end_reason == BY_STAFF:
+            return row
         now = self.clock.now()
-        was_open = row.status in OPEN
-        ended = await _cancel(connection, row, "cancelled_by_staff", now)
-        if was_open:
-            facts = {
-                "reservation_id": row.id,
-                "location_id": row.location_id,
-                "starts_at": row.starts_at,
-                "reason": reason,
-            }
-            kind, key = "reservation_cancelled", f"reservation {row.id} cancelled"
-            await notify(connection, row.driver_id, kind, facts, now, key=key)
+        ended = await _end(connection, row, BY_STAFF, now)
+        facts = {
+            "reservation_id": row.id,
+            "location_id": row.location_id,
+            "starts_at": row.starts_at,
+            "reason": reason,
+        }
+        kind, key = "reservation_cancelled", f"reservation {row.id} cancelled"
+        await notify(connection, row.driver_id, kind, facts, now, key=key)
         subject = str(reservation_id)
         await audit(connection, now, actor, "reservation.cancelled", subject, reason=reason)
         return ended
@@ -274,11 +281,7 @@ async def finish(
     return ended
 
 
-async def _cancel(
-    connection: AsyncConnection, row: Row[Any], reason: str, now: datetime
-) -> Row[Any]:
-    if row.status == "cancelled":
-        return row
+async def _end(connection: AsyncConnection, row: Row[Any], reason: str, now: datetime) -> Row[Any]:
     if row.status not in OPEN or row.hold_until <= now:
         raise refusal("open", "The reservation is over.")
     return await finish(connection, row, "cancelled", reason, now)

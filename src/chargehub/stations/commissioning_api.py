@@ -191,7 +191,7 @@ class NewStationInput(Input):
             raise ValueError("Security profile 3 needs bound_serial_number")
         if len({item.evse_no for item in self.evses}) < len(self.evses):
             raise ValueError("Two EVSEs have the same number")
-        codes = [item.gun_code for item in self.evses if item.gun_code is not None]
+        codes = [item.gun_code.lower() for item in self.evses if item.gun_code is not None]
         if len(set(codes)) < len(codes):
             raise ValueError("Two EVSEs have the same gun code")
         return self

@@ -73,7 +73,7 @@ async def find_obstacles(
     """Compare new stations with what stands here already."""
     wanted_locations = {item.location_id for item in stations}
     identities = {item.identity.lower() for item in stations}
-    codes = {evse.gun_code for item in stations for evse in item.evses}
+    codes = {evse.gun_code.lower() for item in stations for evse in item.evses}
     known = set(
         await connection.scalars(select(locations.c.id).where(locations.c.id.in_(wanted_locations)))
     )
@@ -86,9 +86,8 @@ async def find_obstacles(
         )
     )
     bound = await _bound(connection, {item.bound_serial_number for item in stations} - {None})
-    printed = set(
-        await connection.scalars(select(evses.c.gun_code).where(evses.c.gun_code.in_(codes)))
-    )
+    label = func.lower(evses.c.gun_code)
+    printed = set(await connection.scalars(select(label).where(label.in_(codes))))
     found: list[Obstacle] = []
     for index, item in enumerate(stations):
         if item.location_id not in known:
@@ -101,7 +100,7 @@ async def find_obstacles(
         found.extend(
             Obstacle(index, "gun_codes", GunCodeTaken(gun_code=evse.gun_code))
             for evse in item.evses
-            if evse.gun_code in printed
+            if evse.gun_code.lower() in printed
         )
     return found
 

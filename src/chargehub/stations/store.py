@@ -114,10 +114,9 @@ evses = Table(
     Column("gun_code", Text, nullable=False),  # printed on the gun's QR label
     Column("max_power_w", Integer, nullable=False),
     Column("wanted_operative", Boolean, nullable=False, server_default=text("true")),
-    UniqueConstraint("gun_code"),
 )
-# Drivers type codes in any case.
-Index("ix_evses_gun_code_lower", func.lower(evses.c.gun_code))
+# Drivers type codes in any case, so two that differ in case only would be one.
+Index("uq_evses_gun_code", func.lower(evses.c.gun_code), unique=True)
 
 connectors = Table(
     "connectors",

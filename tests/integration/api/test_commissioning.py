@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -124,10 +125,17 @@ async def test_unknown_location_and_taken_gun_code(hub: RunningApi) -> None:
     problem_of(unknown, 422, "unknown-location")
     body["location_id"] = "north"
     assert (await hub.admin.post("/charging-stations", json=body)).status_code == 201
-    again = await hub.admin.post("/charging-stations", json={**body, "identity": "fresh2"})
-    problem_of(again, 409, "gun-code-taken")
-    twice = {**body, "identity": "fresh3", "evses": [{"evse_no": 1}, {"evse_no": 1}]}
-    problem_of(await hub.admin.post("/charging-stations", json=twice), 422, "invalid-input")
+    for code in ("GUN-0001", "gun-0001"):  # Drivers type it in any case.
+        same = {"identity": "fresh2", "evses": [{"evse_no": 1, "gun_code": code}]}
+        again = await hub.admin.post("/charging-stations", json={**body, **same})
+        problem_of(again, 409, "gun-code-taken")
+    cases: list[list[dict[str, Any]]] = [
+        [{"evse_no": 1}, {"evse_no": 1}],
+        [{"evse_no": 1, "gun_code": "GUN-2"}, {"evse_no": 2, "gun_code": "gun-2"}],
+    ]
+    for evses in cases:
+        twice = {**body, "identity": "fresh3", "evses": evses}
+        problem_of(await hub.admin.post("/charging-stations", json=twice), 422, "invalid-input")
 
 
 async def test_rotated_credential_voids_the_old_one_and_the_connection(hub: RunningApi) -> None:

@@ -19,6 +19,7 @@ from chargehub.drivers.accounts import find_account, find_app_token
 from chargehub.drivers.entry import Budgets, DriverEntry
 from chargehub.drivers.ports import DevelopmentSms, DevelopmentWeChat
 from chargehub.drivers.store import driver_login_codes, drivers, id_tokens
+from tests.fakes.driver_ports import FakeWeChat
 from tests.integration.api.conftest import RunningApi, problem_of
 
 NUMBERS = itertools.count(1)
@@ -277,6 +278,16 @@ async def test_a_code_that_was_not_sent_costs_nothing(
     problem_of(await ask(client, phone), 502, "sms-not-sent")
     api.sms.fails = False
     assert (await ask(client, phone)).status_code == 202
+    for _ in range(3):
+        api.wall.ahead += timedelta(seconds=61)
+        assert (await ask(client, phone)).status_code == 202
+    api.wall.ahead += timedelta(seconds=61)
+    api.sms.fails = True
+    problem_of(await ask(client, phone), 502, "sms-not-sent")
+    api.sms.fails = False
+    assert (await ask(client, phone)).status_code == 202
+    api.wall.ahead += timedelta(seconds=61)
+    problem_of(await ask(client, phone), 429, "too-many-requests")  # Five came in this hour.
 
 
 async def test_a_hub_without_ports_says_so(api: RunningApi, client: httpx.AsyncClient) -> None:
@@ -350,6 +361,20 @@ async def test_an_account_binds_wechat_unless_it_is_anothers(api: RunningApi) ->
     async with api.new_client() as nobody:
         found = await nobody.post("/driver-logins/wechat", json={"code": "wx-li#3"})
     assert found.json()["driver_id"] == str(mine)
+
+
+async def test_an_account_closed_while_wechat_is_asked_is_bound_to_nothing(
+    api: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, client = await api.new_driver()
+
+    async def slow(_self: FakeWeChat, code: str) -> str:
+        assert (await client.delete("/drivers/me")).status_code == 204
+        return code
+
+    monkeypatch.setattr(FakeWeChat, "open_id_of", slow)
+    answer = await client.post("/driver-logins/wechat", json={"code": "wx-late"})
+    problem_of(answer, 404, "not-found")
 
 
 async def test_the_wechat_of_the_demo_believes_its_own_codes_only() -> None:

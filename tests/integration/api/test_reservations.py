@@ -266,6 +266,14 @@ async def test_staff_sees_a_locations_and_ends_one_with_a_reason(
     entry = entries["items"][0]
     assert (entry["subject"], entry["actor"]) == (str(made["id"]), "operator")
     assert entry["facts"] == reason
+    again = await api.operator.post(url, json={"reason": "Once more"})
+    assert again.json() == ended
+    own = await book(client, location_id=place)
+    assert (await client.post(f"/reservations/{own['id']}/cancel")).status_code == 200
+    late = await api.operator.post(f"{path}/{own['id']}/cancel", json=reason)
+    assert problem_of(late, 409, "reservation-refused")["rule"] == "open"
+    after = (await api.admin.get("/audit", params={"action": "reservation.cancelled"})).json()
+    assert after == entries
 
 
 async def test_rules_are_versions_that_hold_from_their_time_on(api: RunningApi, place: str) -> None:
