@@ -21,6 +21,7 @@ from chargehub.kit.db import Database
 from chargehub.kit.postgres import EmbeddedPostgres
 
 TEMPLATE = "chargehub_template"
+TASKS_END_WITHIN_S = 5.0
 
 # `make test` must say the same twice; `make test-slow` looks further with --hypothesis-profile.
 settings.register_profile("fixed", derandomize=True, deadline=None)
@@ -49,6 +50,20 @@ def _logging_restored() -> Iterator[None]:
     yield
     if not structlog.is_configured():
         configure_logging()
+
+
+@pytest_asyncio.fixture(scope="module", autouse=True)
+async def _nothing_outlives_its_module() -> AsyncIterator[None]:
+    """What a module's hubs began ends with them: it would act, and log, amid the tests of others.
+
+    The first of its fixtures is the last to end.
+    """
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    if left:  # What was just cancelled, or lost its socket, ends by itself.
+        _, left = await asyncio.wait(left, timeout=TASKS_END_WITHIN_S)
+    assert not left, f"went on after the tests of the module: {left}"
 
 
 @pytest.fixture(scope="session")
