@@ -48,6 +48,11 @@ def test_operation_ids_are_unique_and_readable() -> None:
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)+", item) for item in ids), ids
 
 
+def test_a_schema_name_is_one_things() -> None:
+    """Two classes of one name would be told apart by their modules: a__b__Name."""
+    assert [name for name in DOCUMENT["components"]["schemas"] if "__" in name] == []
+
+
 @pytest.mark.parametrize("operation", of_api())
 def test_operation_is_documented(operation: Operation) -> None:
     assert operation["tags"]

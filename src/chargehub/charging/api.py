@@ -30,7 +30,7 @@ from chargehub.charging.service import (
     StartUnderWay,
 )
 from chargehub.charging.stream import STALL_S, charge_events, stalled
-from chargehub.charging.views import ChargePage, ChargeView, GunView, charge_view
+from chargehub.charging.views import ChargePage, ChargeView, ScannedGun, charge_view
 from chargehub.drivers.logins import DriverLogins
 from chargehub.drivers.principal import DRIVER_GUARDS, Driver
 from chargehub.kit.db import Database
@@ -117,7 +117,7 @@ async def resolve_gun(
     database: Db,
     parts: Parts,
     forms: Forms,
-) -> GunView:
+) -> ScannedGun:
     """Say which gun a scanned or typed code means, whether it is free and what it can give."""
     wanted = read_gun_code(query.code, forms)
     async with database.read() as connection:

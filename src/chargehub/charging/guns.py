@@ -14,7 +14,7 @@ from chargehub.bays.queries import find_bay_of_gun
 from chargehub.bays.views import gun_bay
 from chargehub.charging.queries import read_guns_of, read_starting_guns
 from chargehub.charging.rules import GunState, gun_state, is_plugged_in, power_for_one
-from chargehub.charging.views import Cabinet, GunView, SiblingGun
+from chargehub.charging.views import Cabinet, ScannedGun, SiblingGun
 from chargehub.kit.errors import Conflict
 from chargehub.reservations.guard import read_held
 from chargehub.reservations.store import reservations
@@ -48,7 +48,7 @@ async def look_at_gun(
     driver_id: UUID,
     at: datetime,
     online_ids: Collection[int],
-) -> GunView:
+) -> ScannedGun:
     """Return a gun (of `find_gun`) as it is to this driver now."""
     station_id = gun.station_id
     connectors = await read_connectors_of(connection, [station_id])
@@ -80,7 +80,7 @@ async def look_at_gun(
         siblings.append(_sibling(row, state, charge, in_use=in_use))
     assert mine is not None
     state, plugged_in = mine
-    return GunView(
+    return ScannedGun(
         gun_code=gun.gun_code,
         evse_no=gun.evse_no,
         max_power_w=gun.max_power_w,
@@ -97,7 +97,7 @@ async def look_at_gun(
     )
 
 
-def check_free(gun: GunView) -> None:
+def check_free(gun: ScannedGun) -> None:
     """Raise GunNotFree unless its driver may start here now."""
     if not gun.may_start:
         facts = {"state": gun.state.value, "gun_code": gun.gun_code}

@@ -46,7 +46,7 @@ class Cabinet(BaseModel):
     siblings: list[SiblingGun]
 
 
-class GunView(BaseModel):
+class ScannedGun(BaseModel):
     gun_code: str = Field(examples=["A101"])
     evse_no: int
     max_power_w: int

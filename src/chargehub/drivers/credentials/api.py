@@ -56,7 +56,7 @@ Day = Annotated[
 ]
 
 
-class NewCredential(BaseModel):
+class NewProfessionalCredential(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: CredentialKind = Field(
@@ -91,7 +91,7 @@ class NewCredential(BaseModel):
     ),
 )
 async def create_credential(
-    body: NewCredential, principal: AccountHolder, service: Service, once: Once
+    body: NewProfessionalCredential, principal: AccountHolder, service: Service, once: Once
 ) -> CredentialView:
     """Enter a credential; it waits for the staff, who decide it."""
     dates = Validity(body.issued_on, body.valid_from, body.valid_to)
