@@ -1548,7 +1548,6 @@ def upgrade() -> None:
         sa.Column("binds_any", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("held_from", sa.DateTime(timezone=True), nullable=False),
         sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("hold_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("status", sa.Text(), server_default="requested", nullable=False),
         sa.Column("called_at", sa.DateTime(timezone=True), nullable=True),
@@ -1562,7 +1561,7 @@ def upgrade() -> None:
         postgresql.ExcludeConstraint(
             (sa.column("station_id"), "="),
             (sa.column("evse_no"), "="),
-            (sa.text("tstzrange(held_from, ends_at)"), "&&"),
+            (sa.text("tstzrange(held_from, hold_until)"), "&&"),
             where=sa.text("status IN ('requested', 'pending', 'active')"),
             using="gist",
             name="no_overlap_of_reservations",
@@ -1572,9 +1571,8 @@ def upgrade() -> None:
             name=op.f("ck_reservations_status"),
         ),
         sa.CheckConstraint(
-            "held_from <= starts_at AND starts_at < ends_at", name=op.f("ck_reservations_window")
+            "held_from <= starts_at AND starts_at < hold_until", name=op.f("ck_reservations_window")
         ),
-        sa.CheckConstraint("hold_until <= ends_at", name=op.f("ck_reservations_hold_until")),
         sa.CheckConstraint("id_token = lower(id_token)", name=op.f("ck_reservations_token_lower")),
         sa.ForeignKeyConstraint(
             ["driver_id"], ["drivers.id"], name=op.f("fk_reservations_driver_id_drivers")

@@ -78,7 +78,6 @@ async def book(stage: Stage, identity: str, token: str, evse_no: int = 1, **more
         "wanted_power_w": MAX_POWER_W,
         "held_from": held_from,
         "starts_at": held_from,
-        "ends_at": hold_until,
         "hold_until": hold_until,
         "status": "pending",
         "created_at": now,

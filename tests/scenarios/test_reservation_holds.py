@@ -92,7 +92,7 @@ async def test_statement_67_the_id_is_ours_and_asking_again_amends(
     booked = await book(stage, station.identity, await stage.new_token())
     assert await booked.ask() == "Accepted"
     later = stage.clock.date() + timedelta(minutes=30)
-    await booked.change(hold_until=later, ends_at=later)
+    await booked.change(hold_until=later)
     assert await booked.ask() == "Accepted"
     held = station.gun(1).reservation
     assert held is not None

@@ -102,8 +102,7 @@ class Bookings:
             "binds_any": terms.early_arrival,
             "held_from": window.held_from,
             "starts_at": window.starts_at,
-            "ends_at": window.ends_at,
-            "hold_until": window.ends_at,
+            "hold_until": window.hold_until,
             "status": "requested",
             "created_at": now,
         }
@@ -132,7 +131,7 @@ class Bookings:
             now=now,
         )
         until = row.hold_until + terms.extension
-        more = Window(row.ends_at, row.ends_at, until)
+        more = Window(row.hold_until, row.hold_until, until)
         check_open_longer(more, await _open_from(connection, row.location_id, more))
         choice = await Choice.read(
             connection, row.location_id, self.occupancy, more, now, besides=row.id
@@ -140,7 +139,7 @@ class Bookings:
         check_share(terms, len(choice.guns), choice.held_times(), more)
         key = (row.station_id, row.evse_no)
         await choice.make_room(connection, key)
-        values = {"hold_until": until, "ends_at": until, "extended": True}
+        values = {"hold_until": until, "extended": True}
         changed = await change(connection, row.id, values)
         if changed is None:
             raise refusal("extension_free", "The gun is promised to somebody else right after.")
@@ -290,7 +289,7 @@ async def _end(connection: AsyncConnection, row: Row[Any], reason: str, now: dat
 async def _open_from(
     connection: AsyncConnection, location_id: str, window: Window
 ) -> datetime | None:
-    length = window.ends_at - window.starts_at
+    length = window.hold_until - window.starts_at
     return await open_from(connection, location_id, window.starts_at, length)
 
 

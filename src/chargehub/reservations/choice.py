@@ -73,7 +73,7 @@ class Choice:
 
     def held_times(self) -> list[tuple[datetime, datetime]]:
         """Return what counts against the share: guns held for who is called do not."""
-        return [(row.held_from, row.ends_at) for row in self.held if row.queue_entry_id is None]
+        return [(row.held_from, row.hold_until) for row in self.held if row.queue_entry_id is None]
 
     def leave_to_queue(self, least_wanted_w: int | None) -> None:
         """Keep off the guns for which somebody waits in the queue: that power and more."""
@@ -135,7 +135,7 @@ class Choice:
             taken = self.taken(window)
             return any(gun.key not in taken for gun in able)
 
-        ends = [row.ends_at for row in self.held]
+        ends = [row.hold_until for row in self.held]
         return times_of_gun(terms, wish.starts_at, self.now, ends, passes)
 
     def taken(self, window: Window) -> set[tuple[int, int]]:
@@ -143,8 +143,8 @@ class Choice:
         return {(row.station_id, row.evse_no) for row in self._overlapping(window)}
 
     def _overlapping(self, window: Window) -> list[Row[Any]]:
-        begin, end = window.held_from, window.ends_at
-        return [row for row in self.held if row.held_from < end and begin < row.ends_at]
+        begin, end = window.held_from, window.hold_until
+        return [row for row in self.held if row.held_from < end and begin < row.hold_until]
 
     async def make_room(self, connection: AsyncConnection, key: tuple[int, int]) -> None:
         """Move provisional bookings of others off this gun, where others fit them."""
@@ -154,7 +154,7 @@ class Choice:
                 await self._move_away(connection, row)
 
     async def _move_away(self, connection: AsyncConnection, row: Row[Any]) -> None:
-        window = Window(row.held_from, row.held_from, row.ends_at)
+        window = Window(row.held_from, row.held_from, row.hold_until)
         others = [one for one in self.held if one.id != row.id]
         elsewhere = Choice(self.guns, others, window, self.now, silent_since=self.silent_since)
         for gun in elsewhere.fitting(row.wanted_power_w):

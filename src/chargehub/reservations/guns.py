@@ -211,7 +211,7 @@ async def read_held(
     query = select(reservations).where(
         R.location_id == location_id,
         R.status.in_(OPEN),
-        R.ends_at > now,
+        R.hold_until > now,
         R.id != besides,
     )
     return (await connection.execute(query)).all()

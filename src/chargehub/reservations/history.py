@@ -35,11 +35,11 @@ async def read_history(
     """Return what counts under these terms; turns in the queue are no bookings."""
     since = now - timedelta(days=terms.no_show_days + terms.suspension_days)
     rows = await connection.execute(
-        select(R.status, R.ends_at, R.ended_at).where(
+        select(R.status, R.hold_until, R.ended_at).where(
             R.driver_id == driver_id,
             R.queue_entry_id.is_(None),
             or_(
-                R.status.in_(OPEN) & (R.ends_at > now),
+                R.status.in_(OPEN) & (R.hold_until > now),
                 (R.status == "no_show") & (R.ended_at >= since),
             ),
         )
@@ -51,7 +51,7 @@ async def read_history(
         select(K.at).distinct().join(drivers, same_person).where(D.id == driver_id, K.at >= since)
     )
     return History(
-        [row.ends_at for row in found if row.status in OPEN],
+        [row.hold_until for row in found if row.status in OPEN],
         [*of_closed, *(row.ended_at for row in found if row.status == "no_show")],
         verified,
     )

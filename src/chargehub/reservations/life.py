@@ -278,7 +278,7 @@ class LifeCycle:
                 await jobs.schedule(connection, RELEASE, subject, now + CHECK_EVERY)
 
     async def _choice(self, connection: AsyncConnection, row: Row[Any], now: datetime) -> Choice:
-        window = Window(now, row.starts_at, row.ends_at)
+        window = Window(now, row.starts_at, row.hold_until)
         return await Choice.read(
             connection, row.location_id, self.occupancy, window, now, besides=row.id
         )

@@ -100,7 +100,7 @@ class Window:
     held_from: datetime
     """From then on the gun takes only its driver."""
     starts_at: datetime
-    ends_at: datetime
+    hold_until: datetime
     """The driver who has not come by now has not come."""
 
 
@@ -248,8 +248,8 @@ def check_share(
 ) -> None:
     """Raise where one more held gun would be more than the share of the Location's guns.
 
-    `held` are the times from `held_from` to `ends_at` of the Location's open reservations; `times`
-    says what is told of when it would pass.
+    `held` are the times from `held_from` to `hold_until` of the Location's open reservations;
+    `times` says what is told of when it would pass.
     """
     most = most_held(terms, guns)
     if is_fully_held(held, window, most):
@@ -265,7 +265,7 @@ def most_held(terms: Terms, guns: int) -> int:
 
 def is_fully_held(held: Sequence[tuple[datetime, datetime]], window: Window, most: int) -> bool:
     """Tell whether at some moment of the window so many are held already."""
-    over = [one for one in held if one[0] < window.ends_at and window.held_from < one[1]]
+    over = [one for one in held if one[0] < window.hold_until and window.held_from < one[1]]
     # The count of those held only rises where one begins.
     moments = {window.held_from, *(begin for begin, _ in over if begin > window.held_from)}
     return any(sum(begin <= moment < end for begin, end in over) >= most for moment in moments)

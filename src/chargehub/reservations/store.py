@@ -64,7 +64,6 @@ reservations = Table(
     # From then on the gun takes only this driver; the window is when they come.
     Column("held_from", DateTime(timezone=True), nullable=False),
     Column("starts_at", DateTime(timezone=True), nullable=False),
-    Column("ends_at", DateTime(timezone=True), nullable=False),
     Column("hold_until", DateTime(timezone=True), nullable=False),  # a no-show from then on
     Column("status", Text, nullable=False, server_default="requested"),
     # Since then this is the gun to go to, and the driver was told so; NULL: none can be had yet.
@@ -81,8 +80,7 @@ reservations = Table(
         "status ~ '^(requested|pending|active|used|cancelled|expired|no_show|failed)$'",
         name="status",
     ),
-    CheckConstraint("held_from <= starts_at AND starts_at < ends_at", name="window"),
-    CheckConstraint("hold_until <= ends_at", name="hold_until"),
+    CheckConstraint("held_from <= starts_at AND starts_at < hold_until", name="window"),
     CheckConstraint("id_token = lower(id_token)", name="token_lower"),
     Index("ix_reservations_driver_id_id", "driver_id", "id"),
     Index("ix_reservations_location_id_id", "location_id", "id"),
@@ -103,7 +101,7 @@ reservations.append_constraint(
     ExcludeConstraint(
         (reservations.c.station_id, "="),
         (reservations.c.evse_no, "="),
-        (text("tstzrange(held_from, ends_at)"), "&&"),
+        (text("tstzrange(held_from, hold_until)"), "&&"),
         where=text(_OPEN_SQL),
         using="gist",
         name=NO_OVERLAP,

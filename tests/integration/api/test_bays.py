@@ -71,7 +71,6 @@ async def hold(api: RunningApi, bay: dict[str, Any], driver_id: Any) -> None:
             "wanted_power_w": 1,
             "held_from": now,
             "starts_at": now,
-            "ends_at": now.replace(year=now.year + 1),
             "hold_until": now.replace(year=now.year + 1),
             "created_at": now,
         }

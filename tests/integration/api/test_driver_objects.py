@@ -97,7 +97,6 @@ async def make_reservation(api: RunningApi, owner: IssuedDriverLogin) -> Any:
         "wanted_power_w": 60_000,
         "held_from": now,
         "starts_at": now,
-        "ends_at": now + timedelta(minutes=15),
         "hold_until": now + timedelta(minutes=15),
         "created_at": now,
     }

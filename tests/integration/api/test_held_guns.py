@@ -29,7 +29,7 @@ async def held(module_database_url: str) -> AsyncIterator[RunningApi]:
         await make_station(api, "QZ-01", "hub")
         station_id, now, driver_id = await api.station_id("QZ-01"), api.clock.now(), uuid4()
         window = {"held_from": now, "starts_at": now}
-        window |= dict.fromkeys(("ends_at", "hold_until"), now + timedelta(minutes=15))
+        window["hold_until"] = now + timedelta(minutes=15)
         async with api.database.write() as connection:
             await connection.execute(update(connectors).values(status="Available"))
             await connection.execute(

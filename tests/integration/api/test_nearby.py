@@ -246,7 +246,6 @@ async def test_a_gun_that_is_held_now_is_not_free(
             wanted_power_w=1,
             held_from=held_from,
             starts_at=held_from,
-            ends_at=until,
             hold_until=until,
             status=status,
             created_at=now,

@@ -76,7 +76,7 @@ class Day:
             return list(await connection.execute(query))
 
     def open(self, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
-        return [row for row in rows if row.status in OPEN and row.ends_at > self.now]
+        return [row for row in rows if row.status in OPEN and row.hold_until > self.now]
 
     @property
     def now(self) -> datetime:
@@ -108,7 +108,7 @@ class Day:
         begin = max(self.now, arrival - TERMS.hold_lead)
         end = arrival + TERMS.hold
         held = self.open(before)
-        meets = [row for row in held if row.held_from < end and begin < row.ends_at]
+        meets = [row for row in held if row.held_from < end and begin < row.hold_until]
         if rule == "max_active":
             assert any(row.driver_id == self.drivers[driver] for row in held)
         elif rule == "held_share":
@@ -155,7 +155,7 @@ class Day:
         arrival = datetime.fromisoformat(told)
         assert arrival > (starts_at or self.now)
         begin, end = arrival - lead, arrival + TERMS.hold
-        meets = [row for row in self.open(before) if row.held_from < end and begin < row.ends_at]
+        meets = [row for row in self.open(before) if row.held_from < end and begin < row.hold_until]
         assert wanted - {(row.station_id, row.evse_no) for row in meets}
         assert self.most_at_once(meets, begin) < MOST
 
@@ -233,7 +233,7 @@ class Day:
     def most_at_once(rows: Sequence[Row[Any]], since: datetime) -> int:
         moments = {since, *(row.held_from for row in rows)}
         counts = (
-            sum(row.held_from <= moment < row.ends_at for row in rows)
+            sum(row.held_from <= moment < row.hold_until for row in rows)
             for moment in moments
             if moment >= since
         )
@@ -243,7 +243,9 @@ class Day:
         held = self.open(rows)
         for one, other in itertools.combinations(held, 2):
             same = (one.station_id, one.evse_no) == (other.station_id, other.evse_no)
-            assert not same or one.ends_at <= other.held_from or other.ends_at <= one.held_from
+            assert (
+                not same or one.hold_until <= other.held_from or other.hold_until <= one.held_from
+            )
             assert one.driver_id != other.driver_id
         assert self.most_at_once(held, self.now) <= MOST
         for row in rows:

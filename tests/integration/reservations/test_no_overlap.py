@@ -18,7 +18,7 @@ from tests.integration.reservations.hub import NOON, add_driver, add_location, a
 
 def window(begin_min: int, end_min: int) -> dict[str, Any]:
     begin, end = NOON + timedelta(minutes=begin_min), NOON + timedelta(minutes=end_min)
-    return {"held_from": begin, "starts_at": begin, "ends_at": end, "hold_until": end}
+    return {"held_from": begin, "starts_at": begin, "hold_until": end}
 
 
 async def insert(

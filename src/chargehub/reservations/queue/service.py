@@ -145,9 +145,9 @@ class Queue:
         ):
             raise refusal("one_queue", "You are in a queue already; leave it first.")
         held = await connection.scalar(
-            select(R.ends_at)
+            select(R.hold_until)
             .where(R.driver_id == driver_id, R.status.in_(OPEN_RESERVATION))
-            .where(R.held_from <= now, R.ends_at > now)
+            .where(R.held_from <= now, R.hold_until > now)
         )
         if held is not None:
             raise refusal("gun_held", "A gun is held for you already.", held)
@@ -301,7 +301,6 @@ class Queue:
             "wanted_power_w": entry.wanted_power_w,
             "held_from": now,
             "starts_at": now,
-            "ends_at": until,
             "hold_until": until,
             "status": "requested",
             "called_at": now,
