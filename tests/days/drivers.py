@@ -34,6 +34,8 @@ class Driver:
     found_at: float = 0.0
     """When they drove up to it."""
     refused_by: dict[str, float] = field(default_factory=dict)
+    stands_at: Place | None = None
+    """Before which gun, promised to them, they wait for somebody who is refused there to go."""
 
     async def live(self) -> Steps:
         promise = None
@@ -121,13 +123,16 @@ class Driver:
                 async for at in self._try(place):
                     yield at
             elif self.day.now > gives_up_at:
+                self._stand_at(None)
                 return
             else:
                 yield self.day.now + LOOKS_EVERY_S
+        self._stand_at(None)
         promise.served_at, promise.served_with_w = self.found_at, self.place.power_w
 
     def _best_place(self, told: dict[str, Any], promise: Promise) -> Place | None:
         own = self.day.places[told["gun_code"]]
+        self._stand_at(own if own.gun.plugged_in and own.gun.transaction is None else None)
         refused = self.refused_by.get(own.code, 0) > self.day.now
         usable = not own.blocked and not refused
         if usable and own.station.online:
@@ -210,6 +215,7 @@ class Driver:
         while self.place is None:
             told = await self.look_up(call)
             if told["status"] in TERMINAL:
+                self._stand_at(None)
                 return
             place = self._best_place(told, call)
             if place is None:
@@ -217,7 +223,16 @@ class Driver:
                 continue
             async for at in self._try(place):
                 yield at
+        self._stand_at(None)
         call.served_at, call.served_with_w = self.found_at, self.place.power_w
+
+    def _stand_at(self, place: Place | None) -> None:
+        """Nobody drives in front of a car that stands before a gun: it is next there."""
+        if self.stands_at is not None:
+            self.day.stood_at[self.stands_at.code] -= 1
+        if place is not None:
+            self.day.stood_at[place.code] += 1
+        self.stands_at = place
 
     def _worth_trying(self, power_w: int) -> list[Place]:
         now = self.day.now
@@ -225,6 +240,7 @@ class Driver:
             place
             for place in self.day.free_places(power_w)
             if self.refused_by.get(place.code, 0) <= now
+            and (place is self.stands_at or not self.day.stood_at[place.code])
         ]
 
     async def _look_and_try(self, place: Place) -> Steps:

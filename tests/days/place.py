@@ -10,6 +10,7 @@ import asyncio
 import heapq
 import itertools
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,6 +81,8 @@ class Day:
     places: dict[str, Place] = field(default_factory=dict)
     held: list[dict[str, Any]] = field(default_factory=list)
     """What the hub said a minute ago of all open reservations."""
+    stood_at: Counter[str] = field(default_factory=Counter)
+    """How many stand before a gun that was promised to them, by its code."""
     stirred: bool = False
     """Somebody did something of which work may be due."""
     _client: httpx.AsyncClient | None = None

@@ -389,6 +389,8 @@ WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "unavailable": ("充电枪停用", "the gun is out of service"),
         "rejected": ("充电桩拒绝预约", "the charging station refused the reservation"),
         "no_gun": ("没有合适的空闲充电枪", "no fitting gun was free"),
+        "gun_was_taken": ("您的充电枪前有其他车辆", "another car stood at your gun"),
+        "hub_was_down": ("系统曾中断服务", "the hub was out of service for a while"),
         "closed": ("场站停止营业，不再叫号", "the location closes and calls nobody any more"),
         "removed_by_staff": ("工作人员取消了您的排队", "staff took you out"),
         "no_id_token": ("您的账号没有可用的充电凭证", "your account has no token that may charge"),

@@ -93,7 +93,8 @@ class Choice:
         """Return what may be promised of that power, the best first.
 
         A gun that is to be held at once must be known to be free. The weakest that will do is
-        taken, so that the strong ones are there for who needs them.
+        taken, so that the strong ones are there for who needs them; of equal ones that which shows
+        that it is held, since strangers try what looks free.
         """
         able = [
             gun
@@ -104,7 +105,11 @@ class Choice:
             able = [gun for gun in able if gun.free_now]
         taken = self.taken(self.window)
         free = [gun for gun in able if gun.key not in taken]
-        return sorted(free, key=lambda gun: (gun.broken, not gun.online, gun.power_w, gun.key))
+
+        def rank(gun: Gun) -> tuple[object, ...]:
+            return gun.broken, not gun.online, gun.power_w, not gun.looks_reserved, gun.key
+
+        return sorted(free, key=rank)
 
     async def may_take(self, connection: AsyncConnection, gun: Gun) -> bool:
         """Tell whether the gun can be held, where that is to be at once, and keep starts off it."""

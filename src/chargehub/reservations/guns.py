@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.drivers.store import id_tokens
 from chargehub.reservations.store import OPEN, reservations
+from chargehub.reservations.support import read_without
 from chargehub.stations import guns as stations_guns
 from chargehub.stations.guns import StationGun
 from chargehub.stations.reports import PLUGGED_IN, UNPLUGGED
@@ -77,6 +78,8 @@ class Gun(StationGun):
     blocked: bool
     """Nobody can come to it though nothing charges there, as long as it stays so."""
     starting: Starting | None = None
+    looks_reserved: bool = True
+    """Whether its station shows that it is held, and keeps strangers off by itself."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -113,13 +116,16 @@ async def read_guns(
     """Return the Location's guns in service, the least powerful first."""
     here = charging_stations.c.location_id == location_id
     found = [gun for gun in await stations_guns.read_guns(connection, here) if gun.in_service]
-    starting = await _starting(connection, {gun.station_id for gun in found}, now)
+    station_ids = {gun.station_id for gun in found}
+    starting = await _starting(connection, station_ids, now)
+    without = await read_without(connection, station_ids)
     return [
         Gun(
             **{name: getattr(gun, name) for name in _TOLD},
             running=occupancy.at_evse(gun.station_id, gun.evse_no),
             blocked=occupancy.is_blocked(gun.station_id, gun.evse_no),
             starting=starting(gun.station_id, gun.evse_no),
+            looks_reserved=gun.station_id not in without,
         )
         for gun in found
     ]
@@ -183,6 +189,25 @@ async def car_came_at(
             break
         came_at = row.received_at
     return came_at
+
+
+async def car_was_there(
+    connection: AsyncConnection, key: tuple[int, int], begin: datetime, end: datetime
+) -> bool:
+    """Tell whether a car was at the gun at any time from `begin` to `end` (hub time)."""
+    events = connector_status_events.c
+    of_gun = (events.station_id == key[0], events.evse_no == key[1])
+    before = (
+        select(events.status)
+        .where(*of_gun, events.received_at < begin)
+        .order_by(events.received_at.desc(), events.id.desc())
+        .limit(1)
+    )
+    within = select(events.status).where(
+        *of_gun, events.received_at >= begin, events.received_at <= end
+    )
+    statuses = [*await connection.scalars(before), *await connection.scalars(within)]
+    return any(status in PLUGGED_IN for status in statuses)
 
 
 async def location_of_gun(connection: AsyncConnection, gun_code: str) -> str | None:

@@ -26,7 +26,7 @@ from chargehub.reservations.booking import (
     lock_reservation,
 )
 from chargehub.reservations.choice import Choice, change
-from chargehub.reservations.guns import Gun, Occupancy, Running, car_came_at
+from chargehub.reservations.guns import Gun, Occupancy, Running, car_came_at, car_was_there
 from chargehub.reservations.prospects import GUN_REFUSED, Prospect, is_of, prospect_of
 from chargehub.reservations.queue.rules import TURN_MISSED
 from chargehub.reservations.queue.triggers import look_soon
@@ -183,16 +183,25 @@ class LifeCycle:
             await jobs.schedule(connection, ASK, str(row.id), now)
 
     async def _run_out(self, connection: AsyncConnection, row: Row[Any], now: datetime) -> None:
-        """End what was not used. Who was never called did not fail to come."""
+        """End what was not used.
+
+        Who was never called did not fail to come, nor did who may have stood before the car of
+        another in the end.
+        """
         was_down = row.status == "requested" or now - row.hold_until > CHECK_EVERY
         if row.queue_entry_id is not None:
             # What follows is the queue's. While the hub was down nobody could have charged.
             reason = "hub_was_down" if was_down else TURN_MISSED
+            if not was_down and await _car_was_in_the_way(connection, row):
+                reason = "gun_was_taken"
             await finish(connection, row, "expired", reason, now)
         elif was_down:
             # Nobody looked at the clock as it ended: the hub was down, and who came was not seen.
             await finish(connection, row, "expired", "hub_was_down", now)
             await self._tell_failed(connection, row, "hub_was_down", now)
+        elif row.called_at is not None and await _car_was_in_the_way(connection, row):
+            await finish(connection, row, "expired", "gun_was_taken", now)
+            await self._tell_failed(connection, row, "gun_was_taken", now)
         elif row.called_at is not None:
             await finish(connection, row, "no_show", "not_come", now)
         else:
@@ -323,6 +332,12 @@ class LifeCycle:
         if reason == "no_gun_free":
             facts["reason"] = "no_gun"  # A word of the inbox.
         await self.notify(connection, row.driver_id, "reservation_failed", facts, now, key=key)
+
+
+async def _car_was_in_the_way(connection: AsyncConnection, row: Row[Any]) -> bool:
+    """Tell whether a car was at the gun as the hold ended, or a moment before."""
+    key, end = (row.station_id, row.evse_no), row.hold_until
+    return await car_was_there(connection, key, end - PLUGGING_IN, end)
 
 
 async def _find_open(connection: AsyncConnection, number: int) -> Row[Any] | None:

@@ -5,6 +5,7 @@ Learned per vendor, model and firmware, so that a station without them is not as
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import select
@@ -34,26 +35,32 @@ def says_no(values: dict[str, str]) -> bool:
 
 async def takes_reservations(connection: AsyncConnection, station_id: int) -> bool:
     """Tell whether it is worth asking the station; what nobody knows is."""
-    known = await connection.execute(
-        select(station_variables.c.key, station_variables.c.value).where(
-            station_variables.c.station_id == station_id,
-            station_variables.c.key.in_([_PROFILES, *_SWITCHES]),
-            station_variables.c.value.is_not(None),
+    return not await read_without(connection, [station_id])
+
+
+async def read_without(connection: AsyncConnection, station_ids: Collection[int]) -> frozenset[int]:
+    """Return which of the stations take no reservations, as far as anybody knows."""
+    variables = station_variables.c
+    said: dict[int, dict[str, str]] = {}
+    for row in await connection.execute(
+        select(variables.station_id, variables.key, variables.value).where(
+            variables.station_id.in_(station_ids),
+            variables.key.in_([_PROFILES, *_SWITCHES]),
+            variables.value.is_not(None),
         )
-    )
-    if says_no({row.key: row.value for row in known}):
-        return False
-    learned = await connection.scalar(
-        select(_S.supported)
+    ):
+        said.setdefault(row.station_id, {})[row.key] = row.value
+    learned = await connection.scalars(
+        select(_STATIONS.id)
         .join(
-            charging_stations,
+            reservation_support,
             (_S.vendor == _STATIONS.vendor)
             & (_S.model == _STATIONS.model)
             & (_S.firmware == _STATIONS.firmware_version),
         )
-        .where(_STATIONS.id == station_id)
+        .where(_STATIONS.id.in_(station_ids), _S.supported.is_(False))
     )
-    return learned is not False
+    return frozenset(learned) | {number for number, values in said.items() if says_no(values)}
 
 
 async def learn(

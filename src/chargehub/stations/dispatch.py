@@ -77,9 +77,14 @@ class CommandDesk:
         self._clock = clock
         self._insisting: set[asyncio.Task[None]] = set()
         """Outcomes that could not be stored yet."""
+        self._stopped = False
 
     async def stop(self) -> None:
-        """Give up on outcomes that cannot be stored; the next start closes them as unknown."""
+        """Give up on outcomes that cannot be stored; the next start closes them as unknown.
+
+        So it does with what ends after this.
+        """
+        self._stopped = True
         for task in self._insisting:
             task.cancel()
         await asyncio.gather(*self._insisting, return_exceptions=True)
@@ -216,6 +221,9 @@ class CommandDesk:
             raise
 
     def _insist_on(self, command_id: UUID, ended: dict[str, Any], along: _Along | None) -> None:
+        if self._stopped:
+            log.warning("command_end_not_stored", command_id=str(command_id), why="stopped")
+            return
         task = asyncio.create_task(self._insist(command_id, ended, along), name="command-end")
         self._insisting.add(task)
         task.add_done_callback(self._insisting.discard)

@@ -90,7 +90,7 @@ async def test_one_vehicle_is_the_default_one(api: RunningApi) -> None:
         ({"connector_standard": "NEMA"}, "body.connector_standard", "GBT_DC"),
         ({"battery_wh": 0}, "body.battery_wh", "greater"),
         ({"battery_wh": "60000"}, "body.battery_wh", "integer"),
-        ({"owner": "me"}, "body.owner", "Extra"),
+        ({"owner": "me"}, "body.owner", "no such field"),
     ],
 )
 async def test_bad_input_says_what_is_wrong(

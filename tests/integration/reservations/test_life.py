@@ -435,3 +435,28 @@ async def test_an_account_that_is_closed_lets_its_gun_go_and_its_export_tells_of
     assert told["end_reason"] == "account_closed"
     assert world.at_stations.holds(made.id) == []
     assert (await world.row(other)).status == "active"
+
+
+@pytest.mark.parametrize(
+    ("before_end_s", "stays", "status", "reason"),
+    [
+        (100, False, "expired", "gun_was_taken"),
+        (100, True, "expired", "gun_was_taken"),
+        (130, False, "no_show", "not_come"),
+    ],
+)
+async def test_who_may_have_stood_before_the_car_of_another_in_the_end_is_no_no_show(
+    world: World, before_end_s: int, stays: bool, status: str, reason: str
+) -> None:
+    made = await world.book()
+    await world.settle()
+    world.wall.at = made.hold_until - timedelta(seconds=before_end_s + 5)
+    await world.see(place(made), "Occupied")
+    if not stays:
+        world.wall.go(seconds=5)
+        await world.see(place(made), "Available")
+    world.wall.at = made.hold_until
+    await world.settle()
+    row = await world.row(made)
+    assert (row.status, row.end_reason) == (status, reason)
+    assert ("reservation_failed" in world.told) == (status == "expired")
