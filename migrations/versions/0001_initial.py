@@ -105,6 +105,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_drivers_created_at_id", "drivers", ["created_at", "id"], unique=False)
     op.create_index(
+        "ix_drivers_guest_until",
+        "drivers",
+        ["guest_until"],
+        unique=False,
+        postgresql_where=sa.text("guest_until IS NOT NULL"),
+    )
+    op.create_index(
         "uq_drivers_phone_fingerprint",
         "drivers",
         ["phone_fingerprint"],
@@ -507,8 +514,8 @@ def upgrade() -> None:
             name=op.f("ck_driver_credentials_kind"),
         ),
         sa.CheckConstraint(
-            "renews IS NULL OR status = 'pending'",
-            name=op.f("ck_driver_credentials_renews_while_pending"),
+            "renews IS NULL OR status IN ('pending', 'approved')",
+            name=op.f("ck_driver_credentials_renews_while_in_force"),
         ),
         sa.CheckConstraint(
             "source IN ('driver', 'import')", name=op.f("ck_driver_credentials_source")
@@ -1954,6 +1961,11 @@ def downgrade() -> None:
         "uq_drivers_phone_fingerprint",
         table_name="drivers",
         postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.drop_index(
+        "ix_drivers_guest_until",
+        table_name="drivers",
+        postgresql_where=sa.text("guest_until IS NOT NULL"),
     )
     op.drop_index("ix_drivers_created_at_id", table_name="drivers")
     op.drop_table("drivers")

@@ -16,6 +16,7 @@ from chargehub.access.store import audit_entries
 from chargehub.bays.store import bay_commands, bay_events
 from chargehub.devices.store import template_applications, variable_reports
 from chargehub.drivers.credentials.daily import DAILY as CREDENTIALS_DAILY
+from chargehub.drivers.guests import forget_guests
 from chargehub.drivers.store import driver_login_codes, driver_logins, inbox_messages
 from chargehub.frame_log.store import DAYS, DAYS_AHEAD
 from chargehub.kit import jobs
@@ -110,6 +111,9 @@ class Housekeeping:
             if deleted:
                 log.info("history_pruned", table=str(column.table), rows=deleted, kept_days=days)
         await forget_no_shows(self.database, now)
+        guests = await forget_guests(self.database, now)
+        if guests:
+            log.info("guests_forgotten", guests=guests)
         # A repeat is a matter of the network, which runs on wall time.
         repeated_since = wall_now() - timedelta(hours=kept.idempotency_hours)
         await jobs.prune(self.database, idempotency_keys.c.begun_at, repeated_since)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from sqlalchemy import insert, update
+from sqlalchemy import Column, Table, insert, select, update
 
 from chargehub.access.store import audit_entries
+from chargehub.charging.store import charges
 from chargehub.devices.store import template_application_stations, template_applications
+from chargehub.drivers.accounts import open_account
+from chargehub.drivers.guests import forget_guests
+from chargehub.drivers.inbox import notify
+from chargehub.drivers.store import driver_logins, drivers, id_tokens, inbox_messages
 from chargehub.frame_log.store import DAYS, INBOUND, frames
 from chargehub.housekeeping import PRUNE_HISTORY
 from chargehub.kit.clock import wall_now
@@ -123,6 +129,69 @@ async def log_a_frame(hub: RunningHub, identity: str, days: int, *, own_day: boo
     return DAYS.name(at)
 
 
+async def visit(hub: RunningHub, days_ago: float, *, guest: bool = True) -> UUID:
+    """Open a guest whose time ended so many days ago, with a message and a login."""
+    at, number = wall_now() - timedelta(days=days_ago), secrets.token_bytes(8)
+    seal = hub.hub.features.seal
+    async with hub.database.write() as connection:
+        driver_id = await open_account(connection, at, seal, guest_until=at if guest else None)
+        assert driver_id is not None
+        login = {"token_hash": number, "csrf_hash": number, "created_at": at}
+        await connection.execute(
+            insert(driver_logins).values(
+                id=uuid4(), driver_id=driver_id, expires_at=wall_now(), **login
+            )
+        )
+        await notify(connection, driver_id, "charging_failed", {"charge_id": str(uuid4())}, at)
+    return driver_id
+
+
+async def charge(hub: RunningHub, driver_id: UUID, station_id: int) -> None:
+    async with hub.database.write() as connection:
+        at = wall_now()
+        told = {"state": "failed", "requested_at": at, "ended_at": at, "end_reason": "refused"}
+        await connection.execute(
+            insert(charges).values(
+                id=uuid4(),
+                driver_id=driver_id,
+                station_id=station_id,
+                started_by="app",
+                id_token="app-x",
+                **told,
+            )
+        )
+
+
+async def of_drivers(hub: RunningHub, table: Table, column: Column[UUID]) -> set[UUID]:
+    async with hub.database.read() as connection:
+        return set(await connection.scalars(select(column).select_from(table)))
+
+
+async def test_guests_are_forgotten_a_week_after_their_end_unless_they_charged(
+    database_url: str,
+) -> None:
+    async with running_hub(database_url) as hub:
+        # The hub's own daily look has been.
+        waits = "SELECT count(*) FROM due_actions WHERE kind = :kind AND due_at > :now"
+        await hub.until(waits, 1, kind=PRUNE_HISTORY, now=wall_now())
+        station_id = hub.station_ids[await hub.new_station()]
+        over = {await visit(hub, 7.1) for _ in range(5)}
+        charged, young = await visit(hub, 30), await visit(hub, 6.9)
+        account = await visit(hub, 30, guest=False)
+        await charge(hub, charged, station_id)
+        assert await forget_guests(hub.database, wall_now(), chunk=2) == 5
+        assert await forget_guests(hub.database, wall_now(), chunk=2) == 0
+        for table, column in (
+            (drivers, drivers.c.id),
+            (id_tokens, id_tokens.c.driver_id),
+            (driver_logins, driver_logins.c.driver_id),
+            (inbox_messages, inbox_messages.c.driver_id),
+        ):
+            left = await of_drivers(hub, table, column)
+            assert {charged, young, account} <= left, table
+            assert not over & left, table
+
+
 async def test_history_is_kept_for_its_time(database_url: str) -> None:
     async with running_hub(database_url) as hub:
         waits = "SELECT count(*) FROM due_actions WHERE kind = :kind AND due_at > :now"
@@ -131,6 +200,7 @@ async def test_history_is_kept_for_its_time(database_url: str) -> None:
         await grow_old(hub, hub.station_ids[identity])
         await apply_templates(hub, hub.station_ids[identity])
         await repeat_requests(hub)
+        guest = await visit(hub, 8)
         old_day, kept_day = [await log_a_frame(hub, identity, days) for days in (16, 13)]
         await log_a_frame(hub, identity, 15, own_day=False)
         await log_a_frame(hub, identity, 12, own_day=False)
@@ -139,6 +209,7 @@ async def test_history_is_kept_for_its_time(database_url: str) -> None:
             await connection.execute(update(due_actions).where(prune).values(due_at=wall_now()))
         # It falls due again tomorrow.
         await hub.until(waits, 1, kind=PRUNE_HISTORY, now=wall_now())
+        assert await hub.value("SELECT count(*) FROM drivers WHERE id = :id", id=guest) == 0
         days = "SELECT count(*) FROM frames WHERE station_id = :station"
         # The default partition's rows go one by one, a day's rows with their day.
         await hub.until(days, 2, station=hub.station_ids[identity])

@@ -64,6 +64,11 @@ Index(
     unique=True,
     postgresql_where=text("closed_at IS NULL"),
 )
+Index(
+    "ix_drivers_guest_until",
+    drivers.c.guest_until,
+    postgresql_where=text("guest_until IS NOT NULL"),
+)
 Index("ix_drivers_created_at_id", drivers.c.created_at, drivers.c.id)
 
 driver_logins = Table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from psycopg import sql
 from sqlalchemy import select
 
 from chargehub.drivers.credentials.parts import CredentialParts
+from chargehub.drivers.credentials.queries import verified_kinds
 from chargehub.drivers.credentials.rules import local_day
 from chargehub.drivers.store import inbox_messages
 from chargehub.kit.clock import ClockPair, HubClock, wall_now
@@ -84,6 +85,13 @@ async def inbox_of(api: RunningApi, driver_id: UUID, kind: str) -> list[dict[str
     )
     async with api.database.read() as connection:
         return list(await connection.scalars(query.order_by(inbox_messages.c.id)))
+
+
+async def kinds_of(api: RunningApi, driver_id: UUID, on: str | None = None) -> set[str]:
+    """Return the kinds that count for the driver on a day, today if none is given."""
+    async with api.database.read() as connection:
+        found = await verified_kinds(connection, driver_id, date.fromisoformat(on or day()))
+    return {kind.value for kind in found}
 
 
 def dump(url: str) -> str:

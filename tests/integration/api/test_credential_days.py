@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
+import httpx
 from sqlalchemy import select
 
 from chargehub.drivers.accounts import open_account
@@ -26,6 +28,7 @@ from tests.integration.api.credential_world import (
     enter,
     hub_in,
     inbox_of,
+    kinds_of,
     new_number,
     pass_day,
     put_image,
@@ -114,6 +117,78 @@ async def test_a_renewal_that_waits_keeps_the_number_when_the_old_one_ends(
     taken = await other.post("/credentials", json=body_of(number))
     problem_of(taken, 409, "credential-number-taken")
     assert (await approve(api, new["id"]))["status"] == "approved"
+
+
+async def approved_in(
+    api: RunningApi, driver: httpx.AsyncClient, number: str, days: tuple[int, int]
+) -> dict[str, Any]:
+    begin, end = days
+    entered = await enter(driver, number, valid_from=day(begin), valid_to=day(end))
+    return await approve(api, entered["id"])
+
+
+async def own_of(driver: httpx.AsyncClient) -> dict[str, tuple[str, str | None]]:
+    items = (await driver.get("/credentials")).json()["items"]
+    return {item["id"]: (item["status"], item["renews"]) for item in items}
+
+
+async def test_what_is_renewed_after_a_gap_counts_to_its_end(api: RunningApi) -> None:
+    (driver_id, driver), (_, other) = await api.new_driver(), await api.new_driver()
+    number = new_number()
+    old = (await approved_in(api, driver, number, (0, 20)))["id"]
+    new = (await approved_in(api, driver, number, (22, 900)))["id"]
+    counts = {20: {KIND}, 21: set(), 22: {KIND}, 900: {KIND}}
+    for today, told in (
+        (0, {old: ("approved", None), new: ("approved", old)}),
+        (20, {old: ("approved", None), new: ("approved", old)}),
+        (21, {old: ("expired", None), new: ("approved", None)}),
+    ):
+        await pass_day(api, today)
+        assert await own_of(driver) == told
+        taken = await other.post("/credentials", json=body_of(number))
+        problem_of(taken, 409, "credential-number-taken")
+        assert {on: await kinds_of(api, driver_id, day(on)) for on in counts} == counts
+    decided = await inbox_of(api, driver_id, "credential_decided")
+    assert [facts["status"] for facts in decided] == ["approved", "approved", "expired"]
+
+
+async def test_renewals_follow_each_other_and_each_may_go(api: RunningApi) -> None:
+    driver_id, driver = await api.new_driver()
+    number = new_number()
+    first = (await approved_in(api, driver, number, (0, 20)))["id"]
+    second = (await approved_in(api, driver, number, (30, 60)))["id"]
+    third = (await approved_in(api, driver, number, (70, 90)))["id"]
+    assert (await own_of(driver))[third] == ("approved", second)
+    revoked = f"/credential-reviews/{second}/revoke"
+    assert (await api.operator.post(revoked, json={"reason": "left"})).status_code == 200
+    assert await own_of(driver) == {
+        first: ("approved", None),
+        second: ("withdrawn", None),
+        third: ("approved", first),
+    }
+    # It begins before the last and goes on beyond it: it takes that one's place.
+    fourth = (await approved_in(api, driver, number, (40, 200)))["id"]
+    assert (await own_of(driver))[third] == ("withdrawn", None)
+    assert (await own_of(driver))[fourth] == ("approved", first)
+    on = {days: await kinds_of(api, driver_id, day(days)) for days in (20, 21, 39, 40, 69, 200)}
+    assert on == {20: {KIND}, 21: set(), 39: set(), 40: {KIND}, 69: {KIND}, 200: {KIND}}
+
+
+async def test_a_company_that_lengthens_leaves_what_is_approved_for_longer(
+    api: RunningApi,
+) -> None:
+    phone, number = "13712345670", new_number()
+    _, driver = await api.new_driver(f"+86{phone}")
+    old = (await approved_in(api, driver, number, (0, 20)))["id"]
+    new = (await approved_in(api, driver, number, (100, 900)))["id"]
+    for end, told in (
+        (50, ("approved", old)),
+        (899, ("approved", old)),
+        (900, ("withdrawn", None)),
+    ):
+        data = f"phone,kind,number,valid_to\n{phone},{KIND},{number},{day(end)}\n"
+        await api.credentials.imports.take(data.encode(), actor="operator")
+        assert await own_of(driver) == {old: ("approved", None), new: told}
 
 
 async def test_an_ended_number_is_free_again(api: RunningApi) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -13,7 +13,6 @@ from structlog.testing import capture_logs
 
 from chargehub.drivers.accounts import open_account
 from chargehub.drivers.credentials import service
-from chargehub.drivers.credentials.queries import verified_kinds
 from chargehub.drivers.credentials.rules import CredentialKind
 from tests.integration.api.conftest import RunningApi, problem_of
 from tests.integration.api.credential_world import (
@@ -28,18 +27,13 @@ from tests.integration.api.credential_world import (
     enter,
     inbox_of,
     is_in,
+    kinds_of,
     new_number,
     put_image,
 )
 from tests.pictures import jpeg, webp
 
 TAXI = CredentialKind.TAXI_QUALIFICATION
-
-
-async def kinds_of(api: RunningApi, driver_id: UUID, on: str | None = None) -> set[str]:
-    async with api.database.read() as connection:
-        found = await verified_kinds(connection, driver_id, date.fromisoformat(on or day()))
-    return {kind.value for kind in found}
 
 
 async def audit_of(api: RunningApi, subject: str) -> list[dict[str, Any]]:

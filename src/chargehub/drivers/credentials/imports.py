@@ -215,7 +215,7 @@ class CredentialImports:
         values: dict[str, Any] = {"valid_to": named.dates["valid_to"], "noticed_days": None}
         values |= {name: text for name in ("holder", "issuer") if (text := getattr(named, name))}
         await queries.change_credential(connection, known.id, **values)
-        await queries.withdraw_renewal(connection, known.id, at)
+        await queries.withdraw_renewals(connection, known.id, named.dates["valid_to"], at)
         await self._tell(connection, known.id, actor, "renewed", at)
 
     async def _tell(

@@ -141,7 +141,10 @@ async def find_credential(
 async def find_in_force(
     connection: AsyncConnection, kind: str, fingerprint: bytes
 ) -> Row[Any] | None:
-    """Return the credential that has this number: pending or approved, whosever it is."""
+    """Return the credential that has this number: pending or approved, whosever it is.
+
+    Of several that follow each other it is the first.
+    """
     query = select(driver_credentials).where(
         driver_credentials.c.kind == kind,
         driver_credentials.c.number_fingerprint == fingerprint,
@@ -149,6 +152,18 @@ async def find_in_force(
         driver_credentials.c.renews.is_(None),
     )
     return (await connection.execute(query)).one_or_none()
+
+
+async def find_last_of(connection: AsyncConnection, first: Row[Any] | None) -> UUID | None:
+    """Return the last of the credentials in force that renew each other, from this one on."""
+    last = None if first is None else first.id
+    row = driver_credentials.c
+    while last is not None:
+        following = await connection.scalar(select(row.id).where(row.renews == last))
+        if following is None:
+            break
+        last = following
+    return last
 
 
 async def find_pending(connection: AsyncConnection, driver_id: UUID, kind: str) -> Row[Any] | None:
@@ -191,12 +206,12 @@ async def change_credential(
 
 
 async def end_credential(connection: AsyncConnection, credential_id: UUID, **values: Any) -> None:
-    """Take it out of force; what was to renew it waits on its own from now on."""
+    """Take it out of force; what renews it stands in its place from now on."""
+    row = driver_credentials.c
+    renewed = await connection.scalar(select(row.renews).where(row.id == credential_id))
     await change_credential(connection, credential_id, renews=None, **values)
     await connection.execute(
-        update(driver_credentials)
-        .where(driver_credentials.c.renews == credential_id)
-        .values(renews=None)
+        update(driver_credentials).where(row.renews == credential_id).values(renews=renewed)
     )
 
 
@@ -341,21 +356,32 @@ async def delete_ended_waiting(connection: AsyncConnection, today: date) -> int:
     return deleted.rowcount
 
 
-async def withdraw_renewal(connection: AsyncConnection, credential_id: UUID, at: datetime) -> None:
-    """End what waits to renew a credential that was renewed otherwise; its image goes too."""
+async def withdraw_renewals(
+    connection: AsyncConnection, credential_id: UUID, until: date, at: datetime
+) -> None:
+    """End what renews a credential that was renewed otherwise to this day; images go too.
+
+    What is approved for longer stays.
+    """
     row = driver_credentials.c
-    ended = await connection.scalars(
-        update(driver_credentials)
-        .where(row.renews == credential_id)
-        .values(
+    last = credential_id
+    while True:
+        following = (
+            await connection.execute(
+                select(row.id, row.status, row.valid_to).where(row.renews == last)
+            )
+        ).one_or_none()
+        if following is None:
+            return
+        if following.status == APPROVED and following.valid_to > until:
+            last = following.id
+            continue
+        await end_credential(
+            connection,
+            following.id,
             status=CredentialStatus.WITHDRAWN.value,
-            renews=None,
             reason="renewed otherwise",
             decided_by="import",
             decided_at=at,
         )
-        .returning(row.id)
-    )
-    await connection.execute(
-        delete(credential_images).where(credential_images.c.credential_id.in_(list(ended)))
-    )
+        await delete_image(connection, following.id)

@@ -142,6 +142,19 @@ def check_dates(dates: Validity, today: date, *, end_needed: bool = False) -> No
         raise UnusableDates("It has ended.", rule="not_ended", passes_at=None)
 
 
+def begins_after_gap(valid_from: date | None, old_end: date) -> bool:
+    """Tell whether a renewal leaves a day on which neither it nor the old one counts."""
+    return valid_from is not None and valid_from > old_end + timedelta(days=1)
+
+
+def first_day_of_both(old: date | None, renewal: date | None) -> date | None:
+    """Return from when one credential counts in the place of two that follow each other.
+
+    A renewal that says no first day begins with the old one.
+    """
+    return old if old is None or renewal is None else min(old, renewal)
+
+
 def local_day(at: datetime, zone: ZoneInfo) -> date:
     """Return which day it is at the hub."""
     return at.astimezone(zone).date()

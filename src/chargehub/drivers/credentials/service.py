@@ -28,8 +28,10 @@ from chargehub.drivers.credentials.rules import (
     CredentialKind,
     CredentialStatus,
     Validity,
+    begins_after_gap,
     check_dates,
     due_notice,
+    first_day_of_both,
     local_day,
     masked_number,
     number_tail,
@@ -184,7 +186,7 @@ class Credentials:
                 **asdict(entry.dates),
                 "status": PENDING,
                 "source": "driver",
-                "renews": None if holder is None else holder.id,
+                "renews": await queries.find_last_of(connection, holder),
                 "created_at": now,
             },
         )
@@ -279,19 +281,28 @@ class Credentials:
                 values["issuer"] = self._masked(issuer, row)
             if row.renews is not None:
                 values["valid_from"] = await self._replace(connection, row, read)
-            return await self._decide(connection, row, actor, APPROVED, renews=None, **values)
+            return await self._decide(connection, row, actor, APPROVED, **values)
 
     async def _replace(
         self, connection: AsyncConnection, renewal: Row[Any], read: Validity
     ) -> date | None:
-        """End what is renewed; return from when the renewal counts, so that no day is lost."""
+        """Return from when the renewal counts, so that no day is lost.
+
+        It takes the old one's place at once. Where it begins only after a gap, the old one counts
+        to its own end beside it, and still stands for the number.
+        """
         old = await queries.find_credential(connection, renewal.renews)
-        await queries.change_credential(
-            connection, old.id, status=WITHDRAWN, reason="renewed", decided_at=self.clock.now()
+        if begins_after_gap(read.valid_from, old.valid_to):
+            return read.valid_from
+        await queries.end_credential(
+            connection,
+            old.id,
+            status=WITHDRAWN,
+            reason="renewed",
+            decided_at=self.clock.now(),
         )
         await queries.delete_image(connection, old.id)
-        goes_on = read.valid_from is None or read.valid_from <= old.valid_to + timedelta(days=1)
-        return old.valid_from if goes_on else read.valid_from
+        return first_day_of_both(old.valid_from, read.valid_from)
 
     async def refuse(self, credential_id: UUID, *, actor: str, reason: str) -> Row[Any]:
         async with self.database.write() as connection:

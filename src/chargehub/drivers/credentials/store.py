@@ -43,7 +43,8 @@ driver_credentials = Table(
     Column("valid_to", Date),
     Column("status", Text, nullable=False),
     Column("source", Text, nullable=False),
-    # Waits beside the approved one of the same number, whose place it takes.
+    # Waits beside the approved one of the same number, whose place it takes; or is approved and
+    # begins after a gap, when that has ended.
     Column("renews", Uuid, ForeignKey("driver_credentials.id")),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("decided_by", Text),
@@ -57,7 +58,7 @@ driver_credentials = Table(
     ),
     CheckConstraint("source IN ('driver', 'import')", name="source"),
     CheckConstraint("status <> 'approved' OR valid_to IS NOT NULL", name="approved_has_end"),
-    CheckConstraint("renews IS NULL OR status = 'pending'", name="renews_while_pending"),
+    CheckConstraint(f"renews IS NULL OR {IN_FORCE}", name="renews_while_in_force"),
     CheckConstraint("char_length(number_tail) <= 4", name="number_tail"),
 )
 # One credential one account.

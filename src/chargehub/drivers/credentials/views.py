@@ -27,7 +27,8 @@ class CredentialView(BaseModel):
     status: CredentialStatus
     reason: str = Field(description="Why it was refused or taken back.", examples=[""])
     renews: UUID | None = Field(
-        description="The approved credential of the same number that this one shall follow."
+        description="The approved credential of the same number that this one follows: when it is "
+        "approved, or, where it begins after a gap only, when that has ended."
     )
     has_image: bool = Field(description="False too when its days are over.")
     created_at: datetime
