@@ -25,7 +25,8 @@ class Mishaps:
             at = peak + (number - 1) * 14 * MINUTE + self.rng.uniform(0, 5) * MINUTE
             self.day.add(MIDNIGHT, self._break_a_gun(at))
         self.day.add(MIDNIGHT, self._lose_a_line(peak + 3 * MINUTE))
-        self.day.add(MIDNIGHT, self._restart(peak + 11 * MINUTE + 17))
+        # At a moment of its own: whose request is cut off would have to repeat it.
+        self.day.add(MIDNIGHT, self._restart(peak + 11 * MINUTE + 17.37))
 
     async def _break_a_gun(self, at: float) -> Steps:
         """Break a gun that waits for its driver, where there is one."""

@@ -47,8 +47,6 @@ async def find_gun(connection: AsyncConnection, code: str) -> Row[Any]:
             func.lower(evses.c.gun_code) == code.lower(),
             charging_stations.c.decommissioned_at.is_(None),
         )
-        # Codes that differ in case only: the one that was written so.
-        .limit(1)
     )
     row: Row[Any] | None = (await connection.execute(query)).one_or_none()
     if row is None:

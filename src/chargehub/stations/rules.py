@@ -281,6 +281,7 @@ def _repeated(lines: list[ImportLine]) -> Iterator[LineError]:
                 yield LineError(item.line, "serial_number", f"{serial} is there already.")
             serials.add(serial)
         for evse in item.station.evses:
-            if evse.gun_code in codes:
+            code = evse.gun_code.lower()
+            if code in codes:
                 yield LineError(item.line, "gun_codes", f"{evse.gun_code} is there already.")
-            codes.add(evse.gun_code)
+            codes.add(code)

@@ -83,6 +83,7 @@ def test_columns_may_be_in_any_order_and_few() -> None:
         ("cs,hub,,1,1,a!bcd,", "gun_codes"),
         ("cs,hub,,1,1,ABCD EFGH,", "gun_codes"),
         ("cs,hub,,1,2,ABCD ABCD,", "gun_codes"),
+        ("cs,hub,,1,2,ABCD abcd,", "gun_codes"),  # Drivers type it in any case.
         ("cs,hub,,1,1,,too short", "credential"),
         ("cs,hub,,1,1", ""),
         ("cs,hub,,1,1,,,more", ""),
