@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -94,6 +94,9 @@ async def check_others_are_refused(stage: Stage, station: SimulatedStation) -> N
     answer = await stranger.ask("POST", "/charges", json={"gun_code": f"{station.identity}-1"})
     assert (answer.status_code, answer.json()["code"]) == (409, "gun-not-free")
     assert answer.json()["detail"] == "The gun is reserved for another driver."
+    (held,) = await stage.rows("SELECT hold_until FROM reservations WHERE status = 'active'")
+    assert answer.json()["rule"] == "gun_free"
+    assert datetime.fromisoformat(answer.json()["passes_at"]) == held.hold_until
     await station.present_token(1, card)
     assert station.gun(1).transaction is None
     await station.unplug(1)

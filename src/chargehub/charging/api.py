@@ -20,7 +20,7 @@ from chargehub.charging.codes import (
     read_gun_code,
 )
 from chargehub.charging.guns import GunNotFree, check_free, look_at_gun
-from chargehub.charging.queries import GunNotFound, find_charge, find_gun, read_charges
+from chargehub.charging.queries import GunNotFound, find_charge, find_gun, read_charges_of
 from chargehub.charging.rules import Limits
 from chargehub.charging.service import (
     ChargeOver,
@@ -168,7 +168,7 @@ async def list_charges(
     """List your charges, newest first: those by app, by card and by the car itself."""
     after = decode_cursor("charges", query.cursor, datetime, UUID)
     async with database.read() as connection:
-        rows = await read_charges(
+        rows = await read_charges_of(
             connection,
             principal.driver_id,
             after=None if after is None else (after[0], after[1]),

@@ -67,25 +67,28 @@ async def look_at_gun(
         charge = charging.get((station_id, row.evse_no))
         about_to = row.evse_no in starting or starts.at(station_id, row.evse_no) is not None
         in_use = charge is not None or about_to or _seems_in_use(view.state)
+        hold = held.get((station_id, row.evse_no))
         state = gun_state(
             view.state,
             told[row.evse_no],
             in_use=in_use,
-            held_for=held.get((station_id, row.evse_no)),
+            held_for=None if hold is None else hold.driver_id,
             driver=driver_id,
         )
         if row.evse_no == gun.evse_no:
-            mine = (state, is_plugged_in(one.status for one in view.connectors))
+            until = hold.until if hold is not None and state is GunState.RESERVED else None
+            mine = (state, is_plugged_in(one.status for one in view.connectors), until)
             continue
         siblings.append(_sibling(row, state, charge, in_use=in_use))
     assert mine is not None
-    state, plugged_in = mine
+    state, plugged_in, held_until = mine
     return ScannedGun(
         gun_code=gun.gun_code,
         evse_no=gun.evse_no,
         max_power_w=gun.max_power_w,
         state=state,
         plugged_in=plugged_in,
+        held_until=held_until,
         may_start=state is GunState.FREE,
         station=gun.identity,
         station_name=gun.station_name,
@@ -101,7 +104,8 @@ def check_free(gun: ScannedGun) -> None:
     """Raise GunNotFree unless its driver may start here now."""
     if not gun.may_start:
         facts = {"state": gun.state.value, "gun_code": gun.gun_code}
-        raise GunNotFree(_WHY_NOT[gun.state], rule="gun_free", passes_at=None, **facts)
+        passes_at = gun.held_until and gun.held_until.isoformat()
+        raise GunNotFree(_WHY_NOT[gun.state], rule="gun_free", passes_at=passes_at, **facts)
 
 
 def _seems_in_use(state: EvseState) -> bool:

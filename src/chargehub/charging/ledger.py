@@ -32,6 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.charging.queries import read_first_soc
 from chargehub.charging.rules import (
+    BEGINNING,
     ChargeState,
     EndReason,
     Limits,
@@ -42,6 +43,7 @@ from chargehub.charging.rules import (
     minutes_charged,
 )
 from chargehub.charging.store import charges
+from chargehub.drivers.accounts import APP_PREFIX
 from chargehub.drivers.bindings import bound_vehicle
 from chargehub.drivers.inbox import notify
 from chargehub.drivers.store import id_tokens
@@ -62,7 +64,6 @@ MINUTES_DUE = "charge.minutes"
 BELATED = timedelta(days=7)
 """What began and ended unheard is looked for so far back at start-up."""
 _BY_CAR = {IdentityKind.VIN: StartedBy.VIN, IdentityKind.MAC: StartedBy.MAC}
-_STARTING = (ChargeState.REQUESTED, ChargeState.STARTING)
 _THEIRS = and_(
     id_tokens.c.token == transactions.c.id_token,
     # A card may have been another's, or nobody's, before.
@@ -166,7 +167,7 @@ async def fail(
         return  # They had changed their mind before it could begin: no failure.
     failed = await connection.scalar(
         update(charges)
-        .where(charges.c.id == charge_id, charges.c.state.in_(_STARTING))
+        .where(charges.c.id == charge_id, charges.c.state.in_(BEGINNING))
         .values(state=ChargeState.FAILED, ended_at=now, end_reason=reason)
         .returning(charges.c.id)
     )
@@ -313,7 +314,7 @@ async def _insert_own(connection: AsyncConnection, now: datetime, told: Row[Any]
     """A charge that the driver began without the app, by a card or by the car itself."""
     by_car = _BY_CAR.get(told.token_kind)
     by = by_car or StartedBy.CARD
-    if told.id_token.startswith("app-"):
+    if told.id_token.startswith(APP_PREFIX):
         by = StartedBy.APP
     vehicle_id = await bound_vehicle(connection, told.id_token) if by_car is not None else None
     began = begun_at(told.started_at, told.received_at)

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Row, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chargehub.charging.rules import UNDER_WAY
+from chargehub.charging.rules import BEGINNING, UNDER_WAY
 from chargehub.charging.store import charges
 from chargehub.kit.errors import NotFound
 from chargehub.stations.store import charging_stations, connectors, evses, locations
@@ -65,7 +65,7 @@ async def read_starting_guns(
 ) -> dict[int | None, UUID]:
     """Return whom the station's guns are about to begin for, by EVSE number."""
     query = select(charges.c.evse_no, charges.c.driver_id).where(
-        charges.c.station_id == station_id, charges.c.state.in_(("requested", "starting"))
+        charges.c.station_id == station_id, charges.c.state.in_(BEGINNING)
     )
     return {row.evse_no: row.driver_id for row in await connection.execute(query)}
 
@@ -102,7 +102,7 @@ def charges_query() -> Select[Any]:
     )
 
 
-async def read_charges(
+async def read_charges_of(
     connection: AsyncConnection,
     driver_id: UUID,
     *,

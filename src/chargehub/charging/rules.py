@@ -30,9 +30,9 @@ class ChargeState(StrEnum):
     FAILED = "failed"
 
 
+BEGINNING = (ChargeState.REQUESTED, ChargeState.STARTING)
 UNDER_WAY = (
-    ChargeState.REQUESTED,
-    ChargeState.STARTING,
+    *BEGINNING,
     ChargeState.CHARGING,
     ChargeState.STOPPING,
 )

@@ -161,9 +161,9 @@ class Charging:
             await self._take_back(charge_id)
             running = await self._charge_with(driver_id, token.token)
             raise _why_not_accepted(refused, running) from None
-        except EvseHeld:
+        except EvseHeld as held:
             await self._take_back(charge_id)
-            raise EvseHeld(HELD_SAID, rule="gun_held", passes_at=None) from None
+            raise EvseHeld(HELD_SAID, **held.facts) from None
         self.watch.changed(charge_id)
         return charge_id
 

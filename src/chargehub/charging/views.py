@@ -52,6 +52,9 @@ class ScannedGun(BaseModel):
     max_power_w: int
     state: GunState = Field(description="To the driver who asks: held for them is free.")
     plugged_in: bool | None = Field(description="Null: the station has not said.")
+    held_until: datetime | None = Field(
+        description="Where it is reserved for another driver: until then, if they do not come."
+    )
     may_start: bool
     station: str = Field(examples=["CS001"], description="Identity.")
     station_name: str

@@ -25,7 +25,6 @@ from chargehub.drivers.vehicles import Garage, find_default, read_vehicles
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import Conflict
-from chargehub.kit.idempotency import idempotency_keys
 from chargehub.kit.sealing import Seal
 
 
@@ -156,7 +155,3 @@ async def _erase(connection: AsyncConnection, row: Row[Any]) -> None:
                 driver_login_codes.c.locked_until.is_(None),
             )
         )
-    # The answers that were kept for repeats.
-    await connection.execute(
-        delete(idempotency_keys).where(idempotency_keys.c.principal == str(row.id))
-    )

@@ -22,6 +22,7 @@ from chargehub.kit import jobs
 from chargehub.kit.errors import NotFound
 from chargehub.kit.sealing import Seal
 
+APP_PREFIX = "app-"
 # With its prefix 20 characters: as long as an idTag of 1.6 may be.
 RANDOM_BYTES = 8
 PHONE, NAME, WECHAT = "drivers.phone", "drivers.name", "drivers.wechat"
@@ -67,7 +68,7 @@ async def open_account(
         return None
     if phone is not None:
         await jobs.post(connection, SIGNED_UP, str(driver_id), at)
-    token = f"APP-{secrets.token_hex(RANDOM_BYTES).upper()}"
+    token = f"{APP_PREFIX.upper()}{secrets.token_hex(RANDOM_BYTES).upper()}"
     await connection.execute(
         insert(id_tokens).values(
             token=token.lower(),
@@ -108,7 +109,7 @@ async def find_app_token(connection: AsyncConnection, driver_id: UUID) -> Row[An
     query = select(id_tokens).where(
         id_tokens.c.driver_id == driver_id,
         id_tokens.c.kind == "Central",
-        id_tokens.c.token.startswith("app-"),
+        id_tokens.c.token.startswith(APP_PREFIX),
     )
     row = (await connection.execute(query.order_by(id_tokens.c.token).limit(1))).one_or_none()
     if row is None:

@@ -10,12 +10,10 @@ from uuid import UUID
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chargehub.drivers.accounts import find_account
+from chargehub.drivers.accounts import APP_PREFIX, find_account
 from chargehub.drivers.store import drivers, id_tokens
 from chargehub.drivers.vehicle_identity import is_car_token
 from chargehub.kit.errors import Conflict, NotFound
-
-APP_PREFIX = "app-"
 
 
 class IdTokenTaken(Conflict):

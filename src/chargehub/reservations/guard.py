@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -230,7 +230,10 @@ async def check_held(
     if held and places <= set(held):
         until = min(held[place] for place in places if place is not None)
         raise EvseHeld(
-            "The gun is held for another driver.", held_until=until.isoformat(), evse_no=evse_no
+            "The gun is held for another driver.",
+            rule="gun_held",
+            passes_at=until.isoformat(),
+            evse_no=evse_no,
         )
 
 
@@ -246,14 +249,19 @@ async def keep_for_start(
     await check_held(connection, place, token, group, now)
 
 
+class HeldFor(NamedTuple):
+    driver_id: UUID
+    until: datetime
+
+
 async def read_held(
     connection: SqlConnection, at: datetime, where: ColumnElement[bool]
-) -> dict[tuple[int, int], UUID]:
+) -> dict[tuple[int, int], HeldFor]:
     """Return the guns that are held then, and for whom, whatever their stations know of it."""
     columns = reservations.c
-    query = select(columns.station_id, columns.evse_no, columns.driver_id)
+    query = select(columns.station_id, columns.evse_no, columns.driver_id, columns.hold_until)
     rows = await connection.execute(query.where(is_held(at), where))
-    return {(row.station_id, row.evse_no): row.driver_id for row in rows}
+    return {(row.station_id, row.evse_no): HeldFor(row.driver_id, row.hold_until) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

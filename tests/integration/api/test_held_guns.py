@@ -71,7 +71,8 @@ async def test_a_held_gun_is_reserved_and_no_strangers(held: RunningApi) -> None
     answer = await held.clients["operator"].post("/transactions/start", json=body)
     problem = problem_of(answer, 409, "evse-held")
     assert problem["evse_no"] == 1
-    assert "held_until" in problem
+    assert problem["rule"] == "gun_held"
+    assert problem["passes_at"] is not None
     async with held.database.write() as connection:
         await connection.execute(delete(reservations))
     assert await states() == ["Available", "Available"]
