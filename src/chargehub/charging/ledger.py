@@ -52,6 +52,7 @@ from chargehub.drivers.vehicles import battery_of
 from chargehub.kit import jobs
 from chargehub.stations.store import charging_stations, evses, station_commands
 from chargehub.telemetry.queries import read_latest_values
+from chargehub.transactions.of_drivers import OF_OWNER
 from chargehub.transactions.store import transactions
 
 START_DUE = "charge.start"
@@ -64,11 +65,6 @@ MINUTES_DUE = "charge.minutes"
 BELATED = timedelta(days=7)
 """What began and ended unheard is looked for so far back at start-up."""
 _BY_CAR = {IdentityKind.VIN: StartedBy.VIN, IdentityKind.MAC: StartedBy.MAC}
-_THEIRS = and_(
-    id_tokens.c.token == transactions.c.id_token,
-    # A card may have been another's, or nobody's, before.
-    id_tokens.c.driver_since <= transactions.c.started_at,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +194,9 @@ async def find_unsettled(connection: AsyncConnection, now: datetime) -> list[int
 def unsettled_query(now: datetime) -> CompoundSelect[tuple[int]]:
     """Select them; what this costs may not grow with the charges that ever were."""
     theirs = (
-        select(transactions.c.id).join(id_tokens, _THEIRS).where(id_tokens.c.driver_id.is_not(None))
+        select(transactions.c.id)
+        .join(id_tokens, OF_OWNER)
+        .where(id_tokens.c.driver_id.is_not(None))
     )
     active = theirs.where(transactions.c.state == "Active")
     unheard = theirs.where(
@@ -235,7 +233,7 @@ async def find_of_drivers(
 def of_drivers_query(now: datetime) -> Select[tuple[int]]:
     unbegun = and_(charges.c.transaction_id.is_(None), charges.c.ended_at.is_(None))
     ways = [
-        exists().where(_THEIRS, id_tokens.c.driver_id.is_not(None)),
+        exists().where(OF_OWNER, id_tokens.c.driver_id.is_not(None)),
         exists().where(charges.c.transaction_id == transactions.c.id),
         transactions.c.id.in_(_begun_by_command(now)),
         exists().where(unbegun, _same_gun_and_token(transactions.c)),
@@ -247,7 +245,7 @@ async def settle(connection: AsyncConnection, now: datetime, transaction_id: int
     """Make a transaction's charge what the transaction says; None: it is no driver's."""
     query = (
         select(transactions, id_tokens.c.driver_id, id_tokens.c.kind.label("token_kind"))
-        .outerjoin(id_tokens, _THEIRS)
+        .outerjoin(id_tokens, OF_OWNER)
         .where(transactions.c.id == transaction_id)
     )
     told = (await connection.execute(query)).one_or_none()

@@ -13,11 +13,12 @@ from chargehub.drivers.store import id_tokens
 from chargehub.stations.store import charging_stations
 from chargehub.transactions.store import transactions
 
-_THEIRS = and_(
+OF_OWNER = and_(
     id_tokens.c.token == transactions.c.id_token,
-    # A card may have been another's before.
+    # A card may have been another's, or nobody's, before.
     transactions.c.started_at >= id_tokens.c.driver_since,
 )
+"""Joins transactions with the idToken whose present driver began them."""
 
 
 class TransactionsOfDriver(AccountPart):
@@ -31,7 +32,7 @@ class TransactionsOfDriver(AccountPart):
     async def obstacle(self, connection: AsyncConnection, driver_id: UUID) -> str | None:
         running = (
             select(transactions.c.id)
-            .join(id_tokens, _THEIRS)
+            .join(id_tokens, OF_OWNER)
             .where(id_tokens.c.driver_id == driver_id, transactions.c.state == "Active")
             .limit(1)
         )
@@ -50,7 +51,7 @@ class TransactionsOfDriver(AccountPart):
                 transactions.c.ended_at,
                 transactions.c.energy_wh,
             )
-            .join(id_tokens, _THEIRS)
+            .join(id_tokens, OF_OWNER)
             .join(charging_stations, charging_stations.c.id == transactions.c.station_id)
             .where(id_tokens.c.driver_id == driver_id)
             .order_by(transactions.c.started_at, transactions.c.id)
