@@ -25,6 +25,7 @@ from chargehub.stations.starts import Starts, read_starts
 from chargehub.stations.store import (
     charging_stations,
     connector_status_events,
+    connectors,
     evses,
     locations,
 )
@@ -197,17 +198,24 @@ async def car_was_there(
     """Tell whether a car was at the gun at any time from `begin` to `end` (hub time)."""
     events = connector_status_events.c
     of_gun = (events.station_id == key[0], events.evse_no == key[1])
-    before = (
+    since = await connection.execute(
+        select(events.status, events.received_at).where(*of_gun, events.received_at >= begin)
+    )
+    told = list(since)
+    if not told:  # Nothing has changed since: what is known now was so then.
+        statuses = select(connectors.c.status).where(
+            connectors.c.station_id == key[0], connectors.c.evse_no == key[1]
+        )
+        return not PLUGGED_IN.isdisjoint(await connection.scalars(statuses))
+    before = await connection.scalar(
         select(events.status)
         .where(*of_gun, events.received_at < begin)
         .order_by(events.received_at.desc(), events.id.desc())
         .limit(1)
     )
-    within = select(events.status).where(
-        *of_gun, events.received_at >= begin, events.received_at <= end
+    return before in PLUGGED_IN or any(
+        row.status in PLUGGED_IN for row in told if row.received_at <= end
     )
-    statuses = [*await connection.scalars(before), *await connection.scalars(within)]
-    return any(status in PLUGGED_IN for status in statuses)
 
 
 async def location_of_gun(connection: AsyncConnection, gun_code: str) -> str | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from websockets.exceptions import InvalidStatus
 
 from chargehub.kit.clock import ClockPair, HubClock
@@ -41,9 +43,22 @@ NEW, OLD, BOTH, ANOTHER = ValidCredentials
 POLICY_VIOLATION = 1008
 
 
+DESKS: list[CommandDesk] = []
+
+
+@pytest_asyncio.fixture(scope="module", autouse=True)
+async def _desks_stop() -> AsyncIterator[None]:
+    """What could not be stored is insisted on for as long as a desk is there."""
+    yield
+    for desk in DESKS:
+        await desk.stop()
+    DESKS.clear()
+
+
 def service(hub: RunningHub, link: StationLink | None = None) -> CredentialChange:
     clock = HubClock(ClockPair(0, 0, 1))
     desk = CommandDesk(hub.database, link or hub.hub.connections, clock)
+    DESKS.append(desk)
     return CredentialChange(hub.database, clock, station_key(hub.settings), EventBus(), desk)
 
 
