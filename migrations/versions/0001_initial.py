@@ -710,14 +710,10 @@ def upgrade() -> None:
         sa.Column("plate_sealed", sa.LargeBinary(), nullable=False),
         sa.Column("plate_fingerprint", sa.LargeBinary(), nullable=False),
         sa.Column("vin_sealed", sa.LargeBinary(), nullable=True),
-        sa.Column("vin_fingerprint", sa.LargeBinary(), nullable=True),
         sa.Column("connector_standard", sa.Text(), server_default="GBT_DC", nullable=False),
         sa.Column("battery_wh", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("preferred_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint(
-            "(vin_sealed IS NULL) = (vin_fingerprint IS NULL)", name=op.f("ck_vehicles_vin")
-        ),
         sa.CheckConstraint("battery_wh > 0", name=op.f("ck_vehicles_battery")),
         sa.ForeignKeyConstraint(
             ["driver_id"], ["drivers.id"], name=op.f("fk_vehicles_driver_id_drivers")
@@ -726,7 +722,6 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "driver_id", "plate_fingerprint", name=op.f("uq_vehicles_driver_id_plate_fingerprint")
         ),
-        sa.UniqueConstraint("vin_fingerprint", name=op.f("uq_vehicles_vin_fingerprint")),
     )
     op.create_index(
         "ix_vehicles_plate_fingerprint", "vehicles", ["plate_fingerprint"], unique=False

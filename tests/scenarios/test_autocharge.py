@@ -315,6 +315,40 @@ async def test_one_car_is_one_accounts(stage: Stage, version: str) -> None:
     assert len((await first.phone.get("/charges"))["items"]) == 2
 
 
+async def test_who_only_typed_a_vin_keeps_nobody_from_binding_the_car(
+    stage: Stage, version: str
+) -> None:
+    typed = await with_vehicle(stage, new_car(stage))
+    bound = await bind(stage, version, car=typed.car)
+    same = await bound.phone.ask(
+        "PATCH", f"/vehicles/{bound.vehicle}", json={"vin": str(bound.car.vin).lower()}
+    )
+    assert same.status_code == 200, same.text
+    station = await autocharging(stage, version)
+    assert await charges_by_itself(stage, station, bound.car)
+    assert (await bound.phone.get("/charges"))["items"][0]["started_by"] == "vin"
+    for one in (typed, bound):
+        assert (await one.phone.get(f"/vehicles/{one.vehicle}"))["vin"] == bound.car.vin
+    assert (await typed.phone.get("/charges"))["items"] == []
+
+
+async def test_who_has_the_vin_too_binds_the_car_when_it_is_free(
+    stage: Stage, version: str
+) -> None:
+    """Both were seen to charge it while it was nobody's: the first to agree has it."""
+    first = await with_vehicle(stage, new_car(stage))
+    second = await with_vehicle(stage, first.car)
+    for driver in (first, second):
+        station = await autocharging(stage, version)
+        await station.plug_in(1, driver.car)
+        await start(driver.phone, station)
+    assert (await confirm(first)).status_code == 201
+    refused = await confirm(second)
+    assert (refused.status_code, refused.json()["code"]) == (409, "car-bound")
+    assert (await first.phone.ask("DELETE", first.path)).status_code == 204
+    assert (await confirm(second)).status_code == 201
+
+
 async def test_the_vin_of_the_vehicle_is_that_of_the_car(stage: Stage, version: str) -> None:
     car = new_car(stage)
     phone = await new_phone(stage)

@@ -133,7 +133,7 @@ class Autocharge:
         """Bind the car that the driver charges to a vehicle of theirs.
 
         A vehicle whose VIN is not known has the car's. Raises NotFound, ConsentOutdated,
-        NoOwnCharge, CarNotSeen, VinDiffers, VinTaken, CarBound, AlreadyBound.
+        NoOwnCharge, CarNotSeen, VinDiffers, CarBound, AlreadyBound.
         """
         await find_account(connection, driver_id, lock=True)
         vehicle = await find_vehicle(connection, driver_id, vehicle_id, lock=True)

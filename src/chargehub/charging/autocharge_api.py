@@ -40,7 +40,7 @@ from chargehub.drivers.inbox import notify
 from chargehub.drivers.principal import DRIVER_GUARDS, AccountHolder, AccountNeeded
 from chargehub.drivers.store import drivers
 from chargehub.drivers.vehicle_identity import CarNames
-from chargehub.drivers.vehicles import Garage, VinTaken, find_vehicle
+from chargehub.drivers.vehicles import Garage, find_vehicle
 from chargehub.kit.clock import HubClock
 from chargehub.kit.db import Database
 from chargehub.kit.errors import NotFound
@@ -58,7 +58,7 @@ OF_VEHICLE = "/vehicles/{vehicle_id}/plug-and-charge"
 OF_DRIVER = "/drivers/{driver_id}/plug-and-charge"
 REFUSALS = (
     *(NotFound, ConsentOutdated, NoOwnCharge, CarNotSeen, VinDiffers),
-    *(VinTaken, CarBound, AlreadyBound),
+    *(CarBound, AlreadyBound),
 )
 
 

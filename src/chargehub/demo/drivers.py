@@ -8,7 +8,7 @@ from datetime import datetime
 
 from chargehub.drivers.accounts import open_account
 from chargehub.drivers.cards import IdTokenTaken, give_card
-from chargehub.drivers.vehicles import Garage, VinTaken
+from chargehub.drivers.vehicles import Garage
 from chargehub.kit.db import Database
 from chargehub.kit.sealing import Seal
 
@@ -45,8 +45,7 @@ async def seed_drivers(database: Database, seal: Seal, at: datetime) -> None:
             if driver_id is None:
                 continue
             vehicle = {"plate": driver.plate, "vin": driver.vin, "battery_wh": 60_000}
-            # One who took another phone kept them.
-            with suppress(VinTaken):
-                await garage.add(connection, driver_id, vehicle, at)
+            await garage.add(connection, driver_id, vehicle, at)
+            # One who took another phone kept it.
             with suppress(IdTokenTaken):
                 await give_card(connection, driver_id, driver.card, "ISO14443", at)

@@ -112,12 +112,12 @@ vehicles = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("driver_id", Uuid, ForeignKey(drivers.c.id), nullable=False),
-    # Sealed, and found by their fingerprints. Many drivers may share a plate (day and night
-    # shift); a VIN, with which a car may start by itself, is one driver's.
+    # Sealed; found by the plate's fingerprint. Many drivers may share a car (day and night shift),
+    # so neither plate nor VIN is one driver's: both are only typed in. For whom a car starts by
+    # itself is proved by a charge, and stands in its open binding.
     Column("plate_sealed", LargeBinary, nullable=False),
     Column("plate_fingerprint", LargeBinary, nullable=False),
     Column("vin_sealed", LargeBinary),
-    Column("vin_fingerprint", LargeBinary, unique=True),
     Column("connector_standard", Text, nullable=False, server_default="GBT_DC"),
     Column("battery_wh", Integer),
     Column("created_at", DateTime(timezone=True), nullable=False),
@@ -126,7 +126,6 @@ vehicles = Table(
     UniqueConstraint("driver_id", "plate_fingerprint"),
     Index("ix_vehicles_plate_fingerprint", "plate_fingerprint"),
     CheckConstraint("battery_wh > 0", name="battery"),
-    CheckConstraint("(vin_sealed IS NULL) = (vin_fingerprint IS NULL)", name="vin"),
 )
 
 vehicle_bindings = Table(

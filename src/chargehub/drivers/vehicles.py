@@ -1,4 +1,4 @@
-"""Drivers' vehicles: their plates and VINs are sealed, and found by fingerprint."""
+"""Drivers' vehicles: plates and VINs are sealed; by the plate a vehicle is found."""
 
 from __future__ import annotations
 
@@ -22,12 +22,6 @@ from chargehub.kit.sealing import Seal
 
 MAX_VEHICLES = 10
 PLATE, VIN = "vehicles.plate", "vehicles.vin"
-
-
-class VinTaken(Conflict):
-    """A vehicle with this VIN is another's already; ask the hub if it is yours."""
-
-    code = "vin-taken"
 
 
 class PlateKnown(Conflict):
@@ -77,7 +71,7 @@ class Garage:
     ) -> UUID:
         """Store a vehicle: `plate`, `vin`, `connector_standard`, `battery_wh`.
 
-        Raises VinTaken, PlateKnown or TooManyVehicles.
+        Raises PlateKnown or TooManyVehicles.
         """
         await find_account(connection, driver_id, lock=True)
         count = await connection.scalar(
@@ -101,24 +95,17 @@ class Garage:
     ) -> None:
         """Change what is named. Another VIN is another car, which starts nothing by itself.
 
-        Raises NotFound, VinTaken or PlateKnown.
+        Raises NotFound or PlateKnown.
         """
         row = await find_vehicle(connection, driver_id, vehicle_id, lock=True)
         columns = self._columns(vehicle_id, values)
-        if columns.get("vin_fingerprint", row.vin_fingerprint) != row.vin_fingerprint:
+        if "vin" in values and values["vin"] != self.opened(row).vin:
             which: dict[str, Any] = {"vehicle_id": vehicle_id, "kind": IdentityKind.VIN}
             await end_bindings(connection, at, EndedBy.VIN_CHANGED, **which)
         if columns:
             await _stored(
                 connection, update(vehicles).where(vehicles.c.id == vehicle_id).values(columns)
             )
-
-    async def find_by_vin(self, connection: AsyncConnection, vin: str) -> Row[Any] | None:
-        """Return the vehicle of a normalised VIN. A closed account has none."""
-        query = select(vehicles).where(
-            vehicles.c.vin_fingerprint == self._seal.fingerprint(vin, VIN)
-        )
-        return (await connection.execute(query)).one_or_none()
 
     def plate_fingerprint(self, plate: str) -> bytes:
         return self._seal.fingerprint(plate, PLATE)
@@ -128,9 +115,11 @@ class Garage:
         for name, purpose in (("plate", PLATE), ("vin", VIN)):
             if name in columns:
                 text = columns.pop(name)
-                sealed = text and self._seal.close(text, f"{purpose}/{vehicle_id}")
-                columns[f"{name}_sealed"] = sealed
-                columns[f"{name}_fingerprint"] = text and self._seal.fingerprint(text, purpose)
+                columns[f"{name}_sealed"] = text and self._seal.close(
+                    text, f"{purpose}/{vehicle_id}"
+                )
+        if "plate" in values:
+            columns["plate_fingerprint"] = self.plate_fingerprint(values["plate"])
         return columns
 
 
@@ -138,9 +127,9 @@ async def _stored(connection: AsyncConnection, statement: Any) -> None:
     try:
         async with connection.begin_nested():
             await connection.execute(statement)
-    except IntegrityError as error:
+    except IntegrityError:
         # Its text quotes fingerprints only, but whoever asks needs a sentence.
-        raise (VinTaken if "vin_fingerprint" in str(error.orig) else PlateKnown) from None
+        raise PlateKnown from None
 
 
 async def find_vehicle(

@@ -17,7 +17,6 @@ from chargehub.drivers.vehicles import (
     PlateKnown,
     TooManyVehicles,
     Vehicle,
-    VinTaken,
     find_default,
     find_vehicle,
     read_vehicles,
@@ -115,7 +114,7 @@ async def list_vehicles(principal: AccountHolder, database: Db, garage: Vehicles
 @router.post(
     "",
     status_code=201,
-    responses=problems(*GUARDS, VinTaken, PlateKnown, TooManyVehicles, NotFound, *ONCE),
+    responses=problems(*GUARDS, PlateKnown, TooManyVehicles, NotFound, *ONCE),
 )
 async def add_vehicle(
     body: NewVehicle, principal: AccountHolder, garage: Vehicles, clock: Clock, once: Once
@@ -139,7 +138,7 @@ async def get_vehicle(
     return view_of(garage.opened(row, default))
 
 
-@router.patch("/{vehicle_id}", responses=problems(*GUARDS, NotFound, VinTaken, PlateKnown))
+@router.patch("/{vehicle_id}", responses=problems(*GUARDS, NotFound, PlateKnown))
 async def change_vehicle(
     vehicle_id: UUID,
     body: VehicleChange,
@@ -170,6 +169,6 @@ async def change_vehicle(
 async def delete_vehicle(
     vehicle_id: UUID, principal: AccountHolder, database: Db, clock: Clock
 ) -> None:
-    """Forget a vehicle of the driver's own; its VIN is free again, its plug-and-charge over."""
+    """Forget a vehicle of the driver's own; its plug-and-charge is over."""
     async with database.write() as connection:
         await remove_vehicle(connection, principal.driver_id, vehicle_id, clock.now())

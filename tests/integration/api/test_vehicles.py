@@ -1,8 +1,7 @@
-"""A driver's own vehicles: what may be entered, one VIN one owner, nobody else's."""
+"""A driver's own vehicles: what may be entered, what may be shared, nobody else's."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from typing import Any
 from uuid import uuid4
@@ -116,20 +115,18 @@ async def test_another_drivers_vehicle_is_not_there(api: RunningApi) -> None:
     assert (await theirs.get(f"/vehicles/{made}")).json()["battery_wh"] is None
 
 
-async def test_one_vin_has_one_owner_also_when_all_come_at_once(api: RunningApi) -> None:
-    clients = [(await api.new_driver())[1] for _ in range(6)]
-    body = {"plate": "浙HD12345", "vin": new_vin()}
-    answers = await asyncio.gather(*(client.post("/vehicles", json=body) for client in clients))
-    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
-    for answer in answers:
-        if answer.status_code == 409:
-            problem_of(answer, 409, "vin-taken")
-    [loser, *_] = [
-        client for client, answer in zip(clients, answers, strict=True) if answer.status_code == 409
-    ]
-    made = await add(loser, vin=new_vin())
-    refused = await loser.patch(f"/vehicles/{made}", json={"vin": body["vin"]})
-    problem_of(refused, 409, "vin-taken")
+async def test_many_drivers_may_have_one_vin(api: RunningApi) -> None:
+    """Typed in it proves nothing, and keeps nobody from charging the car that they drive."""
+    _, day = await api.new_driver()
+    _, night = await api.new_driver()
+    vin = new_vin()
+    first = await add(day, vin=vin)
+    second = await add(night, vin=vin)
+    third = await add(night, plate="浙HD12346")
+    late = await night.patch(f"/vehicles/{third}", json={"vin": vin})
+    assert (late.status_code, late.json()["vin"]) == (200, vin)
+    for client, vehicle in ((day, first), (night, second)):
+        assert (await client.get(f"/vehicles/{vehicle}")).json()["vin"] == vin
 
 
 async def test_many_drivers_may_share_a_plate_but_none_has_it_twice(api: RunningApi) -> None:
@@ -168,14 +165,10 @@ async def test_neither_plate_nor_vin_is_stored_in_the_clear(api: RunningApi) -> 
         [row] = (
             await connection.execute(select(vehicles).where(vehicles.c.driver_id == driver_id))
         ).all()
-        found = await Garage(api.seal).find_by_vin(connection, vin)
-        nobody = await Garage(api.seal).find_by_vin(connection, new_vin())
     kept = b" ".join(value for value in row if isinstance(value, bytes))
     assert vin.encode() not in kept
     assert "浙HD12345".encode() not in kept
-    assert found is not None
-    assert found.driver_id == driver_id
-    assert nobody is None
+    assert Garage(api.seal).opened(row).vin == vin
 
 
 async def test_a_guest_has_no_vehicles(api: RunningApi) -> None:

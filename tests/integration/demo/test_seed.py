@@ -21,7 +21,7 @@ from chargehub.demo.seed import HUB, seed
 from chargehub.drivers.account_rules import normalise_phone, normalise_plate, normalise_vin
 from chargehub.drivers.accounts import find_by_phone, set_phone
 from chargehub.drivers.store import drivers, id_tokens
-from chargehub.drivers.vehicles import Garage
+from chargehub.drivers.vehicles import Garage, read_vehicles
 from chargehub.kit.db import Database
 from chargehub.kit.sealing import Seal
 from chargehub.stations.credentials import verify
@@ -182,9 +182,9 @@ async def test_a_few_drivers_are_made_once(database: Database, files: DemoFiles)
                 )
             ).one()
             assert (card.driver_id, card.group_token) == (row.id, row.group_token)
-        vehicle = await Garage(seal).find_by_vin(connection, DRIVERS[0].vin)
+            [vehicle] = await read_vehicles(connection, [row.id])
+            assert Garage(seal).opened(vehicle).vin == driver.vin
         assert await connection.scalar(select(func.count()).select_from(drivers)) == len(DRIVERS)
-    assert vehicle is not None
     for driver in DRIVERS:
         assert normalise_phone(driver.phone) == driver.phone
         assert normalise_plate(driver.plate) == driver.plate
@@ -202,6 +202,8 @@ async def test_a_demo_driver_who_took_another_phone_keeps_vehicle_and_card(
         assert await set_phone(connection, seal, first.id, "+8613900009999")
     await seed_drivers(database, seal, AT)
     async with database.read() as connection:
-        vehicle = await Garage(seal).find_by_vin(connection, DRIVERS[0].vin)
-    assert vehicle is not None
-    assert vehicle.driver_id == first.id
+        [vehicle] = await read_vehicles(connection, [first.id])
+        card = id_tokens.c.token == DRIVERS[0].card.lower()
+        owner = await connection.scalar(select(id_tokens.c.driver_id).where(card))
+    assert Garage(seal).opened(vehicle).vin == DRIVERS[0].vin
+    assert owner == first.id
