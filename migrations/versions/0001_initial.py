@@ -605,6 +605,13 @@ def upgrade() -> None:
         sa.Column("holder", sa.Text(), server_default="", nullable=False),
         sa.Column("driver_id", sa.Uuid(), nullable=True),
         sa.Column("driver_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "blocked_as_nobodys", sa.Boolean(), server_default=sa.text("false"), nullable=False
+        ),
+        sa.CheckConstraint(
+            "status = 'Blocked' OR NOT blocked_as_nobodys",
+            name=op.f("ck_id_tokens_blocked_as_nobodys"),
+        ),
         sa.CheckConstraint("status IN ('Accepted', 'Blocked')", name=op.f("ck_id_tokens_status")),
         sa.CheckConstraint(
             "(driver_id IS NULL) = (driver_since IS NULL)", name=op.f("ck_id_tokens_driver")

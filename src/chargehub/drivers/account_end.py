@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chargehub.access.audit import audit
 from chargehub.drivers.account_parts import AccountPart
 from chargehub.drivers.accounts import NAME, PHONE, find_account
-from chargehub.drivers.cards import read_own_tokens
+from chargehub.drivers.cards import nobodys, read_own_tokens
 from chargehub.drivers.logins import DriverLogins
 from chargehub.drivers.store import (
     driver_login_codes,
@@ -145,7 +145,7 @@ async def _erase(connection: AsyncConnection, row: Row[Any]) -> None:
     await connection.execute(delete(driver_logins).where(driver_logins.c.driver_id == row.id))
     await connection.execute(delete(vehicles).where(vehicles.c.driver_id == row.id))
     await connection.execute(
-        update(id_tokens).where(id_tokens.c.driver_id == row.id).values(status="Blocked", holder="")
+        update(id_tokens).where(id_tokens.c.driver_id == row.id).values(nobodys())
     )
     if row.phone_fingerprint is not None:
         await connection.execute(

@@ -98,6 +98,10 @@ class IdTokenView(BaseModel):
     kind: IdTokenKind
     group: str | None = Field(description="In the case it was entered.", examples=["FLEET-7"])
     status: Literal["Accepted", "Blocked"]
+    blocked_as_nobodys: bool = Field(
+        description="Blocked only since it was taken back or its driver's account ended: giving it"
+        " to a driver ends that. False: what staff blocked stays blocked until they unblock it."
+    )
     expires_at: datetime | None
     location_ids: list[str] | None
     max_power_w: int | None
@@ -115,6 +119,7 @@ def view_of(row: Row[Any]) -> IdTokenView:
         kind=IdTokenKind(row.kind),
         group=row.group_token,
         status=row.status,
+        blocked_as_nobodys=row.blocked_as_nobodys,
         expires_at=row.expires_at,
         location_ids=row.location_ids,
         max_power_w=row.max_power_w,
@@ -167,7 +172,7 @@ async def put_id_token(
     clock: Clock,
     response: Response,
 ) -> IdTokenView:
-    """Create an idToken, or replace all that is known of it."""
+    """Create an idToken, or replace all that is known of it; what it is blocked for, too."""
     is_new, view = await write_id_token(database, clock.now(), token, body, actor=principal.login)
     if is_new:
         response.status_code = 201
@@ -185,6 +190,7 @@ async def write_id_token(
     values = {
         "kind": wanted.kind.value,
         "status": wanted.status,
+        "blocked_as_nobodys": False,
         "expires_at": wanted.expires_at,
         "location_ids": wanted.location_ids,
         "max_power_w": wanted.max_power_w,
@@ -237,7 +243,7 @@ async def delete_id_token(
 async def block_id_token(
     token: TokenPath, principal: Operator, database: Db, clock: Clock
 ) -> IdTokenView:
-    """Refuse this idToken from now on; a transaction that runs is not stopped."""
+    """Refuse this idToken from now on, whoever has it; a transaction that runs is not stopped."""
     return await _set_status(token, "Blocked", principal.login, database, clock)
 
 

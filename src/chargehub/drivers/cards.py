@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chargehub.drivers.accounts import APP_PREFIX, find_account
@@ -61,7 +61,8 @@ async def give_card(
 ) -> tuple[bool, Row[Any]]:
     """Give an idToken to a driver, and make it where it is not known; return whether it was new.
 
-    It goes into the driver's group; its kind and its restrictions stay as they were entered.
+    It goes into the driver's group; its kind and its restrictions stay as they were entered. What
+    was blocked only as nobody's is accepted from now on; what staff blocked stays blocked.
     Raises NotFound, IdTokenTaken or TokenOfCar.
     """
     refuse_cars(token)
@@ -80,11 +81,12 @@ async def give_card(
     values: dict[str, Any] = {"driver_id": driver_id, "group_token": driver.group_token}
     if card.driver_id != driver_id:
         values["driver_since"] = at
-    if card.driver_id not in {None, driver_id}:
-        if card.owner_closed_at is None or card.token.startswith(APP_PREFIX):
-            raise IdTokenTaken
-        # The end of its last owner's account blocked it.
-        values["status"] = "Accepted"
+    if card.driver_id not in {None, driver_id} and (
+        card.owner_closed_at is None or card.token.startswith(APP_PREFIX)
+    ):
+        raise IdTokenTaken
+    if card.blocked_as_nobodys:
+        values |= {"status": "Accepted", "blocked_as_nobodys": False}
     row_of_card = (
         update(id_tokens).where(id_tokens.c.token == card.token).values(values).returning(id_tokens)
     )
@@ -92,7 +94,9 @@ async def give_card(
 
 
 async def take_card(connection: AsyncConnection, driver_id: UUID, token: str) -> Row[Any]:
-    """Take a card from a driver: it is nobody's then, and blocked. The app token stays.
+    """Take a card from a driver: it is nobody's then, and blocked until it is given anew.
+
+    The app token stays.
 
     Raises NotFound, TokenOfDriver or TokenOfCar.
     """
@@ -105,11 +109,21 @@ async def take_card(connection: AsyncConnection, driver_id: UUID, token: str) ->
     freed = (
         update(id_tokens)
         .where(id_tokens.c.token == card.token)
-        .values(driver_id=None, driver_since=None, group_token=None, holder="", status="Blocked")
+        .values(driver_id=None, driver_since=None, group_token=None, **nobodys())
         .returning(id_tokens)
     )
     row: Row[Any] = (await connection.execute(freed)).one()
     return row
+
+
+def nobodys() -> dict[str, Any]:
+    """Return what to store of idTokens that nobody charges with from now on."""
+    return {
+        "holder": "",
+        "status": "Blocked",
+        # What is blocked already has its reason, which stays.
+        "blocked_as_nobodys": or_(id_tokens.c.status != "Blocked", id_tokens.c.blocked_as_nobodys),
+    }
 
 
 async def _find_with_owner(connection: AsyncConnection, token: str) -> Row[Any] | None:

@@ -71,11 +71,12 @@ async def store_id_token(connection: AsyncConnection, token: str, values: dict[s
 
 
 async def set_status(connection: AsyncConnection, token: str, status: str) -> Row[Any]:
+    """Accept or block an idToken, as staff say; raise NotFound."""
     await find_id_token(connection, token, lock=True)
     query = (
         id_tokens.update()
         .where(id_tokens.c.token == token.lower())
-        .values(status=status)
+        .values(status=status, blocked_as_nobodys=False)
         .returning(id_tokens)
     )
     row: Row[Any] = (await connection.execute(query)).one()

@@ -262,7 +262,10 @@ async def give_driver_a_card(
     clock: Clock,
     response: Response,
 ) -> IdTokenView:
-    """Give a card to a driver: it joins the driver's group. A card nobody knows is made."""
+    """Give a card to a driver: it joins the driver's group. A card nobody knows is made.
+
+    A card that staff have blocked stays blocked; one that was taken back is accepted again.
+    """
     async with database.write() as connection:
         now = clock.now()
         is_new, row = await give_card(connection, driver_id, token, body.kind.value, now)
@@ -287,7 +290,7 @@ async def give_driver_a_card(
 async def take_card_from_driver(
     driver_id: UUID, token: TokenPath, principal: Operator, database: Db, clock: Clock
 ) -> None:
-    """Take a card from a driver: it is nobody's and blocked then."""
+    """Take a card from a driver: it is nobody's then, and blocked until it is given anew."""
     async with database.write() as connection:
         row = await take_card(connection, driver_id, token)
         await audit(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -233,9 +234,13 @@ id_tokens = Table(
     Column("driver_id", Uuid, ForeignKey(drivers.c.id)),
     # What was charged on a card before is another's.
     Column("driver_since", DateTime(timezone=True)),
+    # Blocked only since it was taken back or its driver's account ended: who is given it next may
+    # charge with it. A block of staff, made before or after, is theirs to lift.
+    Column("blocked_as_nobodys", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("(driver_id IS NULL) = (driver_since IS NULL)", name="driver"),
     CheckConstraint("token = lower(token)", name="token_lower"),
     CheckConstraint("status IN ('Accepted', 'Blocked')", name="status"),
+    CheckConstraint("status = 'Blocked' OR NOT blocked_as_nobodys", name="blocked_as_nobodys"),
 )
 Index("ix_id_tokens_group_token", func.lower(id_tokens.c.group_token))
 Index("ix_id_tokens_driver_id", id_tokens.c.driver_id)

@@ -172,6 +172,74 @@ async def test_a_card_joins_the_drivers_group_and_stays_there(api: RunningApi) -
     assert (free["driver_id"], free["group"], free["status"]) == (None, None, "Blocked")
 
 
+async def give(api: RunningApi, token: str, driver_id: UUID) -> tuple[str, bool]:
+    """Give a card to a driver; return its status, and whether that is as nobody's."""
+    answer = await api.operator.put(f"/drivers/{driver_id}/id-tokens/{token}", json={})
+    assert answer.is_success, answer.text
+    card = answer.json()
+    return card["status"], card["blocked_as_nobodys"]
+
+
+async def comes_back(api: RunningApi, token: str, how: str, *, blocked_first: bool) -> None:
+    """Let a card that a driver had, which staff may have blocked, be nobody's."""
+    driver_id, client = await api.new_driver()
+    await give(api, token, driver_id)
+    if blocked_first:
+        assert (await api.operator.post(f"/id-tokens/{token}/block")).status_code == 200
+    path = f"/drivers/{driver_id}/id-tokens/{token}"
+    ways = {"closed": (client, "/drivers/me"), "taken": (api.operator, path)}
+    for way in how.split(" and "):
+        asked, address = ways[way]
+        assert (await asked.delete(address)).status_code == 204
+    card = (await api.operator.get(f"/id-tokens/{token}")).json()
+    assert (card["status"], card["blocked_as_nobodys"]) == ("Blocked", not blocked_first)
+
+
+COMES_BACK = pytest.mark.parametrize("how", ["taken", "closed", "closed and taken"])
+
+
+@COMES_BACK
+async def test_a_card_that_came_back_is_good_for_whom_it_is_given_next(
+    api: RunningApi, how: str
+) -> None:
+    token = f"BACK-{next(NUMBERS)}"
+    await comes_back(api, token, how, blocked_first=False)
+    next_id, _ = await known_driver(api)
+    assert await give(api, token, next_id) == ("Accepted", False)
+
+
+@COMES_BACK
+async def test_a_card_that_staff_blocked_stays_blocked_whoever_is_given_it(
+    api: RunningApi, how: str
+) -> None:
+    token = f"STOLEN-{next(NUMBERS)}"
+    await comes_back(api, token, how, blocked_first=True)
+    next_id, _ = await known_driver(api)
+    assert await give(api, token, next_id) == ("Blocked", False)
+    assert (await api.operator.post(f"/id-tokens/{token}/unblock")).json()["status"] == "Accepted"
+
+
+@COMES_BACK
+@pytest.mark.parametrize(
+    ("method", "path", "body", "expected"),
+    [
+        ("POST", "/block", None, "Blocked"),
+        ("PUT", "", {"status": "Blocked"}, "Blocked"),
+        ("POST", "/unblock", None, "Accepted"),
+        ("PUT", "", {}, "Accepted"),
+    ],
+)
+async def test_what_staff_say_of_a_card_that_came_back_stands(
+    api: RunningApi, how: str, method: str, path: str, body: dict[str, str] | None, expected: str
+) -> None:
+    token = f"SAID-{next(NUMBERS)}"
+    await comes_back(api, token, how, blocked_first=False)
+    said = await api.operator.request(method, f"/id-tokens/{token}{path}", json=body)
+    assert (said.json()["status"], said.json()["blocked_as_nobodys"]) == (expected, False)
+    next_id, _ = await known_driver(api)
+    assert await give(api, token, next_id) == (expected, False)
+
+
 async def test_the_app_token_stays_the_drivers(api: RunningApi) -> None:
     driver_id, client = await api.new_driver()
     [token] = (await client.get("/drivers/me/id-tokens")).json()["items"]

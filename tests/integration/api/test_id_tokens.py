@@ -24,6 +24,7 @@ async def test_created_then_replaced_in_any_case(api: RunningApi) -> None:
         "kind": "ISO14443",
         "group": "Fleet",
         "status": "Accepted",
+        "blocked_as_nobodys": False,
         "expires_at": "2026-12-31T16:00:00Z",
         "location_ids": None,
         "max_power_w": None,
